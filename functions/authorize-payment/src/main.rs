@@ -1,0 +1,3 @@
+//! Places the hold when a session starts.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Sends our own OCPP calls through the open connection.
+
+fn main() {}

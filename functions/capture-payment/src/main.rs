@@ -1,0 +1,3 @@
+//! Captures what a session costs.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Forgets a connection that was closed.
+
+fn main() {}

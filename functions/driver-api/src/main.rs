@@ -1,0 +1,3 @@
+//! The HTTP surface for driver apps.
+
+fn main() {}

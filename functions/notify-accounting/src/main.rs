@@ -1,0 +1,3 @@
+//! Delivers session and payment events as signed webhooks.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Answers Authorize from the entitlement cache.
+
+fn main() {}

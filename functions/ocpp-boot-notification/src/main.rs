@@ -1,0 +1,3 @@
+//! Answers BootNotification and keeps what the charger says of itself.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Answers DataTransfer.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Correlates results of our own calls; refuses what it does not know.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Answers Heartbeat with the time.
+
+fn main() {}

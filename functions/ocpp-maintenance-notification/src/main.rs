@@ -1,0 +1,3 @@
+//! Answers FirmwareStatusNotification and DiagnosticsStatusNotification.
+
+fn main() {}

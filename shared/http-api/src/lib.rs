@@ -1,0 +1,1 @@
+//! What both HTTP surfaces share: claims, roles, problem details.

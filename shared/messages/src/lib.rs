@@ -1,0 +1,333 @@
+//! The events that travel from the outbox through queues, and which queues each one goes to.
+//!
+//! An event is written in the same DynamoDB transaction as the change it tells of; its id is made
+//! from what it tells, so the same change never tells it twice.
+
+use chrono::{DateTime, Utc};
+use ledger::JournalEntry;
+use network::{HoldRef, StripePaymentIntentId};
+use quantities::{Amount, ChargePointId, ExceptionId, IdTag, SessionId};
+use serde::{Deserialize, Serialize};
+
+/// An event on its way: what is in the outbox row, the SQS message body, and the webhook.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Envelope {
+    /// The same for the same event, however often it is sent: see [`Envelope::new`].
+    pub id: String,
+    /// When the change was made, by our clock.
+    pub at: DateTime<Utc>,
+    /// `X-Amzn-Trace-Id` of the invocation that made it, so that a trace runs through the queues.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<String>,
+    /// What happened.
+    pub event: Event,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type")]
+pub enum Event {
+    /// A transaction began. → payment authorization.
+    #[serde(rename = "session.started")]
+    SessionStarted {
+        /// The session.
+        session_id: SessionId,
+    },
+    /// A transaction ended and is to be priced. → rating.
+    #[serde(rename = "session.ended")]
+    SessionEnded {
+        /// The session.
+        session_id: SessionId,
+    },
+    /// The connector of an ended session is free. → rating.
+    #[serde(rename = "session.released")]
+    SessionReleased {
+        /// The session.
+        session_id: SessionId,
+    },
+    /// A person decided how a held session is billed. → rating.
+    #[serde(rename = "session.resolved")]
+    SessionResolved {
+        /// The session.
+        session_id: SessionId,
+        /// The exception that held it.
+        exception_id: ExceptionId,
+    },
+    /// A session has its price. → capture, CDR and accounting.
+    #[serde(rename = "session.rated")]
+    SessionRated {
+        /// The session.
+        session_id: SessionId,
+        /// What it costs, tax included.
+        total: Amount,
+        /// What it books.
+        journal: JournalEntry,
+    },
+    /// A person decided to bill nothing. → capture (which releases the hold) and accounting.
+    #[serde(rename = "session.waived")]
+    SessionWaived {
+        /// The session.
+        session_id: SessionId,
+    },
+    /// A hold was placed. → accounting.
+    #[serde(rename = "payment.authorized")]
+    PaymentAuthorized {
+        /// The session.
+        session_id: SessionId,
+        /// What is held.
+        amount: Amount,
+    },
+    /// A hold was refused. → accounting.
+    #[serde(rename = "payment.refused")]
+    PaymentRefused {
+        /// The session.
+        session_id: SessionId,
+        /// Stripe's decline code or error code.
+        code: String,
+    },
+    /// Money was taken. → accounting.
+    #[serde(rename = "payment.captured")]
+    PaymentCaptured {
+        /// The session.
+        session_id: SessionId,
+        /// The PaymentIntent that took it.
+        payment_intent: StripePaymentIntentId,
+        /// How much.
+        amount: Amount,
+        /// What it books.
+        journal: JournalEntry,
+    },
+    /// A hold was released without taking money. → accounting.
+    #[serde(rename = "payment.released")]
+    PaymentReleased {
+        /// The session.
+        session_id: SessionId,
+    },
+    /// Money is owed that could not be taken. → accounting.
+    #[serde(rename = "payment.owed")]
+    PaymentOwed {
+        /// The session.
+        session_id: SessionId,
+        /// How much is still owed.
+        amount: Amount,
+        /// Stripe's decline code or error code.
+        code: String,
+    },
+    /// A start from the app came to nothing. → capture, which releases its hold.
+    #[serde(rename = "start.abandoned")]
+    StartAbandoned {
+        /// The one-time tag of the start.
+        id_tag: IdTag,
+        /// The hold to release.
+        hold: HoldRef,
+    },
+    /// A charger is to be told something. → charger calls.
+    #[serde(rename = "charger.call")]
+    ChargerCall(ChargerCall),
+}
+
+/// A call of ours to a charger.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChargerCall {
+    /// The charger.
+    pub charge_point_id: ChargePointId,
+    /// Our OCPP message id (`uniqueId`), at most 36 characters; the same on every attempt.
+    pub unique_id: String,
+    /// OCPP action and payload.
+    #[serde(flatten)]
+    pub action: ChargerAction,
+    /// After this moment the call is pointless and is dropped, its record saying so.
+    pub expires_at: DateTime<Utc>,
+}
+
+/// What we can tell a charger.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "action", content = "payload")]
+pub enum ChargerAction {
+    /// Start with this tag at this connector (OCPP 1.6, 5.11).
+    RemoteStartTransaction {
+        /// The connector.
+        #[serde(rename = "connectorId")]
+        connector_id: u32,
+        /// The tag to start with.
+        #[serde(rename = "idTag")]
+        id_tag: IdTag,
+    },
+    /// Stop this transaction (OCPP 1.6, 5.12).
+    RemoteStopTransaction {
+        /// The transaction.
+        #[serde(rename = "transactionId")]
+        transaction_id: i32,
+    },
+}
+
+/// A queue of ours. Each has one consumer and one dead-letter queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Queue {
+    /// → `authorize-payment`.
+    PaymentAuthorization,
+    /// → `rate-session`.
+    Rating,
+    /// → `capture-payment`.
+    Capture,
+    /// → `publish-cdr`.
+    Cdr,
+    /// → `notify-accounting`.
+    Accounting,
+    /// → `call-charger`.
+    ChargerCalls,
+}
+
+impl Queue {
+    /// Every queue.
+    pub const ALL: [Self; 6] = [
+        Self::PaymentAuthorization,
+        Self::Rating,
+        Self::Capture,
+        Self::Cdr,
+        Self::Accounting,
+        Self::ChargerCalls,
+    ];
+
+    /// The name it has in URLs and logs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::PaymentAuthorization => "payment-authorization",
+            Self::Rating => "rating",
+            Self::Capture => "capture",
+            Self::Cdr => "cdr",
+            Self::Accounting => "accounting",
+            Self::ChargerCalls => "charger-calls",
+        }
+    }
+
+    /// The environment variable with its URL; the dead-letter queue's has `_DLQ_URL` instead.
+    #[must_use]
+    pub const fn url_variable(self) -> &'static str {
+        match self {
+            Self::PaymentAuthorization => "PAYMENT_AUTHORIZATION_QUEUE_URL",
+            Self::Rating => "RATING_QUEUE_URL",
+            Self::Capture => "CAPTURE_QUEUE_URL",
+            Self::Cdr => "CDR_QUEUE_URL",
+            Self::Accounting => "ACCOUNTING_QUEUE_URL",
+            Self::ChargerCalls => "CHARGER_CALLS_QUEUE_URL",
+        }
+    }
+}
+
+impl Event {
+    /// The event's type, as webhooks name it.
+    #[must_use]
+    pub const fn event_type(&self) -> &'static str {
+        match self {
+            Self::SessionStarted { .. } => "session.started",
+            Self::SessionEnded { .. } => "session.ended",
+            Self::SessionReleased { .. } => "session.released",
+            Self::SessionResolved { .. } => "session.resolved",
+            Self::SessionRated { .. } => "session.rated",
+            Self::SessionWaived { .. } => "session.waived",
+            Self::PaymentAuthorized { .. } => "payment.authorized",
+            Self::PaymentRefused { .. } => "payment.refused",
+            Self::PaymentCaptured { .. } => "payment.captured",
+            Self::PaymentReleased { .. } => "payment.released",
+            Self::PaymentOwed { .. } => "payment.owed",
+            Self::StartAbandoned { .. } => "start.abandoned",
+            Self::ChargerCall(_) => "charger.call",
+        }
+    }
+
+    /// The queues it goes to.
+    #[must_use]
+    pub const fn queues(&self) -> &'static [Queue] {
+        match self {
+            Self::SessionStarted { .. } => &[Queue::PaymentAuthorization, Queue::Accounting],
+            Self::SessionEnded { .. }
+            | Self::SessionReleased { .. }
+            | Self::SessionResolved { .. } => &[Queue::Rating],
+            Self::SessionRated { .. } => &[Queue::Capture, Queue::Cdr, Queue::Accounting],
+            Self::SessionWaived { .. } => &[Queue::Capture, Queue::Accounting],
+            Self::PaymentAuthorized { .. }
+            | Self::PaymentRefused { .. }
+            | Self::PaymentCaptured { .. }
+            | Self::PaymentReleased { .. }
+            | Self::PaymentOwed { .. } => &[Queue::Accounting],
+            Self::StartAbandoned { .. } => &[Queue::Capture],
+            Self::ChargerCall(_) => &[Queue::ChargerCalls],
+        }
+    }
+
+    /// The session it is about, when it is about one.
+    #[must_use]
+    pub const fn session_id(&self) -> Option<SessionId> {
+        match self {
+            Self::SessionStarted { session_id }
+            | Self::SessionEnded { session_id }
+            | Self::SessionReleased { session_id }
+            | Self::SessionResolved { session_id, .. }
+            | Self::SessionRated { session_id, .. }
+            | Self::SessionWaived { session_id }
+            | Self::PaymentAuthorized { session_id, .. }
+            | Self::PaymentRefused { session_id, .. }
+            | Self::PaymentCaptured { session_id, .. }
+            | Self::PaymentReleased { session_id }
+            | Self::PaymentOwed { session_id, .. } => Some(*session_id),
+            Self::StartAbandoned { .. } | Self::ChargerCall(_) => None,
+        }
+    }
+
+    /// What sets this event apart from others of its type; with the type it makes the id.
+    fn subject(&self) -> String {
+        match self {
+            // A session can take money twice: the hold, then the difference.
+            Self::PaymentCaptured { payment_intent, .. } => payment_intent.to_string(),
+            // A session can be held more than once.
+            Self::SessionResolved { exception_id, .. } => exception_id.to_string(),
+            Self::StartAbandoned { hold, .. } => hold.payment_intent.to_string(),
+            Self::ChargerCall(call) => call.unique_id.clone(),
+            _ => self.session_id().map(|id| id.to_string()).unwrap_or_default(),
+        }
+    }
+}
+
+impl Envelope {
+    /// Wraps `event`. Its id is made from what it tells, so it can be stored only once.
+    #[must_use]
+    pub fn new(event: Event, at: DateTime<Utc>, trace: Option<String>) -> Self {
+        let id = format!("{}:{}", event.event_type(), event.subject());
+        Self { id, at, trace, event }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use quantities::TransactionId;
+
+    use super::*;
+
+    fn session() -> SessionId {
+        SessionId::of(&"CP1".parse().unwrap(), TransactionId(1))
+    }
+
+    #[test]
+    fn the_same_event_has_the_same_id_whenever_it_is_told() {
+        let event = Event::SessionEnded { session_id: session() };
+        let first = Envelope::new(event.clone(), "2026-01-01T00:00:00Z".parse().unwrap(), None);
+        let again = Envelope::new(event, "2026-01-02T00:00:00Z".parse().unwrap(), Some("t".into()));
+        assert_eq!(first.id, again.id);
+    }
+
+    #[test]
+    fn an_event_reads_back_as_it_was_written() {
+        let call = Event::ChargerCall(ChargerCall {
+            charge_point_id: "CP1".parse().unwrap(),
+            unique_id: "u1".into(),
+            action: ChargerAction::RemoteStopTransaction { transaction_id: 7 },
+            expires_at: "2026-01-01T00:00:00Z".parse().unwrap(),
+        });
+        let envelope = Envelope::new(call, "2026-01-01T00:00:00Z".parse().unwrap(), None);
+        let text = serde_json::to_string(&envelope).unwrap();
+        assert!(text.contains(r#""payload":{"transactionId":7}"#), "{text}");
+        assert_eq!(serde_json::from_str::<Envelope>(&text).unwrap(), envelope);
+    }
+}

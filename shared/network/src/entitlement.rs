@@ -1,0 +1,260 @@
+//! Who may charge, at which tier, and who pays: the record that Authorize reads.
+
+use std::{fmt, str::FromStr};
+
+use chrono::{DateTime, Utc};
+use quantities::{
+    Amount, ChargePointId, ConnectorId, DriverId, IdError, IdTag, PartnerId, SessionId, TariffRef,
+};
+use serde::{Deserialize, Serialize};
+
+macro_rules! stripe_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub String);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+stripe_id!(
+    /// A Stripe Customer (`cus_…`).
+    StripeCustomerId
+);
+stripe_id!(
+    /// A Stripe PaymentMethod (`pm_…`).
+    StripePaymentMethodId
+);
+stripe_id!(
+    /// A Stripe PaymentIntent (`pi_…`).
+    StripePaymentIntentId
+);
+stripe_id!(
+    /// A Stripe Subscription (`sub_…`).
+    StripeSubscriptionId
+);
+
+/// A price group that offers are made to: `retail`, or a membership tier such as `gold`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Tier(String);
+
+impl Tier {
+    /// Everybody without a membership.
+    #[must_use]
+    pub fn retail() -> Self {
+        Self("retail".to_owned())
+    }
+
+    /// The tier's name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Tier {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if (1..=36).contains(&text.len()) && text.chars().all(allowed) {
+            return Ok(Self(text.to_owned()));
+        }
+        let rule = "1 to 36 small letters, digits or -";
+        Err(IdError { kind: "Tier", value: text.to_owned(), rule })
+    }
+}
+
+impl TryFrom<String> for Tier {
+    type Error = IdError;
+
+    fn try_from(text: String) -> Result<Self, IdError> {
+        text.parse()
+    }
+}
+
+impl From<Tier> for String {
+    fn from(tier: Tier) -> Self {
+        tier.0
+    }
+}
+
+/// OCPP 1.6 `AuthorizationStatus`, as far as a record can say it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EntitlementStatus {
+    /// May charge.
+    Accepted,
+    /// May not.
+    Blocked,
+    /// May no longer.
+    Expired,
+}
+
+/// One idTag's entry in the entitlement cache: all that Authorize and StartTransaction need.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entitlement {
+    /// The tag.
+    pub id_tag: IdTag,
+    /// Whether it may charge.
+    pub status: EntitlementStatus,
+    /// The group it belongs to (OCPP `parentIdTag`): one member may stop another's transaction.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent_id_tag: Option<IdTag>,
+    /// Until when it is valid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<DateTime<Utc>>,
+    /// The driver who sees its sessions in the app.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub driver_id: Option<DriverId>,
+    /// The price group while the membership holds.
+    pub tier: Tier,
+    /// The membership behind the tier, if a subscription pays for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subscription: Option<Subscription>,
+    /// Who pays.
+    pub payer: Payer,
+    /// Set on the one-time tag of a start from the app.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app_start: Option<AppStart>,
+}
+
+impl Entitlement {
+    /// The status at `now`, its expiry considered.
+    #[must_use]
+    pub fn status_at(&self, now: DateTime<Utc>) -> EntitlementStatus {
+        match (self.status, self.expires_at) {
+            (EntitlementStatus::Accepted, Some(expiry)) if expiry <= now => {
+                EntitlementStatus::Expired
+            }
+            (status, _) => status,
+        }
+    }
+
+    /// The tier at `now`: retail as soon as the subscription behind it no longer holds.
+    #[must_use]
+    pub fn tier_at(&self, now: DateTime<Utc>) -> Tier {
+        match &self.subscription {
+            Some(subscription) if !subscription.holds_at(now) => Tier::retail(),
+            _ => self.tier.clone(),
+        }
+    }
+}
+
+/// What is known of the Stripe Subscription behind a tier.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subscription {
+    /// Its id at Stripe.
+    pub id: StripeSubscriptionId,
+    /// Its status as Stripe last said: `active`, `trialing`, `past_due`, `canceled`, `unpaid`, …
+    pub status: String,
+    /// End of the paid period; after it the tier needs word from Stripe again.
+    pub current_period_end: DateTime<Utc>,
+    /// When Stripe said so (`event.created`): an older event does not undo a newer one.
+    pub as_of: DateTime<Utc>,
+}
+
+impl Subscription {
+    /// Whether it gives its tier at `now`.
+    #[must_use]
+    pub fn holds_at(&self, now: DateTime<Utc>) -> bool {
+        matches!(self.status.as_str(), "active" | "trialing") && now < self.current_period_end
+    }
+}
+
+/// Who pays for a session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Payer {
+    /// A card saved at Stripe, charged off session.
+    Card {
+        /// Whose card.
+        customer: StripeCustomerId,
+        /// Which card.
+        payment_method: StripePaymentMethodId,
+    },
+    /// A roaming partner, by CDR.
+    Roaming {
+        /// The eMSP.
+        partner_id: PartnerId,
+        /// OCPI `CdrToken.uid`.
+        token_uid: String,
+        /// OCPI `CdrToken.contract_id`.
+        contract_id: String,
+    },
+    /// Nobody known: the session is kept for a person, never billed silently.
+    Unknown,
+}
+
+/// A start from the driver app: the hold is placed and the price pinned before the charger starts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppStart {
+    /// Where the driver wants to charge.
+    pub charge_point_id: ChargePointId,
+    /// At which connector.
+    pub connector_id: ConnectorId,
+    /// The version the driver saw.
+    pub tariff: TariffRef,
+    /// The hold on their card.
+    pub hold: HoldRef,
+    /// The session that used it: a start is good for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used_by: Option<SessionId>,
+}
+
+/// A hold at Stripe.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HoldRef {
+    /// The PaymentIntent, with `capture_method=manual`.
+    pub payment_intent: StripePaymentIntentId,
+    /// What it holds.
+    pub amount: Amount,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn member(status: &str) -> Entitlement {
+        Entitlement {
+            id_tag: "TAG1".parse().unwrap(),
+            status: EntitlementStatus::Accepted,
+            parent_id_tag: None,
+            expires_at: Some("2027-01-01T00:00:00Z".parse().unwrap()),
+            driver_id: None,
+            tier: "gold".parse().unwrap(),
+            subscription: Some(Subscription {
+                id: StripeSubscriptionId("sub_1".to_owned()),
+                status: status.to_owned(),
+                current_period_end: "2026-04-01T00:00:00Z".parse().unwrap(),
+                as_of: "2026-03-01T00:00:00Z".parse().unwrap(),
+            }),
+            payer: Payer::Unknown,
+            app_start: None,
+        }
+    }
+
+    #[test]
+    fn a_lapsed_member_is_a_retail_customer() {
+        let march = "2026-03-15T00:00:00Z".parse().unwrap();
+        let april = "2026-04-01T00:00:00Z".parse().unwrap();
+        assert_eq!(member("active").tier_at(march).as_str(), "gold");
+        assert_eq!(member("past_due").tier_at(march), Tier::retail());
+        assert_eq!(member("active").tier_at(april), Tier::retail());
+    }
+
+    #[test]
+    fn an_expired_tag_is_expired_and_a_blocked_one_stays_blocked() {
+        let late = "2027-01-01T00:00:00Z".parse().unwrap();
+        let mut tag = member("active");
+        assert_eq!(tag.status_at(late), EntitlementStatus::Expired);
+        tag.status = EntitlementStatus::Blocked;
+        assert_eq!(tag.status_at(late), EntitlementStatus::Blocked);
+    }
+}

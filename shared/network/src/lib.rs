@@ -1,0 +1,16 @@
+//! The network as its operator describes it: sites, chargers, what is offered where, who may
+//! charge and who pays.
+//!
+//! Invariant: no session state here; everything is written by the operator (or follows a
+//! subscription), read when a session starts, and pinned into the session.
+
+mod entitlement;
+mod partner;
+mod site;
+
+pub use entitlement::{
+    AppStart, Entitlement, EntitlementStatus, HoldRef, Payer, StripeCustomerId,
+    StripePaymentIntentId, StripePaymentMethodId, StripeSubscriptionId, Subscription, Tier,
+};
+pub use partner::{RoamingPartner, WebhookSubscriber};
+pub use site::{Address, Charger, Jurisdiction, Offer, Offers, Site, Tax};

@@ -1,0 +1,160 @@
+//! Sites, the chargers on them, and the tariff versions they offer.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use quantities::{Amount, ChargePointId, Currency, SiteId, TariffRef, TaxPercent};
+use serde::{Deserialize, Serialize};
+
+use crate::Tier;
+
+/// A place with chargers: one time zone, one currency, one jurisdiction.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Site {
+    /// Its id.
+    pub id: SiteId,
+    /// What drivers call it.
+    pub name: String,
+    /// Where it is, as the CDR's location needs it.
+    pub address: Address,
+    /// IANA time zone: every local time of a tariff is read in it.
+    pub time_zone: Tz,
+    /// What its tariffs must be priced in.
+    pub currency: Currency,
+    /// What may be sold here, and how it is taxed.
+    pub jurisdiction: Jurisdiction,
+    /// What is held on a card when a session starts.
+    pub hold: Amount,
+    /// A running session not heard of for this many seconds is closed and held for a person.
+    pub silent_after_s: u32,
+    /// An ended session whose connector is not free after this many seconds stops waiting for it.
+    pub release_wait_s: u32,
+}
+
+/// A postal address and position, with the fields of OCPI 2.2.1 `CdrLocation`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Address {
+    /// Street and number.
+    pub street: String,
+    /// Postal code, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub postal_code: Option<String>,
+    /// City.
+    pub city: String,
+    /// ISO 3166-1 alpha-3 country code.
+    pub country: String,
+    /// Decimal degrees north, as text: OCPI writes coordinates as strings.
+    pub latitude: String,
+    /// Decimal degrees east, as text.
+    pub longitude: String,
+}
+
+/// What law says about selling at a site.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Jurisdiction {
+    /// Whether energy may be sold per kWh. Where not, tariffs with an ENERGY component are refused.
+    pub per_kwh_allowed: bool,
+    /// The tax that applies when a price component does not state its own.
+    pub tax: Tax,
+}
+
+/// A tax on the sale: VAT, or a sales tax.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tax {
+    /// What the receipt calls it: `VAT`, `Sales tax`.
+    pub name: String,
+    /// Its rate.
+    pub percent: TaxPercent,
+}
+
+/// A charge point that may connect.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Charger {
+    /// Its identity.
+    pub id: ChargePointId,
+    /// The site it stands on.
+    pub site_id: SiteId,
+    /// The site's time zone, copied so that `$connect` needs one read.
+    pub time_zone: Tz,
+    /// Argon2 hash (PHC string) of its Basic authentication password.
+    pub password_hash: String,
+    /// OCPI EVSE id (eMI3), e.g. `NL*TWT*E1001*1`; a `{connector}` in it is replaced.
+    pub evse_id: String,
+    /// `AC_3_PHASE`, `DC`, …: OCPI `PowerType`.
+    pub power_type: String,
+    /// OCPI `ConnectorType`, e.g. `IEC_62196_T2`.
+    pub standard: String,
+}
+
+/// What a site offers, and offered before: a tariff version per tier, each from a moment on.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Offers {
+    /// By tier, in order of [`Offer::from`].
+    pub by_tier: BTreeMap<Tier, Vec<Offer>>,
+}
+
+/// One tariff version on offer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offer {
+    /// From when on.
+    pub from: DateTime<Utc>,
+    /// Until the next offer of the tier begins.
+    pub tariff: TariffRef,
+}
+
+impl Offers {
+    /// The tariff version that a driver of `tier` was offered at `at`.
+    ///
+    /// A tier without an offer of its own pays what everybody pays. `None` when nothing was on
+    /// offer then: such a session is never billed at a guess.
+    #[must_use]
+    pub fn at(&self, tier: &Tier, at: DateTime<Utc>) -> Option<&TariffRef> {
+        let in_force = |tier: &Tier| {
+            let offers = self.by_tier.get(tier)?;
+            offers.iter().rev().find(|offer| offer.from <= at).map(|offer| &offer.tariff)
+        };
+        in_force(tier).or_else(|| in_force(&Tier::retail()))
+    }
+
+    /// Puts `offer` on sale for `tier`, in its place in time; one from the same moment is replaced.
+    pub fn add(&mut self, tier: Tier, offer: Offer) {
+        let offers = self.by_tier.entry(tier).or_default();
+        offers.retain(|other| other.from != offer.from);
+        let place = offers.partition_point(|other| other.from < offer.from);
+        offers.insert(place, offer);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn offer(from: &str, version: u32) -> Offer {
+        let tariff = TariffRef { id: "T1".parse().unwrap(), version };
+        Offer { from: from.parse().unwrap(), tariff }
+    }
+
+    #[test]
+    fn a_driver_gets_the_version_that_was_on_offer_then() {
+        let mut offers = Offers::default();
+        offers.add(Tier::retail(), offer("2026-02-01T00:00:00Z", 2));
+        offers.add(Tier::retail(), offer("2026-01-01T00:00:00Z", 1));
+        let at =
+            |at: &str| offers.at(&Tier::retail(), at.parse().unwrap()).map(|tariff| tariff.version);
+        assert_eq!(at("2025-12-31T23:59:59Z"), None);
+        assert_eq!(at("2026-01-31T23:59:59Z"), Some(1));
+        assert_eq!(at("2026-02-01T00:00:00Z"), Some(2));
+    }
+
+    #[test]
+    fn a_member_without_an_offer_of_their_own_pays_retail() {
+        let mut offers = Offers::default();
+        offers.add(Tier::retail(), offer("2026-01-01T00:00:00Z", 1));
+        let gold: Tier = "gold".parse().unwrap();
+        let at = "2026-03-01T00:00:00Z".parse().unwrap();
+        assert_eq!(offers.at(&gold, at).unwrap().version, 1);
+        offers.add(gold.clone(), offer("2026-02-01T00:00:00Z", 7));
+        assert_eq!(offers.at(&gold, at).unwrap().version, 7);
+    }
+}

@@ -1,0 +1,1 @@
+//! Payment states and the Stripe adapter.

@@ -1,0 +1,15 @@
+//! Money, energy, tax and ids as types, so that a mix-up is a compile error.
+//!
+//! Invariant: nothing here performs I/O or reads a clock, and [`Money::round`] is the only place
+//! in the whole system where an amount of money is rounded.
+
+mod energy;
+mod ids;
+mod money;
+
+pub use energy::{Power, QuantityError, WattHours};
+pub use ids::{
+    ChargePointId, ConnectorId, DriverId, ExceptionId, IdError, IdTag, PartnerId, SessionId,
+    SiteId, SubscriberId, TariffId, TariffRef, TransactionId,
+};
+pub use money::{Amount, Currency, Money, MoneyError, ROUNDING, TaxPercent};

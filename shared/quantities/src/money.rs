@@ -1,0 +1,303 @@
+//! Money: exact while it is computed, rounded once, paid in minor units.
+
+use std::{fmt, str::FromStr};
+
+use rust_decimal::{Decimal, RoundingStrategy, prelude::ToPrimitive};
+use serde::{Deserialize, Serialize};
+
+/// How a tie is rounded: half away from zero.
+///
+/// OCPI leaves rounding to contract and law; commercial rounding is what European consumer law and
+/// every accounting package a CPO uses expect. `DESIGN.md` tells why, and names the place to change.
+pub const ROUNDING: RoundingStrategy = RoundingStrategy::MidpointAwayFromZero;
+
+/// Why an amount could not be computed. Never a zero instead: no price means no invoice.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MoneyError {
+    /// The arithmetic left the representable range, so its input was not a real session.
+    #[error("money arithmetic overflowed")]
+    Overflow,
+    /// Two currencies met in one sum.
+    #[error("cannot combine {left} with {right}")]
+    CurrencyMismatch {
+        /// Currency of the left operand.
+        left: Currency,
+        /// Currency of the right operand.
+        right: Currency,
+    },
+    /// Not an ISO 4217 code in use.
+    #[error("`{0}` is not an ISO 4217 currency code")]
+    UnknownCurrency(String),
+    /// A tax percentage outside 0 to 100.
+    #[error("a tax of {0} % is outside 0 to 100")]
+    TaxOutOfRange(Decimal),
+}
+
+/// An ISO 4217 currency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Currency(iso_currency::Currency);
+
+impl Currency {
+    /// The euro.
+    pub const EUR: Self = Self(iso_currency::Currency::EUR);
+    /// The US dollar.
+    pub const USD: Self = Self(iso_currency::Currency::USD);
+
+    /// Decimal digits of the minor unit: 2 for EUR, 0 for JPY, 3 for KWD.
+    #[must_use]
+    pub fn minor_digits(self) -> u32 {
+        self.0.exponent().map_or(2, u32::from)
+    }
+
+    /// The ISO 4217 code in capitals, as OCPI and accounting spell it.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        self.0.code()
+    }
+}
+
+impl FromStr for Currency {
+    type Err = MoneyError;
+
+    fn from_str(code: &str) -> Result<Self, MoneyError> {
+        iso_currency::Currency::from_code(&code.to_ascii_uppercase())
+            .map(Self)
+            .ok_or_else(|| MoneyError::UnknownCurrency(code.to_owned()))
+    }
+}
+
+impl fmt::Display for Currency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+/// A tax rate in percent, 0 to 100: 19 means 19 %, as OCPI's `vat` states it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "Decimal", into = "Decimal")]
+pub struct TaxPercent(Decimal);
+
+impl TaxPercent {
+    /// No tax.
+    pub const ZERO: Self = Self(Decimal::ZERO);
+
+    /// The percentage as a number: 19 for 19 %.
+    #[must_use]
+    pub const fn percent(self) -> Decimal {
+        self.0
+    }
+}
+
+impl TryFrom<Decimal> for TaxPercent {
+    type Error = MoneyError;
+
+    fn try_from(percent: Decimal) -> Result<Self, MoneyError> {
+        let valid = (Decimal::ZERO..=Decimal::ONE_HUNDRED).contains(&percent);
+        if valid { Ok(Self(percent)) } else { Err(MoneyError::TaxOutOfRange(percent)) }
+    }
+}
+
+impl From<TaxPercent> for Decimal {
+    fn from(tax: TaxPercent) -> Self {
+        tax.0
+    }
+}
+
+/// An exact amount of money in major units, before rounding. Not payable: see [`Amount`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Money {
+    /// Major units (euros), with whatever decimals the computation has produced.
+    pub value: Decimal,
+    /// The currency of `value`.
+    pub currency: Currency,
+}
+
+impl Money {
+    /// `value` major units of `currency`.
+    #[must_use]
+    pub const fn new(value: Decimal, currency: Currency) -> Self {
+        Self { value, currency }
+    }
+
+    /// Nothing, in `currency`.
+    #[must_use]
+    pub const fn zero(currency: Currency) -> Self {
+        Self::new(Decimal::ZERO, currency)
+    }
+
+    /// The sum of both.
+    ///
+    /// # Errors
+    ///
+    /// [`MoneyError::CurrencyMismatch`] or [`MoneyError::Overflow`].
+    pub fn checked_add(self, other: Self) -> Result<Self, MoneyError> {
+        same_currency(self.currency, other.currency)?;
+        let value = self.value.checked_add(other.value).ok_or(MoneyError::Overflow)?;
+        Ok(Self { value, ..self })
+    }
+
+    /// This amount `factor` times.
+    ///
+    /// # Errors
+    ///
+    /// [`MoneyError::Overflow`].
+    pub fn checked_mul(self, factor: Decimal) -> Result<Self, MoneyError> {
+        let value = self.value.checked_mul(factor).ok_or(MoneyError::Overflow)?;
+        Ok(Self { value, ..self })
+    }
+
+    /// The tax that `rate` puts on this amount, exact.
+    ///
+    /// # Errors
+    ///
+    /// [`MoneyError::Overflow`].
+    pub fn tax(self, rate: TaxPercent) -> Result<Self, MoneyError> {
+        self.checked_mul(rate.percent() / Decimal::ONE_HUNDRED)
+    }
+
+    /// Rounds to the minor unit of the currency with [`ROUNDING`].
+    ///
+    /// # Errors
+    ///
+    /// [`MoneyError::Overflow`] when the minor units exceed 64 bits.
+    pub fn round(self) -> Result<Amount, MoneyError> {
+        let scale = 10_i64.checked_pow(self.currency.minor_digits()).ok_or(MoneyError::Overflow)?;
+        let minor = self.value.checked_mul(Decimal::from(scale)).ok_or(MoneyError::Overflow)?;
+        let minor = minor.round_dp_with_strategy(0, ROUNDING).to_i64();
+        Ok(Amount { minor: minor.ok_or(MoneyError::Overflow)?, currency: self.currency })
+    }
+}
+
+/// A payable amount in minor units (cents for EUR): the only money that leaves the system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Amount {
+    /// Minor units; negative for a credit.
+    pub minor: i64,
+    /// The currency `minor` counts in.
+    pub currency: Currency,
+}
+
+impl Amount {
+    /// `minor` minor units of `currency`.
+    #[must_use]
+    pub const fn new(minor: i64, currency: Currency) -> Self {
+        Self { minor, currency }
+    }
+
+    /// Nothing, in `currency`.
+    #[must_use]
+    pub const fn zero(currency: Currency) -> Self {
+        Self::new(0, currency)
+    }
+
+    /// Whether there is nothing to pay.
+    #[must_use]
+    pub const fn is_zero(self) -> bool {
+        self.minor == 0
+    }
+
+    /// The sum of both.
+    ///
+    /// # Errors
+    ///
+    /// [`MoneyError::CurrencyMismatch`] or [`MoneyError::Overflow`].
+    pub fn checked_add(self, other: Self) -> Result<Self, MoneyError> {
+        same_currency(self.currency, other.currency)?;
+        let minor = self.minor.checked_add(other.minor).ok_or(MoneyError::Overflow)?;
+        Ok(Self { minor, ..self })
+    }
+
+    /// This less `other`.
+    ///
+    /// # Errors
+    ///
+    /// [`MoneyError::CurrencyMismatch`] or [`MoneyError::Overflow`].
+    pub fn checked_sub(self, other: Self) -> Result<Self, MoneyError> {
+        same_currency(self.currency, other.currency)?;
+        let minor = self.minor.checked_sub(other.minor).ok_or(MoneyError::Overflow)?;
+        Ok(Self { minor, ..self })
+    }
+
+    /// The smaller of both.
+    ///
+    /// # Errors
+    ///
+    /// [`MoneyError::CurrencyMismatch`].
+    pub fn min(self, other: Self) -> Result<Self, MoneyError> {
+        same_currency(self.currency, other.currency)?;
+        Ok(Self { minor: self.minor.min(other.minor), ..self })
+    }
+
+    /// The same amount in major units, exact.
+    #[must_use]
+    pub fn to_money(self) -> Money {
+        Money::new(Decimal::new(self.minor, self.currency.minor_digits()), self.currency)
+    }
+}
+
+impl fmt::Display for Amount {
+    /// Major units with all minor digits and the code: `12.50 EUR`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.to_money().value, self.currency)
+    }
+}
+
+fn same_currency(left: Currency, right: Currency) -> Result<(), MoneyError> {
+    if left == right { Ok(()) } else { Err(MoneyError::CurrencyMismatch { left, right }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn money(value: &str, code: &str) -> Money {
+        Money::new(value.parse().unwrap(), code.parse().unwrap())
+    }
+
+    #[test]
+    fn ties_round_away_from_zero_at_the_minor_unit_of_each_currency() {
+        let cases = [
+            ("0.005", "EUR", 1),
+            ("-0.005", "EUR", -1),
+            ("10.8160", "EUR", 1082),
+            ("100.5", "JPY", 101),
+            ("1.0005", "KWD", 1001),
+        ];
+        for (value, code, minor) in cases {
+            assert_eq!(money(value, code).round().unwrap().minor, minor, "{value} {code}");
+        }
+    }
+
+    #[test]
+    fn currencies_do_not_mix() {
+        let mixed = Amount::new(1, Currency::EUR).checked_add(Amount::new(1, Currency::USD));
+        assert!(matches!(mixed, Err(MoneyError::CurrencyMismatch { .. })));
+    }
+
+    #[test]
+    fn an_overflow_is_an_error_and_never_a_zero() {
+        assert_eq!(Money::new(Decimal::MAX, Currency::EUR).round(), Err(MoneyError::Overflow));
+        assert_eq!(
+            Amount::new(i64::MAX, Currency::EUR).checked_add(Amount::new(1, Currency::EUR)),
+            Err(MoneyError::Overflow)
+        );
+    }
+
+    #[test]
+    fn amounts_print_all_their_minor_digits() {
+        assert_eq!(Amount::new(1250, Currency::EUR).to_string(), "12.50 EUR");
+        assert_eq!(Amount::new(-5, Currency::EUR).to_string(), "-0.05 EUR");
+        assert_eq!(Amount::new(101, "JPY".parse().unwrap()).to_string(), "101 JPY");
+    }
+
+    proptest! {
+        #[test]
+        fn a_payable_amount_survives_the_way_through_major_units(minor in -9_000_000_000_i64..9_000_000_000) {
+            let amount = Amount::new(minor, Currency::EUR);
+            prop_assert_eq!(amount.to_money().round().unwrap(), amount);
+        }
+    }
+}

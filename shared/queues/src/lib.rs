@@ -1,0 +1,1 @@
+//! SQS: sending events and moving dead letters back.

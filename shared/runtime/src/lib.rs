@@ -1,0 +1,1 @@
+//! Lambda glue: start, log, metrics, batches, OCPP replies.

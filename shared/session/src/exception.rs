@@ -1,0 +1,91 @@
+//! Exceptions: what is kept, never billed silently, and resolved by a person.
+
+use chrono::{DateTime, Utc};
+use quantities::{ChargePointId, ExceptionId, SessionId, WattHours};
+use serde::{Deserialize, Serialize};
+
+/// Why a person has to look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExceptionReason {
+    /// StopTransaction for a transactionId we never gave (−1 and 0 included).
+    UnknownTransaction,
+    /// The stop reading is below the start reading.
+    MeterBackwards,
+    /// The charger went silent and never sent StopTransaction.
+    SilentCharger,
+    /// The idTag of the transaction is nobody's who could pay.
+    NoPayer,
+    /// No tariff was on offer when the session began.
+    NoTariff,
+    /// A second StopTransaction says something else than the first.
+    ConflictingStop,
+    /// The connector was never reported free after the session.
+    NeverReleased,
+    /// Rating could not price the session; the detail says why.
+    Unratable,
+}
+
+/// One exception.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExceptionRecord {
+    /// Its id, made from its subject: one subject, one exception.
+    pub id: ExceptionId,
+    /// Why it is here.
+    pub reason: ExceptionReason,
+    /// What was seen, in a sentence for the person who resolves it. No personal data.
+    pub detail: String,
+    /// The charger it is about.
+    pub charge_point_id: ChargePointId,
+    /// The session it is about, when there is one.
+    pub session_id: Option<SessionId>,
+    /// The frame that raised it, as it came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frame: Option<String>,
+    /// When it was raised.
+    pub raised_at: DateTime<Utc>,
+    /// Whether it is still open.
+    pub state: ExceptionState,
+}
+
+/// Whether an exception is open, and how it ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum ExceptionState {
+    /// Nobody has decided yet.
+    Open,
+    /// Somebody has.
+    Resolved {
+        /// Subject of the operator's JWT.
+        by: String,
+        /// When.
+        at: DateTime<Utc>,
+        /// What was decided.
+        resolution: Resolution,
+    },
+}
+
+/// What a person can decide about an exception.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "action", rename_all = "snake_case")]
+pub enum Resolution {
+    /// Bill the session with this end.
+    Bill {
+        /// The stop reading to bill.
+        meter_stop: WattHours,
+        /// The end to bill.
+        ended_at: DateTime<Utc>,
+        /// Why this is right.
+        reason: String,
+    },
+    /// Bill nothing; a hold is released.
+    Waive {
+        /// Why.
+        reason: String,
+    },
+    /// Nothing to do: the exception is understood and no session is touched.
+    Dismiss {
+        /// Why.
+        reason: String,
+    },
+}

@@ -1,0 +1,116 @@
+//! The session record and what StopTransaction does to it.
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use network::{HoldRef, Payer, Tax};
+use quantities::{
+    Amount, ChargePointId, ConnectorId, DriverId, IdTag, SessionId, SiteId, TariffRef,
+    TransactionId, WattHours,
+};
+use serde::{Deserialize, Serialize};
+
+/// Where a session is on its way to money. Payment has its own record and state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SessionState {
+    /// The transaction runs.
+    Active,
+    /// The transaction ended; rating has it.
+    Ended,
+    /// The transaction ended and the idle fee runs until the connector is free.
+    AwaitingRelease,
+    /// An exception holds it for a person.
+    Held,
+    /// Priced; this never changes again.
+    Rated,
+    /// A person decided that nothing is billed.
+    Waived,
+}
+
+/// One charging session, from StartTransaction on. Everything that its price depends on is pinned
+/// here when it starts; later changes to site, tariff or membership do not reach it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// Its id.
+    pub id: SessionId,
+    /// Where it is on its way.
+    pub state: SessionState,
+    /// The charger.
+    pub charge_point_id: ChargePointId,
+    /// The connector.
+    pub connector_id: ConnectorId,
+    /// The number we gave the transaction.
+    pub transaction_id: TransactionId,
+    /// The site.
+    pub site_id: SiteId,
+    /// The site's time zone.
+    pub time_zone: Tz,
+    /// The tag that started it.
+    pub id_tag: IdTag,
+    /// The driver who sees it in the app, when known.
+    pub driver_id: Option<DriverId>,
+    /// Who pays.
+    pub payer: Payer,
+    /// The tariff version that the driver was offered. `None`: nothing was on offer.
+    pub tariff: Option<TariffRef>,
+    /// The tax that applies where a price component does not state its own.
+    pub tax: Tax,
+    /// What is to be held on the card.
+    pub hold: Amount,
+    /// A hold that was placed before the start, from the app.
+    pub placed_hold: Option<HoldRef>,
+    /// The site's limit for silence, in seconds.
+    pub silent_after_s: u32,
+    /// The site's limit for waiting until the connector is free, in seconds.
+    pub release_wait_s: u32,
+    /// StartTransaction's timestamp.
+    pub started_at: DateTime<Utc>,
+    /// When StartTransaction arrived.
+    pub received_at: DateTime<Utc>,
+    /// Register at the start.
+    pub meter_start: WattHours,
+    /// StopTransaction's timestamp.
+    pub ended_at: Option<DateTime<Utc>>,
+    /// When the end was stored, by our clock.
+    pub end_received_at: Option<DateTime<Utc>>,
+    /// Register at the end.
+    pub meter_stop: Option<WattHours>,
+    /// OCPP `Reason` of the stop, as sent.
+    pub stop_reason: Option<String>,
+    /// When the connector was free again.
+    pub released_at: Option<DateTime<Utc>>,
+    /// StartTransaction as it came, for audit.
+    pub start_frame: String,
+    /// StopTransaction as it came, for audit; also holds its `transactionData`.
+    pub stop_frame: Option<String>,
+}
+
+/// What a StopTransaction for a known session does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopTransactionEffect {
+    /// The session ends and goes to rating.
+    End,
+    /// The session ends and is held: its stop reading is below its start reading.
+    HoldMeterBackwards,
+    /// The same StopTransaction came before: nothing changes, the answer is the same.
+    Repeat,
+    /// The session has ended already, with other values: nothing changes, a person looks.
+    Conflict,
+}
+
+impl Session {
+    /// Decides what a StopTransaction with `meter_stop` at `ended_at` does.
+    #[must_use]
+    pub fn on_stop(&self, meter_stop: WattHours, ended_at: DateTime<Utc>) -> StopTransactionEffect {
+        match (self.meter_stop, self.ended_at) {
+            (None, None) if meter_stop < self.meter_start => {
+                StopTransactionEffect::HoldMeterBackwards
+            }
+            (None, None) => StopTransactionEffect::End,
+            (Some(meter), Some(at)) if meter == meter_stop && at == ended_at => {
+                StopTransactionEffect::Repeat
+            }
+            _ => StopTransactionEffect::Conflict,
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! DynamoDB: the only crate that knows tables, keys and conditions.
