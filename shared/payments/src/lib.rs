@@ -1,1 +1,11 @@
-//! Payment states and the Stripe adapter.
+//! Payments: the record of what a session's driver paid, the rules it moves by, and the Stripe
+//! adapter that carries them out.
+//!
+//! Invariant: [`machine`] and the record are pure; only [`stripe`] talks to anybody. At most one
+//! capture per session, and from the moment a session is priced captured + owed = total.
+
+pub mod machine;
+mod record;
+
+pub use machine::{MachineError, Outcome, Step};
+pub use record::{DifferenceState, Payment, PaymentState, Refusal};
