@@ -1,0 +1,75 @@
+//! Why something cannot be priced. Never a zero instead.
+
+use chrono::{DateTime, Utc};
+use quantities::{MoneyError, QuantityError, WattHours};
+
+/// Why a session cannot be priced.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RatingError {
+    /// The tariff has a restriction that this engine does not know.
+    #[error("tariff element {element}: the restriction `{restriction}` is not supported")]
+    UnsupportedRestriction {
+        /// Index of the element.
+        element: usize,
+        /// Name of the restriction.
+        restriction: String,
+    },
+    /// The tariff says something that cannot be read.
+    #[error("tariff element {element}: `{field}` is `{value}`, not {expected}")]
+    InvalidTariff {
+        /// Index of the element.
+        element: usize,
+        /// The field.
+        field: &'static str,
+        /// What it says.
+        value: String,
+        /// What it should say.
+        expected: &'static str,
+    },
+    /// A price depends on the current, and nobody knows it.
+    #[error("tariff element {element} depends on the current, which is not known at {at}")]
+    CurrentUnknown {
+        /// Index of the element.
+        element: usize,
+        /// When.
+        at: DateTime<Utc>,
+    },
+    /// The session ends before it starts.
+    #[error("the session ends at {ended_at}, before its start at {started_at}")]
+    EndsBeforeStart {
+        /// The start.
+        started_at: DateTime<Utc>,
+        /// The end.
+        ended_at: DateTime<Utc>,
+    },
+    /// The register at the end is below the register at the start.
+    #[error("the register runs backwards, from {start} to {stop}")]
+    MeterBackwards {
+        /// At the start.
+        start: WattHours,
+        /// At the end.
+        stop: WattHours,
+    },
+    /// The CDR's periods are not in order of time, or outside the session.
+    #[error("charging period {period} starts at {start}, out of order or outside the session")]
+    PeriodOutOfOrder {
+        /// Index of the period.
+        period: usize,
+        /// Its start.
+        start: DateTime<Utc>,
+    },
+    /// A CDR's period states a negative volume.
+    #[error("charging period {period} states a negative {dimension}")]
+    NegativeVolume {
+        /// Index of the period.
+        period: usize,
+        /// The dimension.
+        dimension: &'static str,
+    },
+    /// Currency, tax or amount.
+    #[error(transparent)]
+    Money(#[from] MoneyError),
+    /// Energy or time.
+    #[error(transparent)]
+    Quantity(#[from] QuantityError),
+}

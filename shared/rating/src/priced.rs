@@ -1,0 +1,278 @@
+//! The result of rating: what running cost, capture, receipt, CDR and journal are all made from.
+
+use chrono::{DateTime, Utc};
+use ocpi::Price;
+use quantities::{Amount, Currency, MoneyError, TariffRef, TaxPercent, WattHours};
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+/// A priced session. Its lines add up to its total, always.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PricedSession {
+    /// The tariff version that priced it.
+    pub tariff: TariffRef,
+    /// The currency of every amount in it.
+    pub currency: Currency,
+    /// What is billed.
+    pub lines: Vec<Line>,
+    /// What happened, in order of time and without holes: one segment for every change of price
+    /// or of what the vehicle does. Their energy adds up to `total_energy`.
+    pub segments: Vec<Segment>,
+    /// The sums of the lines.
+    pub totals: Totals,
+    /// Register at the end less register at the start.
+    pub total_energy: WattHours,
+    /// Seconds from the start until the connector was free, charging and not.
+    pub total_time_s: Decimal,
+    /// Seconds of these in which the vehicle did not charge, whoever was to blame.
+    pub total_parking_time_s: Decimal,
+    /// What was untidy about the input, and how it was treated.
+    pub findings: Vec<Finding>,
+    /// How boundaries were interpolated and amounts rounded.
+    pub method: Method,
+}
+
+impl PricedSession {
+    /// What is paid, tax included.
+    #[must_use]
+    pub const fn gross(&self) -> Amount {
+        self.totals.total.incl_vat
+    }
+
+    /// What is earned, without tax.
+    #[must_use]
+    pub const fn net(&self) -> Amount {
+        self.totals.total.excl_vat
+    }
+
+    /// The tax in it.
+    ///
+    /// # Errors
+    ///
+    /// [`MoneyError::Overflow`].
+    pub fn tax(&self) -> Result<Amount, MoneyError> {
+        self.gross().checked_sub(self.net())
+    }
+}
+
+/// An amount without and with tax, in minor units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cost {
+    /// Without tax.
+    pub excl_vat: Amount,
+    /// With tax; the same as without where no tax is stated.
+    pub incl_vat: Amount,
+}
+
+impl Cost {
+    /// Nothing.
+    #[must_use]
+    pub const fn zero(currency: Currency) -> Self {
+        Self { excl_vat: Amount::zero(currency), incl_vat: Amount::zero(currency) }
+    }
+
+    /// The sum of both.
+    ///
+    /// # Errors
+    ///
+    /// [`MoneyError`].
+    pub fn checked_add(self, other: Self) -> Result<Self, MoneyError> {
+        Ok(Self {
+            excl_vat: self.excl_vat.checked_add(other.excl_vat)?,
+            incl_vat: self.incl_vat.checked_add(other.incl_vat)?,
+        })
+    }
+}
+
+impl From<Cost> for Price {
+    fn from(cost: Cost) -> Self {
+        Self {
+            excl_vat: cost.excl_vat.to_money().value,
+            incl_vat: Some(cost.incl_vat.to_money().value),
+        }
+    }
+}
+
+/// The sums of the lines, as a CDR groups them. What a minimum or maximum price adds or takes
+/// away is in `total` only, so that the other sums say what was consumed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Everything.
+    pub total: Cost,
+    /// Flat fees (OCPI `total_fixed_cost`).
+    pub fixed: Cost,
+    /// Energy.
+    pub energy: Cost,
+    /// Charging time.
+    pub time: Cost,
+    /// Idle time.
+    pub parking: Cost,
+    /// Reservation, its flat fee included.
+    pub reservation: Cost,
+}
+
+/// One line of the bill.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Line {
+    /// What is billed.
+    pub item: Item,
+    /// The same in words, for a receipt.
+    pub description: String,
+    /// Index of the tariff element it comes from; none for a minimum or maximum price.
+    pub element: Option<usize>,
+    /// How much is billed, in `unit`.
+    pub quantity: Decimal,
+    /// How much was measured, before `step_size` rounded it up.
+    pub measured: Decimal,
+    /// Unit of both quantities.
+    pub unit: Unit,
+    /// Price without tax per `rate_unit`, as the tariff states it.
+    pub rate: Decimal,
+    /// What `rate` is for one of.
+    pub rate_unit: Unit,
+    /// Tax in percent. `None`: no tax is stated.
+    pub tax_percent: Option<TaxPercent>,
+    /// What it costs, rounded so that the lines add up to the total.
+    pub amount: Cost,
+    /// Start of the first segment it comes from.
+    pub from: DateTime<Utc>,
+    /// End of the last segment it comes from.
+    pub to: DateTime<Utc>,
+    /// Energy of these segments.
+    pub energy: WattHours,
+    /// Indexes of these segments in [`PricedSession::segments`].
+    pub segments: Vec<usize>,
+}
+
+/// What a line bills.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Item {
+    /// The fee of a reservation.
+    ReservationFlat,
+    /// The time of a reservation.
+    ReservationTime,
+    /// A flat fee, once a session (OCPI `FLAT`).
+    Flat,
+    /// Energy (OCPI `ENERGY`).
+    Energy,
+    /// Charging time (OCPI `TIME`).
+    Time,
+    /// Idle time (OCPI `PARKING_TIME`).
+    ParkingTime,
+    /// What is missing to the tariff's `min_price`.
+    MinPrice,
+    /// What exceeds the tariff's `max_price`; negative.
+    MaxPrice,
+}
+
+/// A unit of quantity or rate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Unit {
+    /// Kilowatt-hour.
+    #[serde(rename = "kWh")]
+    KilowattHour,
+    /// Second.
+    #[serde(rename = "s")]
+    Second,
+    /// Hour.
+    #[serde(rename = "h")]
+    Hour,
+    /// Once a session.
+    #[serde(rename = "session")]
+    Session,
+}
+
+/// A stretch of the session in which neither the price nor what the vehicle does changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Segment {
+    /// Its start.
+    pub start: DateTime<Utc>,
+    /// Its end; the next one's start.
+    pub end: DateTime<Utc>,
+    /// Energy that flowed in it.
+    pub energy: WattHours,
+    /// What it was.
+    pub kind: SegmentKind,
+    /// Lowest average power between two readings in it, in kW; only where the tariff asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_power_kw: Option<Decimal>,
+    /// Highest average power between two readings in it, in kW; only where the tariff asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_power_kw: Option<Decimal>,
+}
+
+/// What happened in a segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SegmentKind {
+    /// The vehicle charged: billed as `TIME`.
+    Charging,
+    /// The vehicle was connected and did not want energy: billed as `PARKING_TIME`.
+    Idle,
+    /// Idle, within the grace period: no time is billed.
+    Grace,
+    /// The charger did not offer energy, or was broken: no time is billed.
+    Operator,
+    /// Reserved, before the session: billed as reservation.
+    Reservation,
+    /// A CDR's period that states no time: no time is billed.
+    Unstated,
+}
+
+/// Something untidy about the input. Stable codes, so that a machine can count them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// What it is.
+    pub code: FindingCode,
+    /// How often it occurred.
+    pub count: u32,
+    /// Where it occurred first.
+    pub first_at: DateTime<Utc>,
+    /// What was seen and how it was treated, in a sentence. No personal data.
+    pub detail: String,
+}
+
+/// What was untidy. The code names the treatment's rule too; see each value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FindingCode {
+    /// A reading from before the start or after the end: set aside.
+    SampleOutsideSession,
+    /// A reading below the start or above the stop register (a begin reading of 0, a life-long
+    /// register): set aside.
+    SampleOutOfRange,
+    /// Readings that fall: as few as possible are set aside so that the register never falls.
+    SampleDecreasing,
+    /// Two different readings of one moment: the lower one is used.
+    SampleConflicting,
+    /// No status was known, so idle time was told by the energy that did not flow.
+    IdleFromEnergy,
+    /// The connector was reported free before the end: the session ends at its end.
+    ReleasedBeforeEnd,
+    /// The tariff was not valid at the start: it applies all the same, because it was offered.
+    TariffNotValid,
+    /// A CDR's period states no time although it lasts: no time is billed for it.
+    PeriodWithoutTime,
+    /// A CDR's period states another time than it lasts: what it states is billed.
+    PeriodTimeDiffers,
+    /// A CDR's period names no tariff although others do: it is not billed.
+    PeriodWithoutTariff,
+    /// A price changes within a CDR's period: the period is split, its volumes in proportion.
+    PeriodSplit,
+    /// A CDR's total is not the sum of its periods: the periods are billed.
+    TotalDiffers,
+    /// A CDR names another tariff than the one it is priced with.
+    OtherTariff,
+    /// A component states no VAT: none is added.
+    VatNotStated,
+}
+
+/// How the result was computed, by name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Method {
+    /// How energy is found between two readings.
+    pub interpolation: String,
+    /// How amounts are rounded.
+    pub rounding: String,
+}
