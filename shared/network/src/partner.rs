@@ -15,7 +15,7 @@ pub struct RoamingPartner {
     pub country_code: String,
     /// OCPI `party_id`, ISO 15118: three characters.
     pub party_id: String,
-    /// Their CDRs receiver endpoint; a CDR is POSTed there (OCPI 2.2.1, 10.2.2).
+    /// Their CDRs receiver endpoint; a CDR is posted there (OCPI 2.2.1, 10.2.2).
     pub cdrs_url: String,
 }
 
@@ -32,7 +32,7 @@ impl RoamingPartner {
 pub struct WebhookSubscriber {
     /// Its id.
     pub id: SubscriberId,
-    /// Where events are POSTed.
+    /// Where events are posted.
     pub url: String,
     /// Which events it wants (`session.rated`, …); empty means all.
     #[serde(default)]

@@ -1,0 +1,164 @@
+//! The single-item requests that every table's module is made of.
+
+use aws_sdk_dynamodb::{
+    error::SdkError,
+    operation::put_item::PutItemError,
+    types::{AttributeValue, ReturnValue},
+};
+
+use crate::{
+    Saved, Store, StoreError,
+    error::dynamo,
+    item::{Item, PK, SK, s},
+};
+
+/// One page-free query: all items of a partition whose sort key begins with, or lies between.
+pub(crate) enum Range<'a> {
+    /// The whole partition.
+    All,
+    /// Sort keys that begin so.
+    BeginsWith(&'a str),
+    /// Sort keys from the first to the second, both included.
+    Between(&'a str, &'a str),
+}
+
+impl Store {
+    /// The item under this key, as it stands now (a consistent read).
+    pub(crate) async fn get(
+        &self,
+        table: &str,
+        pk: &str,
+        sk: Option<&str>,
+    ) -> Result<Option<Item>, StoreError> {
+        let mut request = self.client.get_item().table_name(table).key(PK, s(pk));
+        if let Some(sk) = sk {
+            request = request.key(SK, s(sk));
+        }
+        let answer = request.consistent_read(true).send().await.map_err(dynamo("GetItem"))?;
+        Ok(answer.item)
+    }
+
+    /// Puts `item` over whatever was there.
+    pub(crate) async fn put(&self, table: &str, item: Item) -> Result<(), StoreError> {
+        let request = self.client.put_item().table_name(table).set_item(Some(item));
+        request.send().await.map_err(dynamo("PutItem"))?;
+        Ok(())
+    }
+
+    /// Puts `item` if there is none under its key.
+    pub(crate) async fn put_new(&self, table: &str, item: Item) -> Result<Saved, StoreError> {
+        let request = self
+            .client
+            .put_item()
+            .table_name(table)
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(pk)");
+        match request.send().await {
+            Ok(_) => Ok(Saved::New),
+            Err(error) if is_duplicate(&error) => Ok(Saved::Duplicate),
+            Err(error) => Err(dynamo("PutItem")(error)),
+        }
+    }
+
+    /// Updates one item and gives it back as it is after; `None` when `condition` did not hold.
+    pub(crate) async fn update(
+        &self,
+        table: &str,
+        key: &[(&str, &str)],
+        expression: &str,
+        condition: &str,
+        names: &[(&str, &str)],
+        values: Vec<(&str, AttributeValue)>,
+    ) -> Result<Option<Item>, StoreError> {
+        let mut request = self
+            .client
+            .update_item()
+            .table_name(table)
+            .update_expression(expression)
+            .condition_expression(condition)
+            .return_values(ReturnValue::AllNew);
+        for (name, value) in key {
+            request = request.key(*name, s(*value));
+        }
+        for (placeholder, name) in names {
+            request = request.expression_attribute_names(*placeholder, *name);
+        }
+        for (placeholder, value) in values {
+            request = request.expression_attribute_values(placeholder, value);
+        }
+        match request.send().await {
+            Ok(answer) => Ok(Some(answer.attributes.unwrap_or_default())),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(dynamo("UpdateItem")(error)),
+        }
+    }
+
+    /// Deletes the item under this key, if there is one.
+    pub(crate) async fn delete(
+        &self,
+        table: &str,
+        pk: &str,
+        sk: Option<&str>,
+    ) -> Result<(), StoreError> {
+        let mut request = self.client.delete_item().table_name(table).key(PK, s(pk));
+        if let Some(sk) = sk {
+            request = request.key(SK, s(sk));
+        }
+        request.send().await.map_err(dynamo("DeleteItem"))?;
+        Ok(())
+    }
+
+    /// All items of a partition in `range`, in order of the sort key, as they stand now.
+    pub(crate) async fn query(
+        &self,
+        table: &str,
+        pk: &str,
+        range: Range<'_>,
+    ) -> Result<Vec<Item>, StoreError> {
+        let request = self.client.query().table_name(table).consistent_read(true);
+        let request = request.expression_attribute_values(":pk", s(pk));
+        let request = match range {
+            Range::All => request.key_condition_expression("pk = :pk"),
+            Range::BeginsWith(prefix) => request
+                .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+                .expression_attribute_values(":prefix", s(prefix)),
+            Range::Between(from, to) => request
+                .key_condition_expression("pk = :pk AND sk BETWEEN :from AND :to")
+                .expression_attribute_values(":from", s(from))
+                .expression_attribute_values(":to", s(to)),
+        };
+        let pages = request.into_paginator().items().send();
+        pages.collect::<Result<Vec<_>, _>>().await.map_err(dynamo("Query"))
+    }
+
+    /// All items of an index partition, newest first where the index sorts by time.
+    pub(crate) async fn query_index(
+        &self,
+        table: &str,
+        index: &str,
+        attribute: &str,
+        value: &str,
+    ) -> Result<Vec<Item>, StoreError> {
+        let request = self
+            .client
+            .query()
+            .table_name(table)
+            .index_name(index)
+            .key_condition_expression("#key = :key")
+            .expression_attribute_names("#key", attribute)
+            .expression_attribute_values(":key", s(value))
+            .scan_index_forward(false);
+        let pages = request.into_paginator().items().send();
+        pages.collect::<Result<Vec<_>, _>>().await.map_err(dynamo("Query"))
+    }
+}
+
+fn is_duplicate<R>(error: &SdkError<PutItemError, R>) -> bool {
+    error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception)
+}

@@ -1,0 +1,195 @@
+//! What the operator maintains: sites, offers, tariff versions, partners, subscribers. Partition:
+//! the kind; sort key: the id. Few and small, so each kind is one partition that can be listed.
+
+use network::{Offers, RoamingPartner, Site, WebhookSubscriber};
+use quantities::{PartnerId, SiteId, SubscriberId, TariffId, TariffRef};
+use rating::TariffVersion;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    Saved, Store, StoreError,
+    access::Range,
+    item::{Item, PK, SK, from_document, from_item, s, to_item},
+    sessions::document,
+};
+
+pub(crate) const SITE: &str = "SITE";
+pub(crate) const OFFERS: &str = "OFFERS";
+const TARIFF: &str = "TARIFF";
+const PARTNER: &str = "PARTNER";
+const SUBSCRIBER: &str = "SUBSCRIBER";
+
+fn tariff_sk(tariff: &TariffRef) -> String {
+    format!("{}#{:06}", tariff.id, tariff.version)
+}
+
+impl Store {
+    /// A site.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn site(&self, id: &SiteId) -> Result<Option<Site>, StoreError> {
+        self.entry(SITE, id.as_str()).await
+    }
+
+    /// All sites.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn sites(&self) -> Result<Vec<Site>, StoreError> {
+        self.entries(SITE).await
+    }
+
+    /// Stores a site over the one before.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn put_site(&self, site: &Site) -> Result<(), StoreError> {
+        self.put_entry(SITE, site.id.as_str(), site).await
+    }
+
+    /// What a site offers; nothing if it never offered anything.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn offers(&self, site: &SiteId) -> Result<Offers, StoreError> {
+        Ok(self.entry(OFFERS, site.as_str()).await?.unwrap_or_default())
+    }
+
+    /// Stores what a site offers over what it offered.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn put_offers(&self, site: &SiteId, offers: &Offers) -> Result<(), StoreError> {
+        self.put_entry(OFFERS, site.as_str(), offers).await
+    }
+
+    /// A tariff version. One read.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NotFound`] when it was never published.
+    pub async fn tariff(&self, tariff: &TariffRef) -> Result<TariffVersion, StoreError> {
+        let item = self.get(&self.tables.catalog, TARIFF, Some(&tariff_sk(tariff))).await?;
+        let missing = || StoreError::NotFound { what: "tariff", id: tariff.to_string() };
+        from_document(&item.ok_or_else(missing)?)
+    }
+
+    /// The published versions of a tariff, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn tariff_versions(&self, id: &TariffId) -> Result<Vec<TariffVersion>, StoreError> {
+        let prefix = format!("{id}#");
+        let range = Range::BeginsWith(&prefix);
+        let items = self.query(&self.tables.catalog, TARIFF, range).await?;
+        items.iter().map(from_document).collect()
+    }
+
+    /// Publishes a version, once: it never changes afterwards.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn publish_tariff(&self, version: &TariffVersion) -> Result<Saved, StoreError> {
+        let item = document(TARIFF, &tariff_sk(&version.reference), version)?;
+        self.put_new(&self.tables.catalog, item).await
+    }
+
+    /// A roaming partner.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn partner(&self, id: &PartnerId) -> Result<Option<RoamingPartner>, StoreError> {
+        self.entry(PARTNER, id.as_str()).await
+    }
+
+    /// All roaming partners.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn partners(&self) -> Result<Vec<RoamingPartner>, StoreError> {
+        self.entries(PARTNER).await
+    }
+
+    /// Stores a roaming partner over the one before.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn put_partner(&self, partner: &RoamingPartner) -> Result<(), StoreError> {
+        self.put_entry(PARTNER, partner.id.as_str(), partner).await
+    }
+
+    /// A webhook subscriber.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn subscriber(
+        &self,
+        id: &SubscriberId,
+    ) -> Result<Option<WebhookSubscriber>, StoreError> {
+        self.entry(SUBSCRIBER, id.as_str()).await
+    }
+
+    /// All webhook subscribers.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn subscribers(&self) -> Result<Vec<WebhookSubscriber>, StoreError> {
+        self.entries(SUBSCRIBER).await
+    }
+
+    /// Stores a webhook subscriber over the one before.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn put_subscriber(&self, subscriber: &WebhookSubscriber) -> Result<(), StoreError> {
+        self.put_entry(SUBSCRIBER, subscriber.id.as_str(), subscriber).await
+    }
+
+    /// Removes a webhook subscriber.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn delete_subscriber(&self, id: &SubscriberId) -> Result<(), StoreError> {
+        self.delete(&self.tables.catalog, SUBSCRIBER, Some(id.as_str())).await
+    }
+
+    async fn entry<T: DeserializeOwned>(
+        &self,
+        kind: &str,
+        id: &str,
+    ) -> Result<Option<T>, StoreError> {
+        self.get(&self.tables.catalog, kind, Some(id)).await?.map(from_item).transpose()
+    }
+
+    async fn entries<T: DeserializeOwned>(&self, kind: &str) -> Result<Vec<T>, StoreError> {
+        let items = self.query(&self.tables.catalog, kind, Range::All).await?;
+        items.into_iter().map(from_item).collect()
+    }
+
+    async fn put_entry<T: Serialize>(
+        &self,
+        kind: &str,
+        id: &str,
+        record: &T,
+    ) -> Result<(), StoreError> {
+        let mut item: Item = to_item(id, record)?;
+        item.insert(PK.to_owned(), s(kind));
+        item.insert(SK.to_owned(), s(id));
+        self.put(&self.tables.catalog, item).await
+    }
+}

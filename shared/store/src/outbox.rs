@@ -1,0 +1,173 @@
+//! Transactions, and the outbox rows that go into them.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::{
+    error::SdkError,
+    operation::transact_write_items::TransactWriteItemsError,
+    types::{
+        AttributeValue, CancellationReason, Put, ReturnValuesOnConditionCheckFailure,
+        TransactWriteItem, Update,
+    },
+};
+use chrono::TimeDelta;
+use messages::Envelope;
+
+use crate::{
+    Store, StoreError,
+    error::dynamo,
+    item::{Item, PK, expiry, s, to_document},
+};
+
+/// How long an outbox row is kept after it was relayed.
+const KEPT: TimeDelta = TimeDelta::days(7);
+
+/// How often a transaction that met another one is tried again before the caller is told.
+const CONFLICT_ATTEMPTS_MAX: u32 = 5;
+
+/// Writes that happen together or not at all.
+#[derive(Debug, Clone, Default)]
+pub struct Change {
+    items: Vec<TransactWriteItem>,
+}
+
+/// What became of a [`Change`].
+#[derive(Debug)]
+pub(crate) enum Transacted {
+    /// All of it was written.
+    Committed,
+    /// None of it was: the condition of the write at `index` did not hold.
+    Refused {
+        /// Which write, in the order they were added.
+        index: usize,
+        /// The item as it stands, where the write asked for it.
+        standing: Option<Item>,
+    },
+}
+
+impl Change {
+    /// Puts `item` if `condition` holds; with no condition, whatever was there.
+    pub(crate) fn put(
+        self,
+        table: &str,
+        item: Item,
+        condition: Option<&str>,
+    ) -> Result<Self, StoreError> {
+        self.put_if(table, item, condition, vec![])
+    }
+
+    /// Puts `item` if `condition` holds; `values` fill its placeholders.
+    pub(crate) fn put_if(
+        mut self,
+        table: &str,
+        item: Item,
+        condition: Option<&str>,
+        values: Vec<(&str, AttributeValue)>,
+    ) -> Result<Self, StoreError> {
+        let mut put = Put::builder()
+            .table_name(table)
+            .set_item(Some(item))
+            .set_condition_expression(condition.map(str::to_owned))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        for (placeholder, value) in values {
+            put = put.expression_attribute_values(placeholder, value);
+        }
+        let put = put.build().map_err(|error| incomplete("Put", error))?;
+        self.items.push(TransactWriteItem::builder().put(put).build());
+        Ok(self)
+    }
+
+    /// Updates one item; `names` and `values` fill the placeholders of both expressions.
+    pub(crate) fn update(
+        mut self,
+        table: &str,
+        key: &[(&str, &str)],
+        expression: &str,
+        condition: &str,
+        names: &[(&str, &str)],
+        values: Vec<(&str, AttributeValue)>,
+    ) -> Result<Self, StoreError> {
+        let mut update = Update::builder()
+            .table_name(table)
+            .update_expression(expression)
+            .condition_expression(condition)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        for (name, value) in key {
+            update = update.key(*name, s(*value));
+        }
+        for (placeholder, name) in names {
+            update = update.expression_attribute_names(*placeholder, *name);
+        }
+        for (placeholder, value) in values {
+            update = update.expression_attribute_values(placeholder, value);
+        }
+        let update = update.build().map_err(|error| incomplete("Update", error))?;
+        self.items.push(TransactWriteItem::builder().update(update).build());
+        Ok(self)
+    }
+
+    /// Tells of the change: the envelope goes to the outbox with it.
+    pub(crate) fn tell(self, table: &str, envelope: &Envelope) -> Result<Self, StoreError> {
+        let mut item = Item::new();
+        item.insert(PK.to_owned(), s(&envelope.id));
+        item.insert("body".to_owned(), to_document(&envelope.id, envelope)?);
+        item.insert("expires_at".to_owned(), expiry(envelope.at + KEPT));
+        self.put(table, item, None)
+    }
+}
+
+/// The envelope in an outbox row's stream image, given its `body` attribute.
+///
+/// # Errors
+///
+/// [`StoreError::Corrupt`] when the body is not an envelope; park the record, do not drop it.
+pub fn envelope_from_stream(body: &str) -> Result<Envelope, StoreError> {
+    serde_json::from_str(body).map_err(|error| StoreError::Corrupt {
+        key: "outbox row".to_owned(),
+        source: Box::new(error),
+    })
+}
+
+impl Store {
+    /// Commits `change`. A meeting with another transaction is tried again; a condition that does
+    /// not hold is an answer, not an error.
+    pub(crate) async fn commit(&self, change: Change) -> Result<Transacted, StoreError> {
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let request = self.client.transact_write_items();
+            let sent = request.set_transact_items(Some(change.items.clone())).send().await;
+            let error = match sent {
+                Ok(_) => return Ok(Transacted::Committed),
+                Err(error) => error,
+            };
+            let reasons = cancellation_reasons(&error);
+            if let Some(index) = position(reasons, "ConditionalCheckFailed") {
+                let standing = reasons.get(index).and_then(|reason| reason.item.clone());
+                return Ok(Transacted::Refused { index, standing });
+            }
+            let conflict = position(reasons, "TransactionConflict").is_some();
+            if !conflict || attempt >= CONFLICT_ATTEMPTS_MAX {
+                return Err(dynamo("TransactWriteItems")(error));
+            }
+            tokio::time::sleep(Duration::from_millis(20) * 2_u32.pow(attempt)).await;
+        }
+    }
+}
+
+fn cancellation_reasons<R>(error: &SdkError<TransactWriteItemsError, R>) -> &[CancellationReason] {
+    match error.as_service_error() {
+        Some(TransactWriteItemsError::TransactionCanceledException(canceled)) => {
+            canceled.cancellation_reasons()
+        }
+        _ => &[],
+    }
+}
+
+fn position(reasons: &[CancellationReason], code: &str) -> Option<usize> {
+    reasons.iter().position(|reason| reason.code() == Some(code))
+}
+
+fn incomplete(operation: &'static str, error: aws_sdk_dynamodb::error::BuildError) -> StoreError {
+    StoreError::Dynamo { operation, code: "incomplete request".to_owned(), source: Box::new(error) }
+}

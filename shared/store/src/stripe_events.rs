@@ -1,0 +1,76 @@
+//! Stripe's events as they came: stored before they are answered, so that a crash loses none.
+//! Key: the event's id.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Saved, Store, StoreError,
+    item::{PK, expiry, from_item, s, to_item},
+};
+
+/// Stripe lists undelivered events for 30 days; ours are kept a little longer.
+const KEPT: TimeDelta = TimeDelta::days(35);
+
+/// One event of Stripe's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StripeEventRow {
+    /// Stripe's id (`evt_…`).
+    pub id: String,
+    /// Stripe's type, e.g. `customer.subscription.updated`.
+    pub event_type: String,
+    /// The body as it came.
+    pub body: String,
+    /// When it first arrived.
+    pub received_at: DateTime<Utc>,
+    /// When what it says was carried out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handled_at: Option<DateTime<Utc>>,
+}
+
+impl Store {
+    /// Stores an event, once, and gives it as it stands: one that was handled need not be again.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn keep_stripe_event(
+        &self,
+        row: &StripeEventRow,
+    ) -> Result<StripeEventRow, StoreError> {
+        let mut item = to_item(&row.id, row)?;
+        item.insert(PK.to_owned(), s(&row.id));
+        item.insert("expires_at".to_owned(), expiry(row.received_at + KEPT));
+        let table = &self.tables.stripe_events;
+        if self.put_new(table, item).await? == Saved::New {
+            return Ok(row.clone());
+        }
+        let standing = self.get(table, &row.id, None).await?;
+        let missing = || StoreError::NotFound { what: "Stripe event", id: row.id.clone() };
+        from_item(standing.ok_or_else(missing)?)
+    }
+
+    /// Marks an event as carried out. One write.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn stripe_event_handled(
+        &self,
+        id: &str,
+        at: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let values = vec![(":at", s(at.to_rfc3339()))];
+        let table = &self.tables.stripe_events;
+        self.update(
+            table,
+            &[(PK, id)],
+            "SET handled_at = :at",
+            "attribute_exists(pk)",
+            &[],
+            values,
+        )
+        .await?;
+        Ok(())
+    }
+}
