@@ -32,7 +32,8 @@ fn wh(text: &str) -> WattHours {
 #[test]
 fn a_start_is_read_as_the_specification_writes_it() {
     let start = read::<StartTransactionRequest>(
-        r#"{"connectorId":1,"idTag":"04a1b2c3","meterStart":1234,"timestamp":"2026-03-10T16:40:00Z"}"#,
+        r#"{"connectorId":1,"idTag":"04a1b2c3","meterStart":1234,
+            "timestamp":"2026-03-10T16:40:00Z"}"#,
     );
     assert_eq!(start.request.connector_id.0, 1);
     assert_eq!(start.request.id_tag.as_str(), "04A1B2C3");
@@ -55,7 +56,8 @@ fn a_meter_reading_keeps_every_digit_however_it_is_written() {
         ("9007199254740993", "9007199254740993"),
     ] {
         let start = read::<StartTransactionRequest>(&format!(
-            r#"{{"connectorId":1,"idTag":"A","meterStart":{written},"timestamp":"2026-03-10T16:40:00Z"}}"#
+            r#"{{"connectorId":1,"idTag":"A","meterStart":{written},
+                "timestamp":"2026-03-10T16:40:00Z"}}"#
         ));
         assert_eq!(start.request.meter_start, wh(read_as), "{written}");
     }
@@ -176,10 +178,12 @@ fn a_stop_keeps_a_reason_it_does_not_know_and_drops_only_broken_readings() {
     let stop = read::<StopTransactionRequest>(
         r#"{"transactionId":5,"idTag":"","meterStop":"2000","timestamp":"2026-03-10T17:40:00Z",
             "reason":"TimeLimitReached","transactionData":[
-              {"timestamp":"2026-03-10T16:40:00Z","sampledValue":[{"value":"1000","context":"Transaction.Begin"}]},
+              {"timestamp":"2026-03-10T16:40:00Z",
+               "sampledValue":[{"value":"1000","context":"Transaction.Begin"}]},
               {"timestamp":"never","sampledValue":[{"value":"1500"}]},
               7,
-              {"timestamp":"2026-03-10T17:40:00Z","sampledValue":[{"value":2000,"context":"Transaction.End"},{}]}
+              {"timestamp":"2026-03-10T17:40:00Z",
+               "sampledValue":[{"value":2000,"context":"Transaction.End"},{}]}
             ]}"#,
     );
     assert_eq!(stop.request.reason, Some(StopReason::Other("TimeLimitReached".into())));
@@ -286,15 +290,25 @@ mod erased {
     }
 }
 
+/// Payloads with fields that StopTransaction and MeterValues look at, and values they do not expect.
+const PAYLOAD: &str = concat!(
+    r#"\{("(connectorId|transactionId|meterStop|timestamp|transactionData|reason)":"#,
+    r#"("\PC{0,12}"|-?[0-9]{1,40}(\.[0-9]{1,40})?(e[0-9]{1,4})?|null|\[\{\}\]),?){0,6}\}"#,
+);
+
 proptest! {
     #[test]
-    fn no_payload_makes_the_reader_panic(payload in "\\{(\"(connectorId|transactionId|meterStop|timestamp|transactionData|reason)\":(\"\\PC{0,12}\"|-?[0-9]{1,40}(\\.[0-9]{1,40})?(e[0-9]{1,4})?|null|\\[\\{\\}\\]),?){0,6}\\}") {
-        let _ = read_call::<StopTransactionRequest>(&format!(r#"[2,"1","StopTransaction",{payload}]"#));
-        let _ = read_call::<MeterValuesRequest>(&format!(r#"[2,"1","MeterValues",{payload}]"#));
+    fn no_payload_makes_the_reader_panic(payload in PAYLOAD) {
+        let call = |action: &str| format!(r#"[2,"1","{action}",{payload}]"#);
+        let _ = read_call::<StopTransactionRequest>(&call("StopTransaction"));
+        let _ = read_call::<MeterValuesRequest>(&call("MeterValues"));
     }
 
     #[test]
-    fn every_number_a_meter_can_show_is_read_exactly(mantissa in -1_000_000_000_000_i64..1_000_000_000_000, scale in 0_u32..6) {
+    fn every_number_a_meter_can_show_is_read_exactly(
+        mantissa in -1_000_000_000_000_i64..1_000_000_000_000,
+        scale in 0_u32..6,
+    ) {
         let number = Decimal::new(mantissa, scale);
         prop_assert_eq!(decimal_of(&number.to_string()), Some(number));
     }
