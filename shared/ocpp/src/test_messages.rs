@@ -290,7 +290,7 @@ mod erased {
     }
 }
 
-/// Payloads with fields that StopTransaction and MeterValues look at, and values they do not expect.
+/// Payloads with the fields that are looked at, and values that are not expected.
 const PAYLOAD: &str = concat!(
     r#"\{("(connectorId|transactionId|meterStop|timestamp|transactionData|reason)":"#,
     r#"("\PC{0,12}"|-?[0-9]{1,40}(\.[0-9]{1,40})?(e[0-9]{1,4})?|null|\[\{\}\]),?){0,6}\}"#,

@@ -4,9 +4,18 @@
 //! the time of arrival is always given by the caller.
 
 mod exception;
+mod identity;
+mod readings;
 mod record;
+mod start;
 mod timeline;
 
 pub use exception::{ExceptionReason, ExceptionRecord, ExceptionState, Resolution};
+pub use identity::{StartIdentity, digest};
+pub use readings::{Finding, FindingCode, samples_of, timeline};
 pub use record::{Session, SessionState, StopTransactionEffect};
+pub use start::{Start, authorize};
 pub use timeline::{ConnectorStatus, MeterSample, StatusChange, Timeline};
+
+#[cfg(test)]
+mod test_readings;
