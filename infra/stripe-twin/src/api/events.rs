@@ -1,0 +1,49 @@
+//! Events. <https://docs.stripe.com/api/events>
+
+use serde_json::{Value, json};
+
+use super::{Answer, Params, World, world::API_VERSION};
+
+#[derive(Debug, Clone)]
+pub(crate) struct Event {
+    pub(crate) id: String,
+    pub(crate) kind: String,
+    pub(crate) created: i64,
+    /// The object as it was when it happened.
+    pub(crate) object: Value,
+}
+
+impl Event {
+    pub(crate) fn render(&self) -> Value {
+        json!({
+            "id": self.id,
+            "object": "event",
+            "api_version": API_VERSION,
+            "created": self.created,
+            "data": { "object": self.object },
+            "livemode": false,
+            "pending_webhooks": 0,
+            "request": { "id": null, "idempotency_key": null },
+            "type": self.kind,
+        })
+    }
+}
+
+pub(crate) fn retrieve(world: &World, id: &str, params: Params) -> Answer<Value> {
+    params.finish()?;
+    Ok(world.events.get(id)?.render())
+}
+
+/// With `type` or `types[]`; an ending `*` stands for every rest, as in Stripe's own.
+pub(crate) fn list(world: &World, mut params: Params) -> Answer<Value> {
+    let mut types = params.list("types");
+    types.extend(params.text("type"));
+    let wanted = |event: &Event| {
+        let fits = |kind: &String| match kind.strip_suffix('*') {
+            Some(start) => event.kind.starts_with(start),
+            None => event.kind == *kind,
+        };
+        types.is_empty() || types.iter().any(fits)
+    };
+    world.events.page(params, "/v1/events", wanted, Event::render)
+}

@@ -1,0 +1,281 @@
+//! Subscriptions of one price, as far as a membership needs them.
+//! <https://docs.stripe.com/api/subscriptions>, <https://docs.stripe.com/billing/subscriptions/overview>
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::{Answer, ApiError, Params, World, catalog::Price, payment_intents};
+
+#[derive(Debug, Clone)]
+pub(crate) struct Subscription {
+    pub(crate) id: String,
+    item_id: String,
+    customer: String,
+    price: Price,
+    quantity: i64,
+    default_payment_method: Option<String>,
+    pub(crate) status: &'static str,
+    cancel_at_period_end: bool,
+    canceled_at: Option<i64>,
+    ended_at: Option<i64>,
+    created: i64,
+    /// Since API version 2025-03-31 periods are the items'
+    /// (<https://docs.stripe.com/changelog/basil/2025-03-31/deprecate-subscription-current-period-start-and-end>).
+    current_period_start: i64,
+    current_period_end: i64,
+    trial_end: Option<i64>,
+    metadata: BTreeMap<String, String>,
+    latest_invoice: Option<String>,
+}
+
+impl Subscription {
+    pub(crate) fn render(&self) -> Value {
+        let item = json!({
+            "id": self.item_id,
+            "object": "subscription_item",
+            "billing_thresholds": null,
+            "created": self.created,
+            "current_period_end": self.current_period_end,
+            "current_period_start": self.current_period_start,
+            "discounts": [],
+            "metadata": {},
+            "plan": self.price.render_plan(),
+            "price": self.price.render(),
+            "quantity": self.quantity,
+            "subscription": self.id,
+            "tax_rates": [],
+        });
+        json!({
+            "id": self.id,
+            "object": "subscription",
+            "application": null,
+            "application_fee_percent": null,
+            "automatic_tax": { "disabled_reason": null, "enabled": false, "liability": null },
+            "billing_cycle_anchor": self.created,
+            "billing_cycle_anchor_config": null,
+            "billing_mode": { "flexible": null, "type": "classic" },
+            "billing_schedules": [],
+            "billing_thresholds": null,
+            "cancel_at": null,
+            "cancel_at_period_end": self.cancel_at_period_end,
+            "canceled_at": self.canceled_at,
+            "cancellation_details": { "comment": null, "feedback": null, "reason": null },
+            "collection_method": "charge_automatically",
+            "created": self.created,
+            "currency": self.price.currency,
+            "customer": self.customer,
+            "days_until_due": null,
+            "default_payment_method": self.default_payment_method,
+            "default_source": null,
+            "default_tax_rates": [],
+            "description": null,
+            "discounts": [],
+            "ended_at": self.ended_at,
+            "invoice_settings": { "account_tax_ids": null, "issuer": { "type": "self" } },
+            "items": {
+                "object": "list",
+                "data": [item],
+                "has_more": false,
+                "total_count": 1,
+                "url": format!("/v1/subscription_items?subscription={}", self.id),
+            },
+            "latest_invoice": self.latest_invoice,
+            "livemode": false,
+            "metadata": self.metadata,
+            "next_pending_invoice_item_invoice": null,
+            "on_behalf_of": null,
+            "pause_collection": null,
+            "payment_settings": {
+                "payment_method_options": null,
+                "payment_method_types": null,
+                "save_default_payment_method": "off",
+            },
+            "pending_invoice_item_interval": null,
+            "pending_setup_intent": null,
+            "pending_update": null,
+            "schedule": null,
+            "start_date": self.created,
+            "status": self.status,
+            "test_clock": null,
+            "transfer_data": null,
+            "trial_end": self.trial_end,
+            "trial_settings": { "end_behavior": { "missing_payment_method": "create_invoice" } },
+            "trial_start": self.trial_end.map(|_| self.created),
+        })
+    }
+}
+
+/// The first invoice is charged at once; when that fails the subscription is `incomplete`
+/// (<https://docs.stripe.com/billing/subscriptions/overview#payment-status>).
+pub(crate) fn create(world: &mut World, mut params: Params) -> Answer<Value> {
+    let customer = params.required("customer")?;
+    world.customers.referenced(&customer, "customer")?;
+    let default_payment_method = params.text("default_payment_method");
+    if let Some(method) = &default_payment_method {
+        world.payment_methods.referenced(method, "default_payment_method")?;
+    }
+    let cancel_at_period_end = params.boolean("cancel_at_period_end")?.unwrap_or(false);
+    let trial_end = params.integer("trial_end")?;
+    let trial_days = params.integer("trial_period_days")?;
+    let metadata = params.metadata()?;
+    let (price, quantity) = one_item(world, &mut params)?;
+    params.finish()?;
+
+    let trial_end = trial_end.or(trial_days.map(|days| world.now + days * 24 * 3600));
+    let (id, item_id, now) = (world.id("sub"), world.id("si"), world.now);
+    let mut subscription = Subscription {
+        id: id.clone(),
+        item_id,
+        customer,
+        current_period_end: trial_end.unwrap_or(now + price.period_s()),
+        price,
+        quantity,
+        default_payment_method,
+        status: "trialing",
+        cancel_at_period_end,
+        canceled_at: None,
+        ended_at: None,
+        created: now,
+        current_period_start: now,
+        trial_end,
+        metadata,
+        latest_invoice: None,
+    };
+    if trial_end.is_none() {
+        let paid = bill(world, &mut subscription);
+        subscription.status = if paid { "active" } else { "incomplete" };
+    }
+    Ok(save(world, subscription, "customer.subscription.created"))
+}
+
+fn one_item(world: &World, params: &mut Params) -> Answer<(Price, i64)> {
+    let mut items = params.objects("items").into_iter();
+    let (Some(mut item), None) = (items.next(), items.next()) else {
+        let message = "The twin has subscriptions of one item.";
+        return Err(ApiError::invalid(Some("parameter_missing"), Some("items"), message));
+    };
+    let price = item.required("price")?;
+    let quantity = item.integer("quantity")?.unwrap_or(1);
+    item.finish()?;
+    Ok((world.prices.referenced(&price, "items[0][price]")?.clone(), quantity))
+}
+
+pub(crate) fn retrieve(world: &World, id: &str, params: Params) -> Answer<Value> {
+    params.finish()?;
+    Ok(world.subscriptions.get(id)?.render())
+}
+
+pub(crate) fn update(world: &mut World, id: &str, mut params: Params) -> Answer<Value> {
+    let cancel_at_period_end = params.boolean("cancel_at_period_end")?;
+    let default_payment_method = params.text("default_payment_method");
+    let metadata = params.metadata()?;
+    params.finish()?;
+    let mut subscription = world.subscriptions.get(id)?.clone();
+    if subscription.status == "canceled" {
+        let message = "A canceled subscription can only update its cancellation_details.";
+        return Err(ApiError::state("subscription_canceled", message.to_owned(), None));
+    }
+    if let Some(at_end) = cancel_at_period_end {
+        subscription.cancel_at_period_end = at_end;
+        subscription.canceled_at = at_end.then_some(world.now);
+    }
+    if let Some(method) = default_payment_method {
+        world.payment_methods.referenced(&method, "default_payment_method")?;
+        subscription.default_payment_method = Some(method);
+    }
+    subscription.metadata.extend(metadata);
+    Ok(save(world, subscription, "customer.subscription.updated"))
+}
+
+/// <https://docs.stripe.com/api/subscriptions/cancel>
+pub(crate) fn cancel(world: &mut World, id: &str, params: Params) -> Answer<Value> {
+    params.finish()?;
+    let mut subscription = world.subscriptions.get(id)?.clone();
+    if subscription.status == "canceled" {
+        return Err(ApiError::not_found("subscription", id, "id"));
+    }
+    end(&mut subscription, world.now);
+    Ok(save(world, subscription, "customer.subscription.deleted"))
+}
+
+fn end(subscription: &mut Subscription, now: i64) {
+    subscription.status = "canceled";
+    subscription.canceled_at = subscription.canceled_at.or(Some(now));
+    subscription.ended_at = Some(now);
+}
+
+fn save(world: &mut World, subscription: Subscription, event: &str) -> Value {
+    let rendered = subscription.render();
+    let id = subscription.id.clone();
+    world.subscriptions.insert(&id, subscription);
+    world.emit(event, rendered.clone());
+    rendered
+}
+
+/// Renews what is due, or ends it. A renewal that is not paid is `past_due`; the twin does not
+/// retry it (<https://docs.stripe.com/billing/revenue-recovery/smart-retries>).
+pub(crate) fn renew(world: &mut World) {
+    for id in world.subscriptions.ids() {
+        // A clock moved by a year lets every month of it happen.
+        while let Some(due) = world.subscriptions.find(&id).filter(|s| is_due(s, world.now)) {
+            let mut subscription = due.clone();
+            let event = if subscription.cancel_at_period_end {
+                end(&mut subscription, world.now);
+                "customer.subscription.deleted"
+            } else {
+                let start = subscription.current_period_end;
+                subscription.current_period_start = start;
+                subscription.current_period_end = start + subscription.price.period_s();
+                let paid = bill(world, &mut subscription);
+                subscription.status = if paid { "active" } else { "past_due" };
+                "customer.subscription.updated"
+            };
+            save(world, subscription, event);
+        }
+    }
+}
+
+fn is_due(subscription: &Subscription, now: i64) -> bool {
+    let runs = matches!(subscription.status, "active" | "trialing");
+    runs && subscription.current_period_end <= now
+}
+
+/// Makes the period's invoice and charges it; says whether it was paid.
+fn bill(world: &mut World, subscription: &mut Subscription) -> bool {
+    let amount = subscription.price.unit_amount * subscription.quantity;
+    let currency = subscription.price.currency.clone();
+    let default = world.customers.find(&subscription.customer);
+    let default = default.and_then(|customer| customer.default_payment_method.clone());
+    let method = subscription.default_payment_method.clone().or(default);
+    let customer = subscription.customer.clone();
+    let paid = amount == 0
+        || method.is_some_and(|method| {
+            let charged =
+                payment_intents::charge_off_session(world, &customer, &method, amount, &currency);
+            charged.is_ok()
+        });
+    let invoice = world.id("in");
+    subscription.latest_invoice = Some(invoice.clone());
+    let object = json!({
+        "id": invoice,
+        "object": "invoice",
+        "amount_due": amount,
+        "amount_paid": if paid { amount } else { 0 },
+        "billing_reason": "subscription_cycle",
+        "created": world.now,
+        "currency": currency,
+        "customer": customer,
+        "livemode": false,
+        "metadata": {},
+        // Since API version 2025-03-31 (<https://docs.stripe.com/api/invoices/object>).
+        "parent": {
+            "quote_details": null,
+            "subscription_details": { "metadata": {}, "subscription": subscription.id },
+            "type": "subscription_details",
+        },
+        "status": if paid { "paid" } else { "open" },
+    });
+    world.emit(if paid { "invoice.paid" } else { "invoice.payment_failed" }, object);
+    paid
+}

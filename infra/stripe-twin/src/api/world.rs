@@ -1,0 +1,106 @@
+//! Everything the twin remembers.
+
+use std::collections::BTreeMap;
+
+use rand::{Rng, SeedableRng, rngs::StdRng};
+use serde_json::{Value, json};
+
+use super::{
+    catalog::{Price, Product},
+    charges::Charge,
+    customers::Customer,
+    events::Event,
+    payment_intents::{self, PaymentIntent},
+    payment_methods::PaymentMethod,
+    subscriptions::{self, Subscription},
+    table::Table,
+};
+use crate::faults::{DeclineRule, Faults};
+
+/// The API version whose shapes the twin speaks.
+pub(crate) const API_VERSION: &str = "2026-09-30.endive";
+
+/// One Stripe account in test mode.
+#[derive(Debug)]
+pub(crate) struct World {
+    /// Seconds since the epoch; set from the clock before every request.
+    pub(crate) now: i64,
+    pub(crate) rng: StdRng,
+    pub(crate) customers: Table<Customer>,
+    pub(crate) payment_methods: Table<PaymentMethod>,
+    pub(crate) payment_intents: Table<PaymentIntent>,
+    pub(crate) charges: Table<Charge>,
+    pub(crate) products: Table<Product>,
+    pub(crate) prices: Table<Price>,
+    pub(crate) subscriptions: Table<Subscription>,
+    pub(crate) events: Table<Event>,
+    /// Events that no webhook delivery was started for yet.
+    pub(crate) outgoing: Vec<String>,
+    pub(crate) faults: Faults,
+    pub(crate) decline_rules: Vec<DeclineRule>,
+}
+
+impl World {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            now: 0,
+            rng: StdRng::seed_from_u64(seed),
+            customers: Table::new("customer", "id"),
+            payment_methods: Table::new("PaymentMethod", "payment_method"),
+            payment_intents: Table::new("payment_intent", "intent"),
+            charges: Table::new("charge", "id"),
+            products: Table::new("product", "id"),
+            prices: Table::new("price", "price"),
+            subscriptions: Table::new("subscription", "id"),
+            events: Table::new("notification", "id"),
+            outgoing: Vec::new(),
+            faults: Faults::default(),
+            decline_rules: Vec::new(),
+        }
+    }
+
+    /// Lets happen what time makes happen: holds expire, subscriptions renew.
+    pub(crate) fn tick(&mut self, now: i64) {
+        self.now = self.now.max(now);
+        payment_intents::expire_holds(self);
+        subscriptions::renew(self);
+    }
+
+    /// A new id, as long as Stripe's.
+    pub(crate) fn id(&mut self, prefix: &str) -> String {
+        const LETTERS: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+        let letters = (0..24).map(|_| {
+            let letter = LETTERS.get(self.rng.random_range(0..LETTERS.len())).copied();
+            char::from(letter.unwrap_or(b'0'))
+        });
+        format!("{prefix}_{}", letters.collect::<String>())
+    }
+
+    /// Records an event and lets it go out to the webhook endpoints.
+    pub(crate) fn emit(&mut self, kind: &str, object: Value) {
+        let id = self.id("evt");
+        let event = Event { id: id.clone(), kind: kind.to_owned(), created: self.now, object };
+        self.events.insert(&id, event);
+        self.outgoing.push(id);
+    }
+
+    /// What tests and the demo's closing check look at.
+    pub(crate) fn state(&self) -> Value {
+        let intents: Vec<Value> = self.payment_intents.iter().map(PaymentIntent::render).collect();
+        let charges: Vec<Value> = self.charges.iter().map(Charge::render).collect();
+        let subscriptions = self.subscriptions.iter().map(Subscription::render);
+        let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
+        for event in self.events.iter() {
+            *kinds.entry(&event.kind).or_default() += 1;
+        }
+        json!({
+            "now": self.now,
+            "customers": self.customers.len(),
+            "payment_intents": intents,
+            "charges": charges,
+            "subscriptions": subscriptions.collect::<Vec<_>>(),
+            "events": kinds,
+            "faults": self.faults.counts(),
+        })
+    }
+}

@@ -1,0 +1,106 @@
+//! The control API under `/_twin/…`, for tests and the demo. JSON in, JSON out, no key.
+//!
+//! | request | what it does |
+//! |---|---|
+//! | `GET /_twin/state` | everything, see [`crate::Twin::state`] |
+//! | `POST /_twin/clock` `{"advance_s": 604800}` | moves the clock |
+//! | `GET`, `POST`, `DELETE /_twin/faults` | shows, adds ([`Fault`]), clears orders for faults |
+//! | `POST`, `DELETE /_twin/declines` | adds ([`DeclineRule`]), clears rules of issuers |
+//! | `POST /_twin/webhook_endpoints` | adds a [`WebhookEndpoint`] |
+//! | `POST /_twin/payment_intents/{id}/authenticate` | the customer passes 3-D Secure |
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Json, Router,
+    extract::{Path, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::{
+    api,
+    faults::{DeclineRule, Fault},
+    http,
+    server::Shared,
+    webhooks::WebhookEndpoint,
+};
+
+/// The control API, and Stripe's for every other path.
+pub(crate) fn router(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .route("/_twin/state", get(state))
+        .route("/_twin/clock", post(advance))
+        .route("/_twin/faults", get(faults).post(add_fault).delete(clear_faults))
+        .route("/_twin/declines", post(add_decline).delete(clear_declines))
+        .route("/_twin/webhook_endpoints", post(add_endpoint))
+        .route("/_twin/payment_intents/{id}/authenticate", post(authenticate))
+        .fallback(http::handle)
+        .with_state(shared)
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Advance {
+    advance_s: u64,
+}
+
+async fn state(State(shared): State<Arc<Shared>>) -> Json<Value> {
+    Json(shared.state())
+}
+
+async fn advance(State(shared): State<Arc<Shared>>, Json(by): Json<Advance>) -> Json<Value> {
+    shared.advance(Duration::from_secs(by.advance_s));
+    Json(shared.with_world(|world| json!({ "now": world.now })))
+}
+
+async fn faults(State(shared): State<Arc<Shared>>) -> Json<Value> {
+    Json(shared.with_world(
+        |world| json!({ "faults": world.faults.orders(), "counts": world.faults.counts() }),
+    ))
+}
+
+async fn add_fault(State(shared): State<Arc<Shared>>, Json(fault): Json<Fault>) -> StatusCode {
+    shared.with_world(|world| world.faults.add(fault));
+    StatusCode::NO_CONTENT
+}
+
+async fn clear_faults(State(shared): State<Arc<Shared>>) -> StatusCode {
+    shared.with_world(|world| world.faults.clear());
+    StatusCode::NO_CONTENT
+}
+
+async fn add_decline(
+    State(shared): State<Arc<Shared>>,
+    Json(rule): Json<DeclineRule>,
+) -> StatusCode {
+    shared.with_world(|world| world.decline_rules.push(rule));
+    StatusCode::NO_CONTENT
+}
+
+async fn clear_declines(State(shared): State<Arc<Shared>>) -> StatusCode {
+    shared.with_world(|world| world.decline_rules.clear());
+    StatusCode::NO_CONTENT
+}
+
+async fn add_endpoint(
+    State(shared): State<Arc<Shared>>,
+    Json(endpoint): Json<WebhookEndpoint>,
+) -> StatusCode {
+    shared.add_endpoint(endpoint);
+    StatusCode::NO_CONTENT
+}
+
+async fn authenticate(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Response {
+    let answered = shared.with_world(|world| api::authenticate(world, &id));
+    match answered {
+        Ok(intent) => Json(intent).into_response(),
+        Err(error) => {
+            let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::BAD_REQUEST);
+            (status, Json(error.body())).into_response()
+        }
+    }
+}
