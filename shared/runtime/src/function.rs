@@ -1,6 +1,6 @@
 //! A function's start: its name, its AWS configuration, its log.
 
-use std::env;
+use std::{env, pin::Pin};
 
 use anyhow::Context as _;
 use aws_config::{AppName, SdkConfig};
@@ -56,14 +56,17 @@ impl Function {
     {
         let name = self.name;
         let handler = &handler;
-        let one = |event: LambdaEvent<E>| async move {
-            let invocation = Invocation::begin(name, &event.context);
-            let result = handler(event.payload, &invocation).await;
-            if let Err(error) = &result {
-                invocation.fail(error);
-            }
-            invocation.end();
-            result.map_err(|error| Error::from(format!("{error:#}")))
+        // Boxed: the SDK's futures nest so deep that the compiler gives up on their layout.
+        let one = |event: LambdaEvent<E>| -> Pin<Box<dyn Future<Output = Result<R, Error>> + '_>> {
+            Box::pin(async move {
+                let invocation = Invocation::begin(name, &event.context);
+                let result = handler(event.payload, &invocation).await;
+                if let Err(error) = &result {
+                    invocation.fail(error);
+                }
+                invocation.end();
+                result.map_err(|error| Error::from(format!("{error:#}")))
+            })
         };
         lambda_runtime::run(service_fn(one)).await
     }

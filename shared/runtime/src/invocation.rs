@@ -3,7 +3,11 @@
 //! The line is a log entry and, by the `_aws` member, CloudWatch's embedded metric format at once:
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>.
 
-use std::{cell::RefCell, collections::BTreeMap, time::Instant};
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
 
 use chrono::{DateTime, Utc};
 use lambda_runtime::Context;
@@ -80,8 +84,9 @@ pub struct Invocation {
     trace: Option<String>,
     began: Instant,
     now: DateTime<Utc>,
-    fields: RefCell<Map<String, Value>>,
-    metrics: RefCell<BTreeMap<Metric, i64>>,
+    // Locks, because an HTTP router shares the invocation with its handlers; never contended.
+    fields: Mutex<Map<String, Value>>,
+    metrics: Mutex<BTreeMap<Metric, i64>>,
 }
 
 impl Invocation {
@@ -104,8 +109,8 @@ impl Invocation {
             trace,
             began: Instant::now(),
             now,
-            fields: RefCell::default(),
-            metrics: RefCell::default(),
+            fields: Mutex::default(),
+            metrics: Mutex::default(),
         }
     }
 
@@ -123,12 +128,12 @@ impl Invocation {
 
     /// Adds a field to the line. Never a tag, a secret, a body or a name.
     pub fn field(&self, name: &str, value: impl Into<Value>) {
-        self.fields.borrow_mut().insert(name.to_owned(), value.into());
+        lock(&self.fields).insert(name.to_owned(), value.into());
     }
 
     /// Says which session this is about. Several (in a batch) are listed.
     pub fn session(&self, id: SessionId) {
-        let mut fields = self.fields.borrow_mut();
+        let mut fields = lock(&self.fields);
         let id = Value::from(id.to_string());
         match fields.get_mut("session_id") {
             None => {
@@ -147,7 +152,7 @@ impl Invocation {
 
     /// Adds to a metric.
     pub fn count(&self, metric: Metric, value: i64) {
-        let mut metrics = self.metrics.borrow_mut();
+        let mut metrics = lock(&self.metrics);
         let sum = metrics.entry(metric).or_default();
         *sum = sum.saturating_add(value);
     }
@@ -180,7 +185,7 @@ impl Invocation {
     }
 
     fn line(&self) -> Value {
-        let mut line = self.fields.borrow().clone();
+        let mut line = lock(&self.fields).clone();
         let level = if line.contains_key("error") { "ERROR" } else { "INFO" };
         line.insert("Function".to_owned(), self.function.into());
         line.insert("level".to_owned(), level.into());
@@ -190,7 +195,7 @@ impl Invocation {
         if let Some(trace) = &self.trace {
             line.insert("trace".to_owned(), trace.clone().into());
         }
-        let metrics = self.metrics.borrow();
+        let metrics = lock(&self.metrics);
         for (metric, value) in metrics.iter() {
             line.insert(metric.name().to_owned(), (*value).into());
         }
@@ -223,6 +228,11 @@ impl Invocation {
             }],
         })
     }
+}
+
+/// A line half written by a handler that panicked is better than no line.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

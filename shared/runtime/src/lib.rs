@@ -5,12 +5,14 @@
 //! one structured line, without tags, secrets or bodies.
 
 mod function;
+mod http;
 mod invocation;
 mod queue;
 mod secrets;
 mod websocket;
 
 pub use function::Function;
+pub use http::{HttpBody, HttpRequest, HttpResponse};
 pub use invocation::{Invocation, Metric};
 pub use secrets::{SecretError, Secrets, StripeSecret};
 pub use websocket::{Caller, OcppCall, OcppMessage, Reply};

@@ -4,6 +4,8 @@ use chrono::{DateTime, Utc};
 use quantities::{ChargePointId, ExceptionId, SessionId, WattHours};
 use serde::{Deserialize, Serialize};
 
+use crate::Session;
+
 /// Why a person has to look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -88,4 +90,82 @@ pub enum Resolution {
         /// Why.
         reason: String,
     },
+}
+
+impl ExceptionReason {
+    /// The reason's stable code, as JSON spells it.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::UnknownTransaction => "unknown_transaction",
+            Self::MeterBackwards => "meter_backwards",
+            Self::SilentCharger => "silent_charger",
+            Self::NoPayer => "no_payer",
+            Self::NoTariff => "no_tariff",
+            Self::ConflictingStop => "conflicting_stop",
+            Self::NeverReleased => "never_released",
+            Self::Unratable => "unratable",
+        }
+    }
+}
+
+impl ExceptionRecord {
+    /// An open exception about a session.
+    #[must_use]
+    pub fn of_session(
+        reason: ExceptionReason,
+        session: &Session,
+        detail: String,
+        raised_at: DateTime<Utc>,
+    ) -> Self {
+        Self {
+            id: Self::id_of(reason, &session.id.to_string()),
+            reason,
+            detail,
+            charge_point_id: session.charge_point_id.clone(),
+            session_id: Some(session.id),
+            frame: None,
+            raised_at,
+            state: ExceptionState::Open,
+        }
+    }
+
+    /// An open exception about a message of a charger that belongs to no session of ours.
+    #[must_use]
+    pub fn of_message(
+        reason: ExceptionReason,
+        charge_point_id: &ChargePointId,
+        subject: &str,
+        detail: String,
+        raised_at: DateTime<Utc>,
+    ) -> Self {
+        Self {
+            id: Self::id_of(reason, &format!("{charge_point_id}/{subject}")),
+            reason,
+            detail,
+            charge_point_id: charge_point_id.clone(),
+            session_id: None,
+            frame: None,
+            raised_at,
+            state: ExceptionState::Open,
+        }
+    }
+
+    /// The same, with the frame that raised it.
+    #[must_use]
+    pub fn with_frame(self, frame: &str) -> Self {
+        Self { frame: Some(frame.to_owned()), ..self }
+    }
+
+    /// The same, decided.
+    #[must_use]
+    pub fn resolved(self, by: &str, at: DateTime<Utc>, resolution: Resolution) -> Self {
+        Self { state: ExceptionState::Resolved { by: by.to_owned(), at, resolution }, ..self }
+    }
+
+    /// The id of the exception for `reason` about `subject`: a session's id, say.
+    #[must_use]
+    pub fn id_of(reason: ExceptionReason, subject: &str) -> ExceptionId {
+        ExceptionId::about(&format!("{}/{subject}", reason.code()))
+    }
 }

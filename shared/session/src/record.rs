@@ -100,16 +100,19 @@ pub enum StopTransactionEffect {
 
 impl Session {
     /// Decides what a StopTransaction with `meter_stop` at `ended_at` does.
+    ///
+    /// A session that the sweep has closed is still open to the charger's own word: the charger
+    /// may come back and say how it really ended, until a person has decided.
     #[must_use]
     pub fn on_stop(&self, meter_stop: WattHours, ended_at: DateTime<Utc>) -> StopTransactionEffect {
-        match (self.meter_stop, self.ended_at) {
-            (None, None) if meter_stop < self.meter_start => {
+        let open = matches!(self.state, SessionState::Active | SessionState::Held);
+        let same = self.meter_stop == Some(meter_stop) && self.ended_at == Some(ended_at);
+        match &self.stop_frame {
+            None if open && meter_stop < self.meter_start => {
                 StopTransactionEffect::HoldMeterBackwards
             }
-            (None, None) => StopTransactionEffect::End,
-            (Some(meter), Some(at)) if meter == meter_stop && at == ended_at => {
-                StopTransactionEffect::Repeat
-            }
+            None if open => StopTransactionEffect::End,
+            Some(_) if same => StopTransactionEffect::Repeat,
             _ => StopTransactionEffect::Conflict,
         }
     }

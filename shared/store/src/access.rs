@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::{
     error::SdkError,
-    operation::put_item::PutItemError,
+    operation::{put_item::PutItemError, update_item::UpdateItemError},
     types::{AttributeValue, ReturnValue},
 };
 
@@ -88,13 +88,7 @@ impl Store {
         }
         match request.send().await {
             Ok(answer) => Ok(Some(answer.attributes.unwrap_or_default())),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
-            {
-                Ok(None)
-            }
+            Err(error) if is_refused(&error) => Ok(None),
             Err(error) => Err(dynamo("UpdateItem")(error)),
         }
     }
@@ -157,6 +151,10 @@ impl Store {
         let pages = request.into_paginator().items().send();
         pages.collect::<Result<Vec<_>, _>>().await.map_err(dynamo("Query"))
     }
+}
+
+fn is_refused<R>(error: &SdkError<UpdateItemError, R>) -> bool {
+    error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception)
 }
 
 fn is_duplicate<R>(error: &SdkError<PutItemError, R>) -> bool {

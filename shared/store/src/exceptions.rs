@@ -30,6 +30,16 @@ impl Store {
         change.put(&self.tables.exceptions, exception_item(exception)?, None)
     }
 
+    /// Resolves an exception with a change, on the condition that nobody has.
+    pub(crate) fn clear_in(
+        &self,
+        change: Change,
+        resolved: &ExceptionRecord,
+    ) -> Result<Change, StoreError> {
+        let item = exception_item(resolved)?;
+        change.put(&self.tables.exceptions, item, Some("attribute_exists(gsi_open)"))
+    }
+
     /// One exception.
     ///
     /// # Errors
@@ -66,11 +76,7 @@ impl Store {
         let ExceptionState::Resolved { resolution, .. } = &resolved.state else {
             return Err(StoreError::Stale { what: "exception" });
         };
-        let mut change = Change::default().put(
-            &self.tables.exceptions,
-            exception_item(resolved)?,
-            Some("attribute_exists(gsi_open)"),
-        )?;
+        let mut change = self.clear_in(Change::default(), resolved)?;
         if let Some(session) = session {
             change = self.carry_out(change, session, resolution)?;
         }

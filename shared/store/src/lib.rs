@@ -24,7 +24,7 @@ pub use chargers::{CallRecord, CallState, ConnectorRow};
 pub use deliveries::Delivery;
 pub use error::{Saved, StoreError};
 pub use outbox::{Change, envelope_from_stream};
-pub use sessions::{End, EndsIn, MeterValuesRow, SessionFile, StartContext, Started};
+pub use sessions::{End, EndsIn, SessionFile, StartContext, Started};
 pub use stripe_events::StripeEventRow;
 pub use tables::Tables;
 

@@ -137,10 +137,7 @@ impl Store {
             attempt += 1;
             let request = self.client.transact_write_items();
             let sent = request.set_transact_items(Some(change.items.clone())).send().await;
-            let error = match sent {
-                Ok(_) => return Ok(Transacted::Committed),
-                Err(error) => error,
-            };
+            let Err(error) = sent else { return Ok(Transacted::Committed) };
             let reasons = cancellation_reasons(&error);
             if let Some(index) = position(reasons, "ConditionalCheckFailed") {
                 let standing = reasons.get(index).and_then(|reason| reason.item.clone());

@@ -54,22 +54,13 @@ pub enum Started {
     StartSpent,
 }
 
-/// A MeterValues message as it was kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MeterValuesRow {
-    /// When it arrived (the last time, if it came more than once).
-    pub received_at: DateTime<Utc>,
-    /// The frame as it came.
-    pub frame: String,
-}
-
 /// All that is stored about one session, from one query.
 #[derive(Debug, Clone)]
 pub struct SessionFile {
     /// The record.
     pub session: Session,
-    /// MeterValues messages, in order of reading.
-    pub meter_values: Vec<MeterValuesRow>,
+    /// MeterValues messages in order of reading: when each arrived, and the frame as it came.
+    pub meter_values: Vec<(DateTime<Utc>, String)>,
     /// The price, once rated.
     pub rated: Option<PricedSession>,
     /// The payment, once there is one.
@@ -227,13 +218,14 @@ impl Store {
         session_id: SessionId,
         read_at: DateTime<Utc>,
         digest: &str,
-        row: &MeterValuesRow,
+        received_at: DateTime<Utc>,
+        frame: &str,
     ) -> Result<(), StoreError> {
         let mut item = Item::new();
         item.insert(PK.to_owned(), s(session_pk(session_id)));
         item.insert(SK.to_owned(), s(format!("SAMPLE#{}#{digest}", sortable(read_at))));
-        item.insert("frame".to_owned(), s(&row.frame));
-        item.insert("received_at".to_owned(), s(sortable(row.received_at)));
+        item.insert("frame".to_owned(), s(frame));
+        item.insert("received_at".to_owned(), s(sortable(received_at)));
         self.put(&self.tables.sessions, item).await
     }
 
@@ -283,19 +275,29 @@ impl Store {
         Ok(SessionFile { session, meter_values, rated, payment, cdr, journal })
     }
 
-    /// When a session was last heard of: its last MeterValues, or its start.
+    /// When a session was last heard of: its last MeterValues, or its start. One read.
     ///
     /// # Errors
     ///
     /// [`StoreError`].
     pub async fn last_heard(&self, session: &Session) -> Result<DateTime<Utc>, StoreError> {
-        let pk = session_pk(session.id);
-        let items = self.query(&self.tables.sessions, &pk, Range::BeginsWith("SAMPLE#")).await?;
-        let heard = items.iter().map(|item| sample(item).map(|row| row.received_at));
-        heard.try_fold(session.received_at, |latest, heard| Ok(latest.max(heard?)))
+        let request = self
+            .client
+            .query()
+            .table_name(&self.tables.sessions)
+            .key_condition_expression("pk = :pk AND begins_with(sk, :sample)")
+            .expression_attribute_values(":pk", s(session_pk(session.id)))
+            .expression_attribute_values(":sample", s("SAMPLE#"))
+            .scan_index_forward(false)
+            .limit(1);
+        let newest = request.send().await.map_err(dynamo("Query"))?.items.unwrap_or_default();
+        let heard = newest.first().map(sample).transpose()?;
+        Ok(heard
+            .map_or(session.received_at, |(received_at, _)| received_at.max(session.received_at)))
     }
 
-    /// Ends a session, once: its end, and the event or the exception, in one transaction.
+    /// Ends a session, once: its end, and the event or the exception, in one transaction. An
+    /// exception that the end makes void is `cleared` with it.
     ///
     /// # Errors
     ///
@@ -305,6 +307,7 @@ impl Store {
         session: &Session,
         end: &End,
         ends_in: &EndsIn,
+        cleared: Option<&ExceptionRecord>,
     ) -> Result<(), StoreError> {
         let to = match ends_in {
             EndsIn::Rating(_) => SessionState::Ended,
@@ -343,10 +346,13 @@ impl Store {
             &[("#state", "state")],
             values,
         )?;
-        let change = match ends_in {
+        let mut change = match ends_in {
             EndsIn::Rating(envelope) => change.tell(&self.tables.outbox, envelope)?,
             EndsIn::Hold(exception) => self.raise_in(change, exception)?,
         };
+        if let Some(cleared) = cleared {
+            change = self.clear_in(change, cleared)?;
+        }
         self.committed(change, "session").await
     }
 
@@ -478,14 +484,11 @@ fn key(parts: &[(&str, &str)]) -> HashMap<String, AttributeValue> {
     parts.iter().map(|(name, value)| ((*name).to_owned(), s(*value))).collect()
 }
 
-fn sample(item: &Item) -> Result<MeterValuesRow, StoreError> {
+fn sample(item: &Item) -> Result<(DateTime<Utc>, String), StoreError> {
     let received_at = string(item, "received_at")?;
     let corrupt = |error| StoreError::Corrupt {
         key: string(item, SK).unwrap_or_default().to_owned(),
         source: Box::new(error),
     };
-    Ok(MeterValuesRow {
-        received_at: received_at.parse().map_err(corrupt)?,
-        frame: string(item, "frame")?.to_owned(),
-    })
+    Ok((received_at.parse().map_err(corrupt)?, string(item, "frame")?.to_owned()))
 }

@@ -1,0 +1,159 @@
+//! Authorize and StartTransaction: may this tag charge here, and what is pinned when it does.
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use network::{AppStart, Entitlement, EntitlementStatus, Offers, Payer, Site};
+use ocpp::{AuthorizationStatus, IdTagInfo, StartTransactionRequest};
+use quantities::{ChargePointId, SessionId, TransactionId};
+
+use crate::{Session, SessionState, StartIdentity};
+
+/// What we say of a tag at a charger at `at`.
+///
+/// A start from the app is good at the charger it was made for, until a session has used it.
+#[must_use]
+pub fn authorize(
+    entitlement: Option<&Entitlement>,
+    charge_point_id: &ChargePointId,
+    at: DateTime<Utc>,
+) -> IdTagInfo {
+    let Some(entitlement) = entitlement else {
+        return IdTagInfo::of(AuthorizationStatus::Invalid);
+    };
+    let elsewhere =
+        |start: &AppStart| start.used_by.is_some() || start.charge_point_id != *charge_point_id;
+    let status = match entitlement.status_at(at) {
+        EntitlementStatus::Accepted if entitlement.app_start.as_ref().is_some_and(elsewhere) => {
+            AuthorizationStatus::Invalid
+        }
+        EntitlementStatus::Accepted => AuthorizationStatus::Accepted,
+        EntitlementStatus::Blocked => AuthorizationStatus::Blocked,
+        EntitlementStatus::Expired => AuthorizationStatus::Expired,
+    };
+    IdTagInfo {
+        status,
+        expiry_date: entitlement.expires_at,
+        parent_id_tag: entitlement.parent_id_tag.clone(),
+    }
+}
+
+/// All that a StartTransaction is decided from.
+#[derive(Debug, Clone, Copy)]
+pub struct Start<'a> {
+    /// The charger.
+    pub charge_point_id: &'a ChargePointId,
+    /// The site's time zone, as the connection knows it.
+    pub time_zone: Tz,
+    /// What it said.
+    pub request: &'a StartTransactionRequest,
+    /// The frame as it came.
+    pub frame: &'a str,
+    /// When it came.
+    pub received_at: DateTime<Utc>,
+    /// The charger's site.
+    pub site: &'a Site,
+    /// What the site offers.
+    pub offers: &'a Offers,
+    /// The tag's entry in the entitlement cache.
+    pub entitlement: Option<&'a Entitlement>,
+}
+
+impl<'a> Start<'a> {
+    /// The session that this start opens at the given attempt for a transactionId, and what the
+    /// charger is told of the tag.
+    ///
+    /// A tag that may not charge still opens a session, for the energy may flow all the same (a
+    /// charger that was offline, or does not stop on refusal); nobody is billed for it without a
+    /// person's word. Status, tier and offer are those at the charger's timestamp, so that a start
+    /// which was queued offline is judged by its own time.
+    #[must_use]
+    pub fn open(&self, attempt: u32) -> (Session, IdTagInfo) {
+        let transaction_id = self.identity().transaction_id(attempt);
+        let id = SessionId::of(self.charge_point_id, transaction_id);
+        let id_tag_info = self.judge(id);
+        let accepted = id_tag_info.status == AuthorizationStatus::Accepted;
+        let entitlement = self.entitlement.filter(|_| accepted);
+        (self.session(id, transaction_id, entitlement), id_tag_info)
+    }
+
+    /// The same session, for nobody: the start from the app behind the tag was spent.
+    #[must_use]
+    pub fn open_for_nobody(&self, attempt: u32) -> (Session, IdTagInfo) {
+        Self { entitlement: None, ..*self }.open(attempt)
+    }
+
+    /// Whether `session` is the one that this start opened, sent before.
+    #[must_use]
+    pub fn opened(&self, session: &Session) -> bool {
+        let of_session = StartIdentity {
+            charge_point_id: &session.charge_point_id,
+            connector_id: session.connector_id,
+            id_tag: &session.id_tag,
+            started_at: session.started_at,
+            meter_start: session.meter_start,
+        };
+        of_session == self.identity()
+    }
+
+    const fn identity(&self) -> StartIdentity<'a> {
+        StartIdentity {
+            charge_point_id: self.charge_point_id,
+            connector_id: self.request.connector_id,
+            id_tag: &self.request.id_tag,
+            started_at: self.request.timestamp,
+            meter_start: self.request.meter_start,
+        }
+    }
+
+    /// As [`authorize`], but the session that has used a start is no stranger to it.
+    fn judge(&self, id: SessionId) -> IdTagInfo {
+        let mut entitlement = self.entitlement.cloned();
+        if let Some(start) = entitlement.as_mut().and_then(|known| known.app_start.as_mut()) {
+            start.used_by = start.used_by.filter(|user| *user != id);
+        }
+        authorize(entitlement.as_ref(), self.charge_point_id, self.request.timestamp)
+    }
+
+    fn session(
+        &self,
+        id: SessionId,
+        transaction_id: TransactionId,
+        entitlement: Option<&Entitlement>,
+    ) -> Session {
+        let started_at = self.request.timestamp;
+        let app_start = entitlement.and_then(|known| known.app_start.as_ref());
+        let tariff = match (entitlement, app_start) {
+            (_, Some(start)) => Some(start.tariff.clone()),
+            (Some(known), None) => self.offers.at(&known.tier_at(started_at), started_at).cloned(),
+            (None, None) => self.offers.at(&network::Tier::retail(), started_at).cloned(),
+        };
+        Session {
+            id,
+            state: SessionState::Active,
+            charge_point_id: self.charge_point_id.clone(),
+            connector_id: self.request.connector_id,
+            transaction_id,
+            site_id: self.site.id.clone(),
+            time_zone: self.time_zone,
+            id_tag: self.request.id_tag.clone(),
+            driver_id: entitlement.and_then(|known| known.driver_id.clone()),
+            payer: entitlement.map_or(Payer::Unknown, |known| known.payer.clone()),
+            tariff,
+            tax: self.site.jurisdiction.tax.clone(),
+            hold: self.site.hold,
+            placed_hold: app_start.map(|start| start.hold.clone()),
+            silent_after_s: self.site.silent_after_s,
+            release_wait_s: self.site.release_wait_s,
+            started_at,
+            received_at: self.received_at,
+            meter_start: self.request.meter_start,
+            ended_at: None,
+            end_received_at: None,
+            meter_stop: None,
+            stop_reason: None,
+            released_at: None,
+            start_frame: self.frame.to_owned(),
+            stop_frame: None,
+        }
+    }
+}
