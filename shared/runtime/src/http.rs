@@ -1,8 +1,10 @@
 //! HTTP routes behind API Gateway's HTTP API (payload 2.0).
 
-use std::{error::Error as StdError, fmt, future::Future, sync::Arc};
+use std::{future::Future, sync::Arc};
 
-use lambda_http::{Error, RequestExt as _, aws_lambda_events::encodings::Body, service_fn};
+use lambda_http::{
+    Error, IntoResponse, RequestExt as _, aws_lambda_events::encodings::Body, service_fn,
+};
 
 use crate::{Function, Invocation};
 
@@ -26,9 +28,7 @@ impl Function {
     where
         H: Fn(HttpRequest, Arc<Invocation>) -> F,
         F: Future<Output = HttpResponse<B>> + Send,
-        B: lambda_http::aws_lambda_events::encodings::HttpBody + Send + Unpin + 'static,
-        B::Data: Into<bytes::Bytes> + Send,
-        B::Error: Into<Box<dyn StdError + Send + Sync>> + Send + fmt::Debug,
+        HttpResponse<B>: IntoResponse,
     {
         let name = self.name;
         let handler = &handler;

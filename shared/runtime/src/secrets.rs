@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     error::Error,
+    fmt,
     sync::Mutex,
     time::{Duration, Instant},
 };
@@ -10,7 +11,8 @@ use std::{
 use aws_config::SdkConfig;
 use aws_sdk_secretsmanager::{
     Client,
-    error::{DisplayErrorContext, ProvideErrorMetadata},
+    error::{DisplayErrorContext, ProvideErrorMetadata, SdkError},
+    operation::{create_secret::CreateSecretError, delete_secret::DeleteSecretError},
 };
 use serde::Deserialize;
 
@@ -23,6 +25,17 @@ pub enum SecretError {
     /// Secrets Manager refused or did not answer.
     #[error("secret {name} could not be read ({code})")]
     Unavailable {
+        /// Its name.
+        name: String,
+        /// AWS's error code.
+        code: String,
+        /// The SDK's own error.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// Secrets Manager did not take it, or did not say so; safe to try again.
+    #[error("secret {name} could not be stored ({code})")]
+    NotStored {
         /// Its name.
         name: String,
         /// AWS's error code.
@@ -99,9 +112,61 @@ impl Secrets {
             .map_err(|_| SecretError::Malformed { name: name.to_owned(), rule })
     }
 
+    /// Stores the secret called `name`, whether there was one or not.
+    ///
+    /// # Errors
+    ///
+    /// [`SecretError::NotStored`].
+    pub async fn put(&self, name: &str, text: &str) -> Result<(), SecretError> {
+        let create = self.client.create_secret().name(name).secret_string(text).send().await;
+        let error = match create {
+            Ok(_) => return Ok(()),
+            Err(error) => error,
+        };
+        if !error.as_service_error().is_some_and(CreateSecretError::is_resource_exists_exception) {
+            return Err(not_stored(name, error));
+        }
+        let put = self.client.put_secret_value().secret_id(name).secret_string(text).send().await;
+        put.map(|_| ()).map_err(|error| not_stored(name, error))
+    }
+
+    /// Deletes the secret called `name` at once, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`SecretError::NotStored`].
+    pub async fn delete(&self, name: &str) -> Result<(), SecretError> {
+        let request = self.client.delete_secret().secret_id(name);
+        // Without a recovery window: the same name must be free for a new secret.
+        let delete = request.force_delete_without_recovery(true).send().await;
+        match delete {
+            Err(error)
+                if !error
+                    .as_service_error()
+                    .is_some_and(DeleteSecretError::is_resource_not_found_exception) =>
+            {
+                Err(not_stored(name, error))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn fresh(&self, name: &str) -> Option<String> {
         let known = self.known.lock().ok()?;
         let (read_at, text) = known.get(name)?;
         (read_at.elapsed() < FRESH).then(|| text.clone())
+    }
+}
+
+fn not_stored<E, R>(name: &str, error: SdkError<E, R>) -> SecretError
+where
+    E: Error + ProvideErrorMetadata + Send + Sync + 'static,
+    R: fmt::Debug + Send + Sync + 'static,
+{
+    SecretError::NotStored {
+        name: name.to_owned(),
+        code: error.code().unwrap_or("no answer").to_owned(),
+        // Told as text: the SDK's error types keep the request, and with it the secret.
+        source: DisplayErrorContext(error).to_string().into(),
     }
 }
