@@ -119,10 +119,7 @@ impl Secrets {
     /// [`SecretError::NotStored`].
     pub async fn put(&self, name: &str, text: &str) -> Result<(), SecretError> {
         let create = self.client.create_secret().name(name).secret_string(text).send().await;
-        let error = match create {
-            Ok(_) => return Ok(()),
-            Err(error) => error,
-        };
+        let Err(error) = create else { return Ok(()) };
         if !error.as_service_error().is_some_and(CreateSecretError::is_resource_exists_exception) {
             return Err(not_stored(name, error));
         }
@@ -166,7 +163,6 @@ where
     SecretError::NotStored {
         name: name.to_owned(),
         code: error.code().unwrap_or("no answer").to_owned(),
-        // Told as text: the SDK's error types keep the request, and with it the secret.
         source: DisplayErrorContext(error).to_string().into(),
     }
 }
