@@ -1,48 +1,25 @@
 //! OCPI CDRs: written from a priced session, and priced with a tariff.
 
-use chrono::{DateTime, Utc};
+mod build;
+mod read;
+
 use chrono_tz::Tz;
-use network::{Charger, RoamingPartner, Site, Tax};
+use network::Tax;
 use ocpi::{Cdr, Tariff};
-use session::Session;
+use quantities::TariffRef;
 
-use crate::{PricedSession, RatingError, TariffVersion};
+pub use build::{CdrInput, build};
 
-/// All that a CDR is made from.
-#[derive(Debug, Clone, Copy)]
-pub struct CdrInput<'a> {
-    /// The session.
-    pub session: &'a Session,
-    /// Its price.
-    pub priced: &'a PricedSession,
-    /// The tariff version it was priced with.
-    pub tariff: &'a TariffVersion,
-    /// Where it took place.
-    pub site: &'a Site,
-    /// At which charger.
-    pub charger: &'a Charger,
-    /// The eMSP, when the payer is a roaming one.
-    pub partner: Option<&'a RoamingPartner>,
-    /// Our own OCPI `country_code`.
-    pub country_code: &'a str,
-    /// Our own OCPI `party_id`.
-    pub party_id: &'a str,
-    /// When the CDR is made.
-    pub now: DateTime<Utc>,
-}
-
-/// The OCPI 2.2.1 CDR of a priced session. It prices to the same totals with [`price`].
-///
-/// # Errors
-///
-/// [`RatingError`].
-pub fn build(input: &CdrInput<'_>) -> Result<Cdr, RatingError> {
-    let _ = input;
-    todo!()
-}
+use crate::{
+    FindingCode, PricedSession, RatingError, bill::Bill, compile::Compiled, note_validity,
+    stretch::moment, walk::walk,
+};
 
 /// Prices a CDR's charging periods with `tariff` in the local time of `zone`. Where a component
 /// states no VAT, `tax` applies; without `tax` no VAT is added, as OCPI says.
+///
+/// Only start, end, currency and charging periods of the CDR count; what it says it costs is not
+/// looked at.
 ///
 /// # Errors
 ///
@@ -53,6 +30,36 @@ pub fn price(
     zone: Tz,
     tax: Option<&Tax>,
 ) -> Result<PricedSession, RatingError> {
-    let _ = (tariff, cdr, zone, tax);
-    todo!()
+    let compiled = Compiled::new(tariff)?;
+    if !cdr.currency.eq_ignore_ascii_case(&tariff.currency) {
+        let (left, right) = (cdr.currency.parse()?, compiled.currency);
+        return Err(quantities::MoneyError::CurrencyMismatch { left, right }.into());
+    }
+    let mut course = read::course(cdr, compiled.uses_power)?;
+    let names_it = |named: &String| named.eq_ignore_ascii_case(&tariff.id);
+    let mut named = cdr.charging_periods.iter().filter_map(|period| period.tariff_id.as_ref());
+    if named.any(|named| !names_it(named)) {
+        let detail = "the CDR names another tariff than the one it is priced with";
+        let at = moment(course.session_start_ms);
+        course.findings.note(FindingCode::OtherTariff, at, detail);
+    }
+    note_validity(tariff, &mut course);
+    let runs = walk(&compiled, &mut course, zone, 0)?;
+    let bill = Bill {
+        tariff,
+        compiled: &compiled,
+        reference: TariffRef { id: read::tariff_id(&tariff.id)?, version: 1 },
+        runs: &runs,
+        tax: tax.map(|tax| tax.percent),
+    };
+    bill.write(course.findings)
+}
+
+/// Whether `tariff` has prices that depend on local time, so that its price needs a time zone.
+///
+/// # Errors
+///
+/// [`RatingError`] when the tariff cannot be read.
+pub fn needs_time_zone(tariff: &Tariff) -> Result<bool, RatingError> {
+    Ok(Compiled::new(tariff)?.is_local())
 }

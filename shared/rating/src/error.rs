@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use quantities::{MoneyError, QuantityError, WattHours};
+use rust_decimal::Decimal;
 
 /// Why a session cannot be priced.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -26,13 +27,23 @@ pub enum RatingError {
         /// What it should say.
         expected: &'static str,
     },
-    /// A price depends on the current, and nobody knows it.
-    #[error("tariff element {element} depends on the current, which is not known at {at}")]
-    CurrentUnknown {
+    /// A price depends on the power or the current, and nobody knows it.
+    #[error("tariff element {element} depends on the {what}, which is not known at {at}")]
+    Unknown {
         /// Index of the element.
         element: usize,
+        /// What is not known.
+        what: &'static str,
         /// When.
         at: DateTime<Utc>,
+    },
+    /// More than a year: not a charging session.
+    #[error("the session from {started_at} to {ended_at} lasts longer than a year")]
+    TooLong {
+        /// The start.
+        started_at: DateTime<Utc>,
+        /// The end.
+        ended_at: DateTime<Utc>,
     },
     /// The session ends before it starts.
     #[error("the session ends at {ended_at}, before its start at {started_at}")]
@@ -58,13 +69,15 @@ pub enum RatingError {
         /// Its start.
         start: DateTime<Utc>,
     },
-    /// A CDR's period states a negative volume.
-    #[error("charging period {period} states a negative {dimension}")]
-    NegativeVolume {
+    /// A CDR's period states a volume that nobody can have consumed.
+    #[error("charging period {period} states a {dimension} volume of {volume}, which cannot be")]
+    InvalidVolume {
         /// Index of the period.
         period: usize,
         /// The dimension.
         dimension: &'static str,
+        /// What it states.
+        volume: Decimal,
     },
     /// Currency, tax or amount.
     #[error(transparent)]

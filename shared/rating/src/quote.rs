@@ -1,6 +1,6 @@
 //! The price at a charger now.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Duration, NaiveDateTime, Utc};
 use chrono_tz::Tz;
 use network::Tax;
 use ocpi::TariffDimensionType;
@@ -8,7 +8,12 @@ use quantities::{Currency, TariffRef, TaxPercent};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use crate::{RatingError, TariffVersion, Unit};
+use crate::{
+    RatingError, TariffVersion, Unit,
+    compile::{Bounds, Compiled, Component, Moment},
+    exact::Exact,
+    local::{local, moments},
+};
 
 /// What a session that starts now pays.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -57,6 +62,82 @@ pub fn quote(
     zone: Tz,
     tax: &Tax,
 ) -> Result<Quote, RatingError> {
-    let _ = (tariff, at, zone, tax);
-    todo!()
+    let compiled = Compiled::new(&tariff.tariff)?;
+    let prices = |at: DateTime<Utc>| -> Result<Vec<PriceInForce>, RatingError> {
+        let moment = start_of_session(local(zone, at));
+        let lists = [&compiled.energy, &compiled.time, &compiled.parking, &compiled.flat];
+        let found = lists.into_iter().flat_map(|list| in_force(&compiled, list, &moment));
+        found.map(|component| price(component, tax.percent)).collect()
+    };
+    let now = prices(at)?;
+    let mut changes = Vec::new();
+    if compiled.is_local() {
+        moments(zone, at, at + HORIZON, &compiled.local_times, &mut changes);
+    }
+    changes.retain(|change| *change > at);
+    changes.sort_unstable();
+    let mut valid_until = None;
+    for change in changes {
+        if prices(change)? != now {
+            valid_until = Some(change);
+            break;
+        }
+    }
+    Ok(Quote {
+        tariff: tariff.reference.clone(),
+        currency: compiled.currency,
+        prices: now,
+        valid_until,
+        idle_grace_s: tariff.terms.idle_grace_s,
+    })
+}
+
+/// How far ahead a quote looks for the next change.
+const HORIZON: Duration = Duration::days(7);
+
+fn start_of_session(local: NaiveDateTime) -> Moment {
+    Moment {
+        local,
+        elapsed_ms: 0,
+        energy_wh: Decimal::ZERO,
+        power_kw: Bounds::default(),
+        current_a: Bounds::default(),
+        reservation_expired: false,
+    }
+}
+
+/// The first component of `list` that applies, preceded by those that apply at certain powers.
+fn in_force<'a>(
+    tariff: &'a Compiled,
+    list: &[usize],
+    moment: &Moment,
+) -> impl Iterator<Item = &'a Component> {
+    let mut decided = false;
+    let components = list.iter().filter_map(|index| tariff.components.get(*index));
+    let found = components.filter(move |component| {
+        let applies = !decided && component.rule.holds_apart_from_power(moment);
+        decided |= applies && !component.rule.depends_on_power();
+        applies
+    });
+    found.collect::<Vec<_>>().into_iter()
+}
+
+fn price(component: &Component, tax: TaxPercent) -> Result<PriceInForce, RatingError> {
+    let tax_percent = component.vat.unwrap_or(tax);
+    let incl_vat = Exact::for_once(component.price)?.plus_percent(tax_percent.percent())?;
+    let unit = match component.dimension {
+        TariffDimensionType::Energy => Unit::KilowattHour,
+        TariffDimensionType::Flat => Unit::Session,
+        TariffDimensionType::ParkingTime | TariffDimensionType::Time => Unit::Hour,
+    };
+    Ok(PriceInForce {
+        dimension: component.dimension,
+        element: component.element,
+        excl_vat: component.price,
+        incl_vat: incl_vat.major()?.normalize(),
+        unit,
+        tax_percent,
+        step_size: component.step_size,
+        depends_on_power: component.rule.depends_on_power(),
+    })
 }

@@ -1,0 +1,192 @@
+//! From a priced session to a CDR.
+
+use chrono::{DateTime, Utc};
+use network::{Charger, Payer, RoamingPartner, Site};
+use ocpi::{
+    AuthMethod, Cdr, CdrDimension, CdrDimensionType, CdrLocation, CdrToken, ChargingPeriod,
+    GeoLocation, Price, Tariff, TokenType,
+};
+use quantities::TaxPercent;
+use rust_decimal::Decimal;
+use session::Session;
+
+use crate::{Cost, Item, PricedSession, RatingError, Segment, SegmentKind, TariffVersion};
+
+/// What OCPI writes where there is nothing to say (2.2.1, `transport_and_format`).
+const NOT_AVAILABLE: &str = "#NA";
+
+/// All that a CDR is made from.
+#[derive(Debug, Clone, Copy)]
+pub struct CdrInput<'a> {
+    /// The session.
+    pub session: &'a Session,
+    /// Its price.
+    pub priced: &'a PricedSession,
+    /// The tariff version it was priced with.
+    pub tariff: &'a TariffVersion,
+    /// Where it took place.
+    pub site: &'a Site,
+    /// At which charger.
+    pub charger: &'a Charger,
+    /// The eMSP, when the payer is a roaming one.
+    pub partner: Option<&'a RoamingPartner>,
+    /// Our own OCPI `country_code`.
+    pub country_code: &'a str,
+    /// Our own OCPI `party_id`.
+    pub party_id: &'a str,
+    /// When the CDR is made.
+    pub now: DateTime<Utc>,
+}
+
+/// The OCPI 2.2.1 CDR of a priced session. It prices to the same totals with [`super::price`]: it
+/// has a period for every segment, and its tariff states the tax that applied. Time that is not
+/// billed (grace, the charger's own faults) is in periods that state no time.
+///
+/// # Errors
+///
+/// [`RatingError`] when a quantity does not fit.
+pub fn build(input: &CdrInput<'_>) -> Result<Cdr, RatingError> {
+    let CdrInput { session, priced, .. } = input;
+    let end = priced.segments.last().map_or(session.started_at, |segment| segment.end);
+    let start = priced.segments.first().map_or(session.started_at, |segment| segment.start);
+    let tariff = restated(input);
+    let id = &tariff.id;
+    let totals = &priced.totals;
+    let cost = |items: &[Item], cost: Cost| {
+        let billed = priced.lines.iter().any(|line| items.contains(&line.item));
+        billed.then(|| Price::from(cost))
+    };
+    Ok(Cdr {
+        country_code: input.country_code.to_owned(),
+        party_id: input.party_id.to_owned(),
+        id: session.id.to_string(),
+        start_date_time: start,
+        end_date_time: end,
+        session_id: Some(session.id.to_string()),
+        cdr_token: token(input),
+        auth_method: if session.placed_hold.is_some() {
+            AuthMethod::Command
+        } else {
+            AuthMethod::Whitelist
+        },
+        authorization_reference: None,
+        cdr_location: location(input),
+        meter_id: None,
+        currency: priced.currency.code().to_owned(),
+        charging_periods: priced.segments.iter().map(|segment| period(segment, id)).collect(),
+        tariffs: vec![tariff],
+        signed_data: None,
+        total_cost: totals.total.into(),
+        total_fixed_cost: cost(&[Item::Flat], totals.fixed),
+        total_energy: priced.total_energy.kwh(),
+        total_energy_cost: cost(&[Item::Energy], totals.energy),
+        total_time: hours(priced.total_time_s),
+        total_time_cost: cost(&[Item::Time], totals.time),
+        total_parking_time: Some(hours(priced.total_parking_time_s)),
+        total_parking_cost: cost(&[Item::ParkingTime], totals.parking),
+        total_reservation_cost: cost(
+            &[Item::ReservationFlat, Item::ReservationTime],
+            totals.reservation,
+        ),
+        remark: session.stop_reason.as_deref().map(|reason| fit(reason, 255)),
+        invoice_reference_id: None,
+        credit: None,
+        credit_reference_id: None,
+        home_charging_compensation: None,
+        last_updated: input.now,
+    })
+}
+
+/// The tariff with the tax that applied written out, so that the CDR explains itself.
+fn restated(input: &CdrInput<'_>) -> Tariff {
+    let mut tariff = input.tariff.tariff.clone();
+    for component in tariff.elements.iter_mut().flat_map(|element| &mut element.price_components) {
+        let tax = input.session.tax.percent;
+        component.vat = component.vat.or(Some(TaxPercent::percent(tax)));
+    }
+    tariff
+}
+
+fn period(segment: &Segment, tariff_id: &str) -> ChargingPeriod {
+    let seconds = Decimal::new((segment.end - segment.start).num_milliseconds(), 3);
+    let time = match segment.kind {
+        SegmentKind::Charging => Some(CdrDimensionType::Time),
+        SegmentKind::Idle => Some(CdrDimensionType::ParkingTime),
+        SegmentKind::Reservation => Some(CdrDimensionType::ReservationTime),
+        SegmentKind::Grace | SegmentKind::Operator | SegmentKind::Unstated => None,
+    };
+    let stated = |dimension, volume| CdrDimension { dimension, volume };
+    let mut dimensions = vec![stated(CdrDimensionType::Energy, segment.energy.kwh())];
+    dimensions.extend(time.map(|time| stated(time, hours(seconds))));
+    let power = [
+        (CdrDimensionType::MinPower, segment.min_power_kw),
+        (CdrDimensionType::MaxPower, segment.max_power_kw),
+    ];
+    dimensions.extend(power.into_iter().filter_map(|(kind, kw)| Some(stated(kind, kw?))));
+    ChargingPeriod {
+        start_date_time: segment.start,
+        dimensions,
+        tariff_id: Some(tariff_id.to_owned()),
+    }
+}
+
+/// Hours to the four decimals that an OCPI number has.
+fn hours(seconds: Decimal) -> Decimal {
+    (seconds / Decimal::from(3600)).round_dp(4).normalize()
+}
+
+fn token(input: &CdrInput<'_>) -> CdrToken {
+    let session = input.session;
+    let from_app = session.placed_hold.is_some();
+    let token_type = if from_app { TokenType::AdHocUser } else { TokenType::Rfid };
+    match &session.payer {
+        Payer::Roaming { token_uid, contract_id, .. } => CdrToken {
+            country_code: input.partner.map_or(NOT_AVAILABLE, |p| &p.country_code).to_owned(),
+            party_id: input.partner.map_or(NOT_AVAILABLE, |p| &p.party_id).to_owned(),
+            uid: token_uid.clone(),
+            token_type,
+            contract_id: contract_id.clone(),
+        },
+        Payer::Card { .. } | Payer::Unknown => CdrToken {
+            country_code: input.country_code.to_owned(),
+            party_id: input.party_id.to_owned(),
+            uid: session.id_tag.as_str().to_owned(),
+            token_type,
+            contract_id: match &session.driver_id {
+                Some(driver) if driver.as_str().len() <= 36 => driver.to_string(),
+                _ => NOT_AVAILABLE.to_owned(),
+            },
+        },
+    }
+}
+
+fn location(input: &CdrInput<'_>) -> CdrLocation {
+    let CdrInput { session, site, charger, .. } = input;
+    let connector = session.connector_id.to_string();
+    let address = &site.address;
+    let is_dc = charger.power_type.starts_with("DC");
+    CdrLocation {
+        id: site.id.to_string(),
+        name: Some(fit(&site.name, 255)),
+        address: fit(&address.street, 45),
+        city: fit(&address.city, 45),
+        postal_code: address.postal_code.as_deref().map(|code| fit(code, 10)),
+        state: None,
+        country: address.country.clone(),
+        coordinates: GeoLocation {
+            latitude: address.latitude.clone(),
+            longitude: address.longitude.clone(),
+        },
+        evse_uid: fit(&format!("{}*{connector}", charger.id), 36),
+        evse_id: fit(&charger.evse_id.replace("{connector}", &connector), 48),
+        connector_id: connector,
+        connector_standard: charger.standard.clone(),
+        connector_format: if is_dc { "CABLE" } else { "SOCKET" }.to_owned(),
+        connector_power_type: charger.power_type.clone(),
+    }
+}
+
+/// The first `length` characters, the most that OCPI allows.
+fn fit(text: &str, length: usize) -> String {
+    text.chars().take(length).collect()
+}

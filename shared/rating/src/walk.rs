@@ -1,0 +1,289 @@
+//! Walks along a course, stops wherever a price can change, and notes which component applies.
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use rust_decimal::Decimal;
+
+use crate::{
+    FindingCode, RatingError, SegmentKind,
+    compile::{Bounds, Compiled, Holds, Moment},
+    exact::reaches,
+    local::{local, moments},
+    stretch::{Course, Findings, Stretch, moment},
+};
+
+/// The longest session that is priced, in milliseconds: a leap year.
+const LONGEST_MS: i64 = 366 * 24 * 3_600_000;
+
+/// A part of the session with one kind and one set of components: a segment in the making.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Run {
+    pub(crate) start_ms: i64,
+    pub(crate) end_ms: i64,
+    pub(crate) kind: SegmentKind,
+    pub(crate) time_ms: i64,
+    pub(crate) energy_from: Decimal,
+    pub(crate) energy_to: Decimal,
+    pub(crate) power_kw: Bounds,
+    /// The components that apply, as indexes into [`Compiled::components`].
+    pub(crate) energy: Option<usize>,
+    pub(crate) time: Option<usize>,
+    /// A flat fee that falls due with this run.
+    pub(crate) flat: Option<usize>,
+    pub(crate) billable: bool,
+}
+
+impl Run {
+    fn continues(&self, next: &Self) -> bool {
+        self.kind == next.kind
+            && self.energy == next.energy
+            && self.time == next.time
+            && self.billable == next.billable
+            && next.flat.is_none()
+    }
+}
+
+/// The runs of `course` under `tariff`, in order of time.
+///
+/// # Errors
+///
+/// [`RatingError`].
+pub(crate) fn walk(
+    tariff: &Compiled,
+    course: &mut Course,
+    zone: Tz,
+    idle_grace_s: u32,
+) -> Result<Vec<Run>, RatingError> {
+    let cuts = cuts(tariff, course, zone)?;
+    let mut walker = Walker {
+        tariff,
+        zone,
+        cuts,
+        next_cut: 0,
+        grace_left_ms: i64::from(idle_grace_s) * 1000,
+        session_start_ms: course.session_start_ms,
+        reservation_expired: course.reservation_expired,
+        stated: course.stated,
+        due: Due { flat: true, reservation_flat: true },
+        runs: Vec::new(),
+    };
+    for stretch in &course.stretches {
+        walker.stretch(stretch, &mut course.findings)?;
+    }
+    Ok(walker.runs)
+}
+
+/// The moments at which a price can change because of time alone.
+fn cuts(tariff: &Compiled, course: &Course, zone: Tz) -> Result<Vec<i64>, RatingError> {
+    let (Some(first), Some(last)) = (course.stretches.first(), course.stretches.last()) else {
+        return Ok(Vec::new());
+    };
+    let (start, end) = (moment(first.start_ms), moment(last.end_ms));
+    if last.end_ms - first.start_ms > LONGEST_MS {
+        return Err(RatingError::TooLong { started_at: start, ended_at: end });
+    }
+    let mut cuts = Vec::new();
+    if tariff.is_local() {
+        let mut found = Vec::new();
+        moments(zone, start, end, &tariff.local_times, &mut found);
+        cuts.extend(found.iter().map(DateTime::timestamp_millis));
+    }
+    let thresholds = tariff.durations_s.iter();
+    cuts.extend(thresholds.map(|s| course.session_start_ms + i64::from(*s) * 1000));
+    cuts.retain(|cut| first.start_ms < *cut && *cut < last.end_ms);
+    cuts.sort_unstable();
+    cuts.dedup();
+    Ok(cuts)
+}
+
+struct Walker<'a> {
+    tariff: &'a Compiled,
+    zone: Tz,
+    cuts: Vec<i64>,
+    next_cut: usize,
+    grace_left_ms: i64,
+    session_start_ms: i64,
+    reservation_expired: bool,
+    stated: bool,
+    due: Due,
+    runs: Vec<Run>,
+}
+
+/// The fees that fall due once.
+struct Due {
+    flat: bool,
+    reservation_flat: bool,
+}
+
+/// A position on a stretch.
+#[derive(Clone, Copy)]
+struct Position {
+    at_ms: i64,
+    energy_wh: Decimal,
+    time_ms: i64,
+}
+
+impl Walker<'_> {
+    fn stretch(&mut self, stretch: &Stretch, findings: &mut Findings) -> Result<(), RatingError> {
+        let start_wh = match self.runs.last() {
+            Some(run) => run.energy_to,
+            None => stretch.from.wh,
+        };
+        let mut here = Position { at_ms: stretch.start_ms, energy_wh: start_wh, time_ms: 0 };
+        let mut is_first = true;
+        loop {
+            let (there, kind) = self.next_stop(stretch, here)?;
+            let run = self.price(stretch, here, there, kind)?;
+            if self.push(run) && !is_first && self.stated {
+                let detail = "a price changes within a period; its volumes are split evenly";
+                findings.note(FindingCode::PeriodSplit, moment(here.at_ms), detail);
+            }
+            is_first = false;
+            here = there;
+            if here.at_ms >= stretch.end_ms && here.energy_wh >= stretch.energy_at(here.at_ms)? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The next position at which something can change, and what the vehicle does until then.
+    fn next_stop(
+        &mut self,
+        stretch: &Stretch,
+        here: Position,
+    ) -> Result<(Position, SegmentKind), RatingError> {
+        while self.cuts.get(self.next_cut).is_some_and(|cut| *cut <= here.at_ms) {
+            self.next_cut += 1;
+        }
+        let mut stop_ms = stretch.end_ms;
+        if let Some(cut) = self.cuts.get(self.next_cut) {
+            stop_ms = stop_ms.min(*cut);
+        }
+        let in_grace = stretch.kind == SegmentKind::Idle && self.grace_left_ms > 0;
+        if in_grace {
+            stop_ms = stop_ms.min(here.at_ms.saturating_add(self.grace_left_ms));
+        }
+        let mut energy_wh = stretch.energy_at(stop_ms)?.max(here.energy_wh);
+        if let Some(threshold) = self.threshold_after(here.energy_wh)
+            && threshold < energy_wh
+        {
+            let reached_ms = reaches(stretch.from, stretch.to, threshold)?;
+            stop_ms = reached_ms.clamp(here.at_ms, stop_ms);
+            energy_wh = threshold;
+        }
+        let kind = if in_grace { SegmentKind::Grace } else { stretch.kind };
+        if in_grace {
+            self.grace_left_ms -= stop_ms - here.at_ms;
+        }
+        Ok((Position { at_ms: stop_ms, energy_wh, time_ms: stretch.time_until(stop_ms) }, kind))
+    }
+
+    fn threshold_after(&self, energy_wh: Decimal) -> Option<Decimal> {
+        let thresholds = &self.tariff.energies_wh;
+        let next = thresholds.partition_point(|threshold| *threshold <= energy_wh);
+        thresholds.get(next).copied()
+    }
+
+    /// The run from `here` to `there`, with the components that apply at its start.
+    fn price(
+        &mut self,
+        stretch: &Stretch,
+        here: Position,
+        there: Position,
+        kind: SegmentKind,
+    ) -> Result<Run, RatingError> {
+        let mut run = Run {
+            start_ms: here.at_ms,
+            end_ms: there.at_ms,
+            kind,
+            time_ms: there.time_ms - here.time_ms,
+            energy_from: here.energy_wh,
+            energy_to: there.energy_wh,
+            power_kw: stretch.power_kw,
+            energy: None,
+            time: None,
+            flat: None,
+            billable: stretch.billable,
+        };
+        if !stretch.billable {
+            return Ok(run);
+        }
+        let tariff = self.tariff;
+        let at = moment(here.at_ms);
+        let moment = self.moment_at(stretch, here, at);
+        let needs_energy = run.energy_to != run.energy_from;
+        let pick = |list, needed| first_match(tariff, list, &moment, at, needed);
+        run.energy = pick(&tariff.energy, needs_energy)?;
+        run.time = match kind {
+            SegmentKind::Charging => pick(&tariff.time, run.time_ms > 0)?,
+            SegmentKind::Idle => pick(&tariff.parking, run.time_ms > 0)?,
+            SegmentKind::Reservation => pick(&tariff.reservation_time, run.time_ms > 0)?,
+            SegmentKind::Grace | SegmentKind::Operator | SegmentKind::Unstated => None,
+        };
+        if kind == SegmentKind::Reservation && self.due.reservation_flat {
+            run.flat = pick(&tariff.reservation_flat, true)?;
+            self.due.reservation_flat = run.flat.is_none();
+        } else if kind != SegmentKind::Reservation && self.due.flat {
+            run.flat = pick(&tariff.flat, true)?;
+            self.due.flat = run.flat.is_none();
+        }
+        Ok(run)
+    }
+
+    fn moment_at(&self, stretch: &Stretch, here: Position, at: DateTime<Utc>) -> Moment {
+        Moment {
+            // Who needs no local time does not pay for it.
+            local: if self.tariff.is_local() { local(self.zone, at) } else { at.naive_utc() },
+            elapsed_ms: (here.at_ms - self.session_start_ms).max(0),
+            energy_wh: here.energy_wh,
+            power_kw: stretch.power_kw,
+            current_a: stretch.current_a,
+            reservation_expired: self.reservation_expired,
+        }
+    }
+
+    /// Appends `run`, joined to the last one where nothing changes. Returns whether it is new.
+    fn push(&mut self, run: Run) -> bool {
+        if let Some(last) = self.runs.last_mut()
+            && last.continues(&run)
+        {
+            last.end_ms = run.end_ms;
+            last.energy_to = run.energy_to;
+            last.time_ms += run.time_ms;
+            last.power_kw = widest(last.power_kw, run.power_kw);
+            return false;
+        }
+        self.runs.push(run);
+        true
+    }
+}
+
+fn widest(left: Bounds, right: Bounds) -> Bounds {
+    let low = left.low.into_iter().chain(right.low).min();
+    let high = left.high.into_iter().chain(right.high).max();
+    Bounds { low, high }
+}
+
+/// The first component of `list` that applies at `moment`. Not knowing is an error only when
+/// something `needed` hangs on it.
+fn first_match(
+    tariff: &Compiled,
+    list: &[usize],
+    moment: &Moment,
+    at: DateTime<Utc>,
+    needed: bool,
+) -> Result<Option<usize>, RatingError> {
+    for index in list {
+        let Some(component) = tariff.components.get(*index) else { continue };
+        match component.rule.holds(moment) {
+            Holds::Yes => return Ok(Some(*index)),
+            Holds::No => {}
+            Holds::Unknown(_) if !needed => return Ok(None),
+            Holds::Unknown(what) => {
+                let element = component.element;
+                return Err(RatingError::Unknown { element, what, at });
+            }
+        }
+    }
+    Ok(None)
+}
