@@ -29,10 +29,12 @@ def main():
     options.add_argument("--template", type=Path, required=True)
     options.add_argument("--artifacts", type=Path, required=True, help="holds <function>/bootstrap")
     options.add_argument("--zips", type=Path, required=True, help="keeps zips from one run to the next")
-    options.add_argument("--bucket", required=True, help="made when it is not there")
+    options.add_argument("--bucket", help="made when it is not there; <stack>-artifacts-<account> if not given")
     options.add_argument("parameters", nargs="*", metavar="Name=Value")
     options = options.parse_args()
 
+    account = boto3.client("sts").get_caller_identity()["Account"]
+    bucket = options.bucket or f"{options.stack}-artifacts-{account}"
     template = options.template.read_text()
     functions = CODE.findall(template)
     options.zips.mkdir(parents=True, exist_ok=True)
@@ -40,14 +42,14 @@ def main():
         zips = dict(zip(functions, pool.map(lambda name: zipped(options, name), functions)))
         say(f"{len(zips)} functions, {sum(z.stat().st_size for z in zips.values()) >> 20} MB zipped")
         s3 = boto3.client("s3", config=Config(max_pool_connections=8))
-        make_bucket(s3, options.bucket)
-        list(pool.map(lambda z: s3.upload_file(str(z), options.bucket, z.name), zips.values()))
+        make_bucket(s3, bucket)
+        list(pool.map(lambda z: s3.upload_file(str(z), bucket, z.name), zips.values()))
     say("code uploaded")
 
-    packaged = CODE.sub(lambda m: f"CodeUri: s3://{options.bucket}/{zips[m[1]].name}", template)
+    packaged = CODE.sub(lambda m: f"CodeUri: s3://{bucket}/{zips[m[1]].name}", template)
     key = f"template-{hashlib.sha256(packaged.encode()).hexdigest()[:16]}.yaml"
-    s3.put_object(Bucket=options.bucket, Key=key, Body=packaged.encode())
-    url = f"{s3.meta.endpoint_url}/{options.bucket}/{key}"
+    s3.put_object(Bucket=bucket, Key=key, Body=packaged.encode())
+    url = f"{s3.meta.endpoint_url}/{bucket}/{key}"
     parameters = [dict(zip(("ParameterKey", "ParameterValue"), p.split("=", 1))) for p in options.parameters]
     outputs = deploy(boto3.client("cloudformation"), options.stack, url, parameters)
     print(json.dumps(outputs))

@@ -177,7 +177,9 @@ if os.environ.get("TALLYWATT_REQUEST_LOG"):
     def _warm(func, event, request_id, run=lambda_svc._execute_function_provided_warm):
         started = time.monotonic()
         result = run(func, event, request_id)
-        name = (func.get("config") or func).get("FunctionName", "")
+        config = func.get("config") or func
+        stack = config.get("Environment", {}).get("Variables", {}).get("STACK_NAME", "")
+        name = config.get("FunctionName", "").removeprefix(stack + "-")
         route = (event.get("requestContext") or {}).get("routeKey") if isinstance(event, dict) else None
         _write(kind="invocation", function=name, route=route, ms=round((time.monotonic() - started) * 1000, 1),
                records=len(event.get("Records", [])) if isinstance(event, dict) else 0, error=bool(result.get("error")))

@@ -1,1 +1,3 @@
 //! The command: demo, price, charger.
+
+pub mod platform;

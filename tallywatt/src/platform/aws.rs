@@ -1,0 +1,195 @@
+//! Signed requests to the few AWS services that the command asks something of. All of them speak
+//! JSON with an `X-Amz-Target`, so one function does instead of an SDK each.
+
+use std::{env, time::SystemTime};
+
+use anyhow::{Context as _, anyhow, bail};
+use aws_credential_types::Credentials;
+use aws_sigv4::{
+    http_request::{SignableBody, SignableRequest, SigningSettings, sign},
+    sign::v4,
+};
+use serde_json::Value;
+use url::Url;
+
+/// Where AWS is, and as whom we ask.
+#[derive(Debug, Clone)]
+pub struct Aws {
+    endpoint: Option<Url>,
+    region: String,
+    credentials: Credentials,
+    http: reqwest::Client,
+}
+
+/// A service that is asked in JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Service {
+    /// Tables.
+    DynamoDb,
+    /// Queues.
+    Sqs,
+    /// Secrets.
+    SecretsManager,
+    /// The functions' log.
+    Logs,
+}
+
+impl Service {
+    /// Name in addresses and signatures, target prefix, JSON version.
+    const fn protocol(self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Self::DynamoDb => ("dynamodb", "DynamoDB_20120810", "1.0"),
+            Self::Sqs => ("sqs", "AmazonSQS", "1.0"),
+            Self::SecretsManager => ("secretsmanager", "secretsmanager", "1.1"),
+            Self::Logs => ("logs", "Logs_20140328", "1.1"),
+        }
+    }
+}
+
+/// A request that AWS refused.
+#[derive(Debug, thiserror::Error)]
+#[error("{operation} failed: {code} {message}")]
+pub struct Refused {
+    /// The API operation.
+    pub operation: String,
+    /// AWS's error code, without its namespace.
+    pub code: String,
+    /// AWS's own words.
+    pub message: String,
+}
+
+impl Aws {
+    /// An emulator, as its root user.
+    pub(super) fn emulator(endpoint: Url) -> anyhow::Result<Self> {
+        let credentials = Credentials::new("test", "test", None, None, "emulator");
+        Self::new(Some(endpoint), super::LOCAL_REGION.to_owned(), credentials)
+    }
+
+    /// What `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN` and `AWS_REGION`
+    /// say; `endpoint` instead of AWS itself.
+    pub(super) fn from_environment(endpoint: Option<Url>) -> anyhow::Result<Self> {
+        let variable = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
+        let required = |name: &str| {
+            variable(name).with_context(|| {
+                format!("{name} is not set (aws configure export-credentials --format env)")
+            })
+        };
+        let region = variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION"));
+        let credentials = Credentials::new(
+            required("AWS_ACCESS_KEY_ID")?,
+            required("AWS_SECRET_ACCESS_KEY")?,
+            variable("AWS_SESSION_TOKEN"),
+            None,
+            "environment",
+        );
+        Self::new(endpoint, region.context("AWS_REGION is not set")?, credentials)
+    }
+
+    fn new(
+        endpoint: Option<Url>,
+        region: String,
+        credentials: Credentials,
+    ) -> anyhow::Result<Self> {
+        let mut http = reqwest::Client::builder();
+        if endpoint.is_some() {
+            http = http.no_proxy();
+        }
+        Ok(Self { endpoint, region, credentials, http: http.build()? })
+    }
+
+    /// The `AWS_*` variables that make another program ask the same AWS as the same user.
+    pub(super) fn environment(&self) -> Vec<(&'static str, String)> {
+        let mut all = vec![
+            ("AWS_ACCESS_KEY_ID", self.credentials.access_key_id().to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", self.credentials.secret_access_key().to_owned()),
+            ("AWS_DEFAULT_REGION", self.region.clone()),
+            ("AWS_REGION", self.region.clone()),
+        ];
+        if let Some(token) = self.credentials.session_token() {
+            all.push(("AWS_SESSION_TOKEN", token.to_owned()));
+        }
+        if let Some(endpoint) = &self.endpoint {
+            all.push(("AWS_ENDPOINT_URL", endpoint.as_str().trim_end_matches('/').to_owned()));
+        }
+        all
+    }
+
+    /// Asks `operation` of `service` and gives its answer.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] when AWS answers with an error; others when it does not answer.
+    pub async fn call(
+        &self,
+        service: Service,
+        operation: &str,
+        request: &Value,
+    ) -> anyhow::Result<Value> {
+        let (name, prefix, version) = service.protocol();
+        let url = match &self.endpoint {
+            Some(endpoint) => endpoint.clone(),
+            None => format!("https://{name}.{}.amazonaws.com/", self.region).parse()?,
+        };
+        let headers = [
+            ("content-type", format!("application/x-amz-json-{version}")),
+            ("x-amz-target", format!("{prefix}.{operation}")),
+        ];
+        let body = request.to_string();
+        let identity = self.credentials.clone().into();
+        let params = v4::SigningParams::builder()
+            .identity(&identity)
+            .region(&self.region)
+            .name(name)
+            .time(SystemTime::now())
+            .settings(SigningSettings::default())
+            .build()?
+            .into();
+        let shown = headers.iter().map(|(name, value)| (*name, value.as_str()));
+        let signable = SignableBody::Bytes(body.as_bytes());
+        let signable = SignableRequest::new("POST", url.as_str(), shown, signable)?;
+        let (signature, _) = sign(signable, &params)?.into_parts();
+
+        let mut post = self.http.post(url.clone()).body(body.clone());
+        for (name, value) in &headers {
+            post = post.header(*name, value);
+        }
+        for (name, value) in signature.headers() {
+            post = post.header(name, value);
+        }
+        let answer = post.send().await.with_context(|| format!("asking {operation}"))?;
+        let good = answer.status().is_success();
+        let text = answer.text().await.with_context(|| format!("reading {operation}"))?;
+        let answer: Value = match text.trim() {
+            "" => Value::Null,
+            text => serde_json::from_str(text)
+                .map_err(|_| anyhow!("{operation} answered no JSON: {text}"))?,
+        };
+        if good {
+            return Ok(answer);
+        }
+        bail!(refused(operation, &answer))
+    }
+}
+
+fn refused(operation: &str, answer: &Value) -> Refused {
+    let text = |name: &str| answer.get(name).and_then(Value::as_str).unwrap_or_default();
+    let code = text("__type").rsplit('#').next().unwrap_or_default().to_owned();
+    let message = [text("message"), text("Message")].concat();
+    Refused { operation: operation.to_owned(), code, message }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_error_code_loses_its_namespace() {
+        let answer = json!({ "__type": "com.amazonaws.sqs#QueueDoesNotExist", "message": "No." });
+        assert_eq!(
+            refused("SendMessage", &answer).to_string(),
+            "SendMessage failed: QueueDoesNotExist No."
+        );
+    }
+}

@@ -1,0 +1,578 @@
+//! The platform: the whole system of `infra/template.yaml`, running, with a Stripe twin and an
+//! issuer of tokens beside it.
+//!
+//! By default everything is started here and ends with the [`Platform`] value: MiniStack with the
+//! functions' debug builds. An AWS endpoint that is already there can be given instead.
+
+mod artifacts;
+mod aws;
+mod issuer;
+mod ministack;
+mod progress;
+mod python;
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    env, fs,
+    net::IpAddr,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use anyhow::{Context as _, bail, ensure};
+use messages::Queue;
+use serde_json::{Value, json};
+use stripe_twin::{Twin, TwinConfig, WebhookEndpoint};
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader},
+    net::TcpListener,
+    process::Command,
+    time::{Instant, sleep},
+};
+use url::Url;
+
+pub use self::{
+    aws::{Aws, Refused, Service},
+    progress::{Phase, Progress, Step},
+};
+use self::{issuer::Issuer, ministack::Ministack};
+
+/// The region the emulator pretends to be in.
+const LOCAL_REGION: &str = "eu-central-1";
+const AUDIENCE: &str = "tallywatt";
+const API_KEY: &str = "sk_test_tallywatt";
+const WEBHOOK_SECRET: &str = "whsec_dGFsbHl3YXR0IGxvY2FsIHBsYXRmb3JtIHNlY3JldA==";
+
+/// What differs locally, as template parameters: quicker retries, so that a test does not wait
+/// minutes for what production waits minutes for.
+const LOCAL_PARAMETERS: [(&str, &str); 4] = [
+    ("Architecture", env::consts::ARCH),
+    ("WorkerTimeoutSeconds", "10"),
+    ("QueueVisibilitySeconds", "15"),
+    ("SettleSeconds", "1"),
+];
+
+/// How to start a platform.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where.
+    pub target: Target,
+    /// The stack's name; it begins the names of functions, queues and secrets.
+    pub stack: String,
+    /// Parameters of the template to set otherwise than usual.
+    pub parameters: BTreeMap<String, String>,
+    /// Disturbances and records, for tests. On the local platform only.
+    pub switches: TestSwitches,
+    /// Who is told what is going on.
+    pub progress: Progress,
+}
+
+/// Where a platform runs.
+#[derive(Debug, Clone)]
+pub enum Target {
+    /// MiniStack, started here, with debug builds made here.
+    Local,
+    /// An AWS that is already there, asked with the usual `AWS_*` variables. The functions must
+    /// be in `target/lambda`, as `cargo lambda build --release` leaves them.
+    Existing(Existing),
+}
+
+/// An AWS that is already there, and how it reaches the Stripe twin and the issuer, which still
+/// run here.
+#[derive(Debug, Clone)]
+pub struct Existing {
+    /// An emulator's address; `None` is AWS itself.
+    pub endpoint: Option<Url>,
+    /// The address to listen on: one that the functions can reach.
+    pub listen: IpAddr,
+    /// Port of the issuer; 0 is any.
+    pub issuer_port: u16,
+    /// Port of the Stripe twin; 0 is any.
+    pub stripe_port: u16,
+    /// How API Gateway reaches the issuer, if not by address and port (AWS wants https).
+    pub issuer_url: Option<Url>,
+    /// How functions reach the Stripe twin, if not by address and port.
+    pub stripe_url: Option<Url>,
+}
+
+/// What only tests want.
+#[derive(Debug, Clone, Default)]
+pub struct TestSwitches {
+    /// Every SQS message is delivered twice to its consumer.
+    pub deliver_twice: bool,
+    /// A file that gets one JSON line per AWS request of a function and per invocation.
+    pub request_log: Option<PathBuf>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            target: Target::Local,
+            stack: "tallywatt".to_owned(),
+            parameters: BTreeMap::new(),
+            switches: TestSwitches::default(),
+            progress: Progress::silent(),
+        }
+    }
+}
+
+/// A running platform. What was started with it ends with it.
+#[derive(Debug)]
+pub struct Platform {
+    // Order of fields is order of dropping: functions first, then what they talk to.
+    ministack: Option<Ministack>,
+    issuer: Issuer,
+    twin: Twin,
+    stripe_url: String,
+    aws: Aws,
+    outputs: BTreeMap<String, String>,
+    progress: Progress,
+    stack: String,
+}
+
+/// How many messages a queue holds, as SQS says: approximately.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Depth {
+    /// Waiting for a consumer.
+    pub visible: u64,
+    /// With a consumer, or waiting to be tried again.
+    pub in_flight: u64,
+    /// Not to be delivered yet.
+    pub delayed: u64,
+}
+
+impl Depth {
+    /// Whether nothing is in it.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.visible == 0 && self.in_flight == 0 && self.delayed == 0
+    }
+}
+
+impl Platform {
+    /// Builds the functions, starts what is needed, deploys the template, and connects the Stripe
+    /// twin to it.
+    ///
+    /// # Errors
+    ///
+    /// When any step fails; the error says which and carries the program's own words. What was
+    /// started until then ends.
+    pub async fn start(options: Options) -> anyhow::Result<Self> {
+        let workspace = workspace();
+        let target = target_folder(&workspace);
+        let folder = target.join("tallywatt");
+        fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
+        let progress = options.progress.clone();
+        let local = workspace.join("infra/local");
+
+        let requirements = local.join("requirements.txt");
+        let python = python::interpreter(&requirements, &folder, &progress);
+        let (python, artifacts, ministack, aws, existing) = match options.target {
+            Target::Local => {
+                let artifacts = folder.join("lambda");
+                let build = artifacts::build(&workspace, &artifacts, &progress);
+                let (python, ()) = tokio::try_join!(python, build)?;
+                let launcher = local.join("launcher.py");
+                let switches = &options.switches;
+                let ministack =
+                    Ministack::start(&python, &launcher, &folder, switches, &progress).await?;
+                let aws = Aws::emulator(ministack.endpoint.clone())?;
+                (python, artifacts, Some(ministack), aws, Existing::here())
+            }
+            Target::Existing(existing) => {
+                let aws = Aws::from_environment(existing.endpoint.clone())?;
+                (python.await?, target.join("lambda"), None, aws, existing)
+            }
+        };
+
+        let issuer_listener = listen(existing.listen, existing.issuer_port).await?;
+        let issuer_url = advertised(existing.issuer_url.as_ref(), &issuer_listener)?;
+        let issuer = Issuer::start(issuer_listener, issuer_url.clone(), AUDIENCE)?;
+        let stripe_listener = listen(existing.listen, existing.stripe_port).await?;
+        let stripe_url = advertised(existing.stripe_url.as_ref(), &stripe_listener)?;
+        let config = TwinConfig { api_key: API_KEY.to_owned(), ..TwinConfig::default() };
+        let twin = stripe_twin::serve(stripe_listener, config)?;
+
+        let mut parameters = BTreeMap::from([
+            ("JwtIssuer".to_owned(), issuer_url),
+            ("JwtAudience".to_owned(), AUDIENCE.to_owned()),
+            ("StripeApiBase".to_owned(), stripe_url.clone()),
+        ]);
+        if ministack.is_some() {
+            let local = LOCAL_PARAMETERS.map(|(name, value)| (name.to_owned(), value.to_owned()));
+            parameters.extend(local);
+        }
+        let endpoint = ministack.as_ref().map(|ministack| &ministack.endpoint);
+        if let Some(endpoint) = endpoint.or(existing.endpoint.as_ref()) {
+            let endpoint = endpoint.as_str().trim_end_matches('/').to_owned();
+            parameters.insert("LocalEndpoint".to_owned(), endpoint);
+        }
+        parameters.extend(options.parameters);
+        let deployment = Deployment {
+            python: &python,
+            workspace: &workspace,
+            artifacts: &artifacts,
+            zips: &folder.join("zips"),
+            stack: &options.stack,
+            parameters: &parameters,
+        };
+        let outputs = match deployment.run(&aws, &progress).await {
+            Ok(outputs) => outputs,
+            Err(error) => {
+                let log = ministack.as_ref().map(Ministack::log).unwrap_or_default();
+                return Err(error.context(format!("deploying {}\n{log}", options.stack)));
+            }
+        };
+        let stack = options.stack;
+        let platform =
+            Self { ministack, issuer, twin, stripe_url, aws, outputs, progress, stack };
+        platform.connect_stripe().await?;
+        Ok(platform)
+    }
+
+    /// Gives the functions the twin's keys, and the twin the functions' webhook.
+    async fn connect_stripe(&self) -> anyhow::Result<()> {
+        let secret = json!({ "api_key": API_KEY, "webhook_secret": WEBHOOK_SECRET });
+        let name = self.output("StripeSecretName")?;
+        self.put_secret(name, &secret.to_string()).await?;
+        self.twin.add_webhook_endpoint(WebhookEndpoint {
+            url: format!("{}/stripe/webhook", self.http_url()?),
+            secret: WEBHOOK_SECRET.to_owned(),
+            enabled_events: Vec::new(),
+            duplicate_per_mille: 0,
+            lose_per_mille: 0,
+            disorder_ms: 0,
+            retry_ms: 500,
+        });
+        Ok(())
+    }
+
+    async fn put_secret(&self, name: &str, text: &str) -> anyhow::Result<()> {
+        let create = json!({ "Name": name, "SecretString": text });
+        let created = self.aws.call(Service::SecretsManager, "CreateSecret", &create).await;
+        let Err(error) = created else { return Ok(()) };
+        let there = error.downcast_ref::<Refused>();
+        if !there.is_some_and(|refused| refused.code == "ResourceExistsException") {
+            return Err(error);
+        }
+        let put = json!({ "SecretId": name, "SecretString": text });
+        self.aws.call(Service::SecretsManager, "PutSecretValue", &put).await?;
+        Ok(())
+    }
+
+    /// Where chargers connect; their id is to be added at the end.
+    ///
+    /// # Errors
+    ///
+    /// When the stack has no such output.
+    pub fn charger_url(&self) -> anyhow::Result<&str> {
+        self.output("ChargerUrl")
+    }
+
+    /// What the operator, driver and Stripe webhook paths are behind; without a slash at the end.
+    ///
+    /// # Errors
+    ///
+    /// When the stack has no such output.
+    pub fn http_url(&self) -> anyhow::Result<&str> {
+        self.output("HttpApiUrl")
+    }
+
+    /// An output of the stack, by its name in the template: a table's name, a queue's URL.
+    ///
+    /// # Errors
+    ///
+    /// When the stack has no such output.
+    pub fn output(&self, name: &str) -> anyhow::Result<&str> {
+        let output = self.outputs.get(name).map(String::as_str);
+        output.with_context(|| format!("the stack has no output {name}"))
+    }
+
+    /// A token that API Gateway accepts, for `subject` with these roles.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be signed.
+    pub fn token(&self, subject: &str, roles: &[&str]) -> anyhow::Result<String> {
+        self.issuer.token(subject, roles)
+    }
+
+    /// The Stripe twin: orders faults and declines, moves its clock, shows its state.
+    #[must_use]
+    pub const fn stripe(&self) -> &Twin {
+        &self.twin
+    }
+
+    /// The Stripe twin's address, as functions reach it.
+    #[must_use]
+    pub fn stripe_url(&self) -> &str {
+        &self.stripe_url
+    }
+
+    /// AWS, as the one who deployed: for looking at what functions did.
+    #[must_use]
+    pub const fn aws(&self) -> &Aws {
+        &self.aws
+    }
+
+    /// The stack's name.
+    #[must_use]
+    pub fn stack(&self) -> &str {
+        &self.stack
+    }
+
+    /// How long each step of the start took.
+    #[must_use]
+    pub fn phases(&self) -> Vec<Phase> {
+        self.progress.phases()
+    }
+
+    /// What the queue holds.
+    ///
+    /// # Errors
+    ///
+    /// When SQS does not say.
+    pub async fn depth(&self, queue: Queue) -> anyhow::Result<Depth> {
+        self.depth_of(&format!("{}Queue", output_name(queue))).await
+    }
+
+    /// What the queue's dead-letter queue holds.
+    ///
+    /// # Errors
+    ///
+    /// When SQS does not say.
+    pub async fn dead_letters(&self, queue: Queue) -> anyhow::Result<Depth> {
+        self.depth_of(&format!("{}DeadLetters", output_name(queue))).await
+    }
+
+    async fn depth_of(&self, output: &str) -> anyhow::Result<Depth> {
+        let request = json!({ "QueueUrl": self.output(output)?, "AttributeNames": ["All"] });
+        let answer = self.aws.call(Service::Sqs, "GetQueueAttributes", &request).await?;
+        let count = |name: &str| -> anyhow::Result<u64> {
+            let value = answer.pointer(&format!("/Attributes/{name}")).and_then(Value::as_str);
+            Ok(value.with_context(|| format!("SQS says no {name} of {output}"))?.parse()?)
+        };
+        Ok(Depth {
+            visible: count("ApproximateNumberOfMessages")?,
+            in_flight: count("ApproximateNumberOfMessagesNotVisible")?,
+            delayed: count("ApproximateNumberOfMessagesDelayed")?,
+        })
+    }
+
+    /// Waits until no queue holds anything, and has held nothing for a second: then what the
+    /// outbox stream was still to bring has come too.
+    ///
+    /// # Errors
+    ///
+    /// When that is not so `within` this time; names the queues.
+    pub async fn settled(&self, within: Duration) -> anyhow::Result<()> {
+        let deadline = Instant::now() + within;
+        let mut quiet_since = None;
+        loop {
+            let mut busy = Vec::new();
+            for queue in Queue::ALL {
+                if !self.depth(queue).await?.is_empty() {
+                    busy.push(queue.name());
+                }
+            }
+            let now = Instant::now();
+            if busy.is_empty() {
+                let since = *quiet_since.get_or_insert(now);
+                if now - since >= Duration::from_secs(1) {
+                    return Ok(());
+                }
+            } else {
+                quiet_since = None;
+                ensure!(now < deadline, "still busy after {within:?}: {}", busy.join(", "));
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Every item of a table, as DynamoDB's JSON; `table` is the output's name: `SessionsTable`.
+    ///
+    /// # Errors
+    ///
+    /// When the table cannot be read.
+    pub async fn items(&self, table: &str) -> anyhow::Result<Vec<Value>> {
+        let mut request = json!({ "TableName": self.output(table)?, "ConsistentRead": true });
+        let mut items = Vec::new();
+        loop {
+            let mut page = self.aws.call(Service::DynamoDb, "Scan", &request).await?;
+            if let Some(Value::Array(found)) = page.get_mut("Items").map(Value::take) {
+                items.extend(found);
+            }
+            match page.get_mut("LastEvaluatedKey").map(Value::take) {
+                Some(key @ Value::Object(_)) => request["ExclusiveStartKey"] = key,
+                _ => return Ok(items),
+            }
+        }
+    }
+
+    /// The log lines of a function (`rate-session`), oldest first: all lines of the streams that
+    /// have a line of that function's.
+    ///
+    /// # Errors
+    ///
+    /// When CloudWatch Logs cannot be read.
+    pub async fn logs(&self, function: &str) -> anyhow::Result<Vec<String>> {
+        let mut request = json!({ "logGroupName": self.output("FunctionLogs")? });
+        let mut events: Vec<(String, String)> = Vec::new();
+        loop {
+            let answer = self.aws.call(Service::Logs, "FilterLogEvents", &request).await;
+            let mut page = match answer {
+                Ok(page) => page,
+                // No function has run yet.
+                Err(error) if is_not_found(&error) => return Ok(Vec::new()),
+                Err(error) => return Err(error),
+            };
+            let text = |event: &Value, name: &str| {
+                event.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+            };
+            for event in page.get("events").and_then(Value::as_array).into_iter().flatten() {
+                events.push((text(event, "logStreamName"), text(event, "message")));
+            }
+            match page.get_mut("nextToken").map(Value::take) {
+                Some(token @ Value::String(_)) => request["nextToken"] = token,
+                _ => break,
+            }
+        }
+        let own = format!(r#""Function":"{function}""#);
+        let own = events.iter().filter(|(_, message)| message.contains(&own));
+        let streams: HashSet<String> = own.map(|(stream, _)| stream.clone()).collect();
+        events.retain(|(stream, _)| streams.contains(stream));
+        Ok(events.into_iter().map(|(_, message)| message).collect())
+    }
+
+    /// The emulator's own log; empty elsewhere.
+    #[must_use]
+    pub fn emulator_log(&self) -> String {
+        self.ministack.as_ref().map(Ministack::log).unwrap_or_default()
+    }
+
+    /// Kills one of the functions' processes, wherever it is in its work, and gives the function's
+    /// name. `None` when none is running, or when the platform is not the local one on Linux.
+    #[must_use]
+    pub fn kill_random_function_process(&self) -> Option<String> {
+        self.ministack.as_ref()?.kill_random_function_process()
+    }
+
+    /// The memory that the emulator and its functions hold now, in bytes. `None` when the
+    /// platform is not the local one on Linux.
+    #[must_use]
+    pub fn resident_bytes(&self) -> Option<u64> {
+        self.ministack.as_ref()?.resident_bytes()
+    }
+}
+
+impl Existing {
+    /// Listeners on this machine's loopback, on any port.
+    const fn here() -> Self {
+        Self {
+            endpoint: None,
+            listen: IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
+            issuer_port: 0,
+            stripe_port: 0,
+            issuer_url: None,
+            stripe_url: None,
+        }
+    }
+}
+
+/// One run of `infra/local/deploy.py`.
+struct Deployment<'a> {
+    python: &'a Path,
+    workspace: &'a Path,
+    artifacts: &'a Path,
+    zips: &'a Path,
+    stack: &'a str,
+    parameters: &'a BTreeMap<String, String>,
+}
+
+impl Deployment<'_> {
+    /// Gives the stack's outputs.
+    async fn run(
+        &self,
+        aws: &Aws,
+        progress: &Progress,
+    ) -> anyhow::Result<BTreeMap<String, String>> {
+        let step = progress.begin("deployed the template");
+        let infra = self.workspace.join("infra");
+        let mut deploy = Command::new(self.python)
+            .arg(infra.join("local/deploy.py"))
+            .args(["--stack", self.stack])
+            .arg("--template")
+            .arg(infra.join("template.yaml"))
+            .arg("--artifacts")
+            .arg(self.artifacts)
+            .arg("--zips")
+            .arg(self.zips)
+            .args(self.parameters.iter().map(|(name, value)| format!("{name}={value}")))
+            .envs(aws.environment())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .context("starting the deployment")?;
+        let Some(stderr) = deploy.stderr.take() else { bail!("the deployment has no output") };
+        let mut said = String::new();
+        let mut lines = BufReader::new(stderr).lines();
+        while let Some(line) = lines.next_line().await? {
+            step.note(&line);
+            said = said + &line + "\n";
+        }
+        let output = deploy.wait_with_output().await.context("waiting for the deployment")?;
+        ensure!(output.status.success(), "the deployment failed:\n{said}");
+        let outputs = serde_json::from_slice(&output.stdout);
+        let outputs = outputs.context("reading the stack's outputs")?;
+        step.done();
+        Ok(outputs)
+    }
+}
+
+fn is_not_found(error: &anyhow::Error) -> bool {
+    let refused = error.downcast_ref::<Refused>();
+    refused.is_some_and(|refused| refused.code == "ResourceNotFoundException")
+}
+
+/// The workspace's root: where Cargo runs us from, or where we were compiled.
+fn workspace() -> PathBuf {
+    let package = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let above = package.and_then(|package| package.parent().map(Path::to_path_buf));
+    let compiled = || Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let workspace = above.filter(|folder| folder.join("infra/template.yaml").exists());
+    let workspace = workspace.unwrap_or_else(compiled);
+    fs::canonicalize(&workspace).unwrap_or(workspace)
+}
+
+fn target_folder(workspace: &Path) -> PathBuf {
+    let configured = env::var_os("CARGO_TARGET_DIR");
+    configured.map_or_else(|| workspace.join("target"), |folder| workspace.join(folder))
+}
+
+async fn listen(address: IpAddr, port: u16) -> anyhow::Result<TcpListener> {
+    let listener = TcpListener::bind((address, port)).await;
+    listener.with_context(|| format!("listening on {address}:{port}"))
+}
+
+/// How others reach what listens here; without a slash at the end.
+fn advertised(given: Option<&Url>, listener: &TcpListener) -> anyhow::Result<String> {
+    Ok(match given {
+        Some(url) => url.as_str().trim_end_matches('/').to_owned(),
+        None => format!("http://{}", listener.local_addr()?),
+    })
+}
+
+/// The queue's name as the template's outputs spell it.
+fn output_name(queue: Queue) -> &'static str {
+    match queue {
+        Queue::PaymentAuthorization => "PaymentAuthorization",
+        Queue::Rating => "Rating",
+        Queue::Capture => "Capture",
+        Queue::Cdr => "Cdr",
+        Queue::Accounting => "Accounting",
+        Queue::ChargerCalls => "ChargerCalls",
+    }
+}
