@@ -1,3 +1,41 @@
-//! Places the hold when a session starts.
+//! `authorize-payment`: places the hold when a session starts. When the issuer refuses it, the
+//! charger is told to stop, and the session's payment says why.
 
-fn main() {}
+use anyhow::bail;
+use lambda_runtime::Error;
+use messages::{Envelope, Event};
+use payments::StripeClient;
+use runtime::{Function, Invocation, Secrets};
+use store::Store;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let function = Function::start("authorize-payment").await?;
+    let store = Store::from_environment(&function.aws)?;
+    let secrets = Secrets::new(&function.aws);
+    let secret = secrets.stripe(&function.variable("STRIPE_SECRET_NAME")?).await?;
+    let base = function.variable("STRIPE_API_BASE")?;
+    let stripe = StripeClient::new(&secret.api_key, Some(&base))?;
+    let handler = async |envelope, invocation: &Invocation| {
+        authorize(&store, &stripe, envelope, invocation).await
+    };
+    function.serve_queue(handler).await
+}
+
+async fn authorize(
+    store: &Store,
+    stripe: &StripeClient,
+    envelope: Envelope,
+    invocation: &Invocation,
+) -> anyhow::Result<()> {
+    let Event::SessionStarted { session_id } = envelope.event else {
+        bail!("authorize-payment does not know what to do with {}", envelope.event.event_type());
+    };
+    let session = store.session(session_id).await?;
+    let Some(payment) = collection::payment_of(store, &session).await? else {
+        invocation.outcome("nothing to hold");
+        return Ok(());
+    };
+    collection::advance(store, stripe, &session, payment, invocation).await?;
+    Ok(())
+}

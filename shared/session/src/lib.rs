@@ -15,7 +15,7 @@ pub use identity::{StartIdentity, digest};
 pub use readings::{Finding, FindingCode, samples_of, timeline};
 pub use record::{Session, SessionState, StopTransactionEffect};
 pub use start::{Start, authorize};
-pub use timeline::{ConnectorStatus, MeterSample, StatusChange, Timeline};
+pub use timeline::{ConnectorStatus, MeterSample, StatusChange, Timeline, released_at};
 
 #[cfg(test)]
 mod test_readings;

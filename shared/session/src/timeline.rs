@@ -83,3 +83,56 @@ impl ConnectorStatus {
         !matches!(self, Self::SuspendedEV | Self::Finishing | Self::Unknown)
     }
 }
+
+/// When the connector of a session that ended at `ended_at` was free of its vehicle, if it is.
+///
+/// It was free at once when it was already Available then (some chargers report the unplugging
+/// before the stop), else with the first status after the end that releases it.
+#[must_use]
+pub fn released_at(ended_at: DateTime<Utc>, statuses: &[StatusChange]) -> Option<DateTime<Utc>> {
+    let last_before = statuses.iter().filter(|change| change.at <= ended_at).max_by_key(|c| c.at);
+    if last_before.is_some_and(|change| change.status == ConnectorStatus::Available) {
+        return Some(ended_at);
+    }
+    let after = statuses.iter().filter(|change| change.at > ended_at && change.status.releases());
+    after.map(|change| change.at).min()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(minute: u32) -> DateTime<Utc> {
+        format!("2026-03-01T12:{minute:02}:00Z").parse().unwrap()
+    }
+
+    fn statuses(changes: &[(u32, ConnectorStatus)]) -> Vec<StatusChange> {
+        changes
+            .iter()
+            .map(|(minute, status)| StatusChange { at: at(*minute), status: *status })
+            .collect()
+    }
+
+    #[test]
+    fn a_connector_is_free_when_it_says_so_after_the_end() {
+        use ConnectorStatus::{Available, Charging, Finishing};
+        let waiting = statuses(&[(0, Charging), (11, Finishing)]);
+        assert_eq!(released_at(at(10), &waiting), None);
+        let left = statuses(&[(30, Available), (0, Charging), (11, Finishing)]);
+        assert_eq!(released_at(at(10), &left), Some(at(30)));
+    }
+
+    #[test]
+    fn a_connector_that_was_free_before_the_stop_arrived_is_free_at_the_end() {
+        use ConnectorStatus::{Available, Charging};
+        let early = statuses(&[(0, Charging), (9, Available)]);
+        assert_eq!(released_at(at(10), &early), Some(at(10)));
+    }
+
+    #[test]
+    fn the_next_session_on_the_connector_ends_the_idle_time_of_the_last() {
+        use ConnectorStatus::{Charging, Finishing, Preparing};
+        let next = statuses(&[(0, Charging), (11, Finishing), (20, Preparing)]);
+        assert_eq!(released_at(at(10), &next), Some(at(20)));
+    }
+}

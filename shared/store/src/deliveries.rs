@@ -1,7 +1,6 @@
-//! The delivery log of webhooks. Partition: the event's id; sort key: the subscriber.
+//! The delivery log of webhooks and CDRs. Partition: what is delivered; sort key: to whom.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use quantities::SubscriberId;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -13,11 +12,11 @@ use crate::{
 /// How long the log is kept.
 const KEPT: TimeDelta = TimeDelta::days(90);
 
-/// The delivery of one event to one subscriber.
+/// The delivery of one event, or CDR, to one recipient.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delivery {
-    /// To whom.
-    pub subscriber_id: SubscriberId,
+    /// To whom: the id of a webhook subscriber or roaming partner.
+    pub recipient: String,
     /// How often it was tried.
     pub attempts: u32,
     /// HTTP status of the last answer; none when there was no answer.
@@ -25,7 +24,7 @@ pub struct Delivery {
     pub last_status: Option<u16>,
     /// When it was last tried.
     pub last_attempt_at: DateTime<Utc>,
-    /// When the subscriber took it (a 2xx answer).
+    /// When the recipient took it (a 2xx answer).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivered_at: Option<DateTime<Utc>>,
 }
@@ -53,7 +52,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let mut item = to_item(event_id, delivery)?;
         item.insert(PK.to_owned(), s(event_id));
-        item.insert(SK.to_owned(), s(delivery.subscriber_id.as_str()));
+        item.insert(SK.to_owned(), s(&delivery.recipient));
         item.insert("expires_at".to_owned(), expiry(delivery.last_attempt_at + KEPT));
         self.put(&self.tables.deliveries, item).await
     }

@@ -23,7 +23,7 @@ use aws_sdk_dynamodb::Client;
 pub use chargers::{CallRecord, CallState, ConnectorRow};
 pub use deliveries::Delivery;
 pub use error::{Saved, StoreError};
-pub use outbox::{Change, envelope_from_stream};
+pub use outbox::{Change, envelope_in};
 pub use sessions::{End, EndsIn, SessionFile, StartContext, Started};
 pub use stripe_events::StripeEventRow;
 pub use tables::Tables;

@@ -116,16 +116,19 @@ impl Change {
     }
 }
 
-/// The envelope in an outbox row's stream image, given its `body` attribute.
+/// The envelope in the stream image of an outbox row.
 ///
 /// # Errors
 ///
-/// [`StoreError::Corrupt`] when the body is not an envelope; park the record, do not drop it.
-pub fn envelope_from_stream(body: &str) -> Result<Envelope, StoreError> {
-    serde_json::from_str(body).map_err(|error| StoreError::Corrupt {
-        key: "outbox row".to_owned(),
-        source: Box::new(error),
-    })
+/// [`StoreError::Corrupt`] when there is none in it; park the record, do not drop it.
+pub fn envelope_in(image: serde_dynamo::Item) -> Result<Envelope, StoreError> {
+    #[derive(serde::Deserialize)]
+    struct Row {
+        body: String,
+    }
+    let corrupt = |source| StoreError::Corrupt { key: "outbox row".to_owned(), source };
+    let row: Row = serde_dynamo::from_item(image).map_err(|error| corrupt(Box::new(error)))?;
+    serde_json::from_str(&row.body).map_err(|error| corrupt(Box::new(error)))
 }
 
 impl Store {

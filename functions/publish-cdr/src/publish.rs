@@ -1,0 +1,115 @@
+//! Load, build, store, post.
+
+use anyhow::{Context as _, bail};
+use messages::{Envelope, Event};
+use network::{Payer, RoamingPartner};
+use ocpi::Cdr;
+use quantities::SessionId;
+use rating::cdr::{CdrInput, build};
+use runtime::{Invocation, Metric};
+use session::Session;
+use store::{Delivery, Store};
+
+use crate::partner::Partners;
+
+pub(crate) struct Publisher {
+    pub(crate) store: Store,
+    pub(crate) partners: Partners,
+    pub(crate) country_code: String,
+    pub(crate) party_id: String,
+}
+
+impl Publisher {
+    pub(crate) async fn on_event(
+        &self,
+        envelope: Envelope,
+        invocation: &Invocation,
+    ) -> anyhow::Result<()> {
+        let Event::SessionRated { session_id, .. } = envelope.event else {
+            bail!("publish-cdr does not know what to do with {}", envelope.event.event_type());
+        };
+        let file = self.store.session_file(session_id).await?;
+        let partner = self.partner_of(&file.session).await?;
+        let cdr = match file.cdr {
+            Some(cdr) => cdr,
+            None => {
+                let priced = file.rated.context("a rated session has no price")?;
+                let cdr = self.build(&file.session, &priced, partner.as_ref(), invocation).await?;
+                // The first one stands, and it is the one that is sent.
+                self.store.keep_cdr(session_id, &cdr).await?
+            }
+        };
+        match partner {
+            Some(partner) => self.post_once(session_id, &partner, &cdr, invocation).await,
+            None => {
+                invocation.outcome("stored");
+                Ok(())
+            }
+        }
+    }
+
+    async fn partner_of(&self, session: &Session) -> anyhow::Result<Option<RoamingPartner>> {
+        let Payer::Roaming { partner_id, .. } = &session.payer else { return Ok(None) };
+        let partner = self.store.partner(partner_id).await?;
+        Ok(Some(
+            partner.with_context(|| format!("roaming partner {partner_id} is not configured"))?,
+        ))
+    }
+
+    async fn build(
+        &self,
+        session: &Session,
+        priced: &rating::PricedSession,
+        partner: Option<&RoamingPartner>,
+        invocation: &Invocation,
+    ) -> anyhow::Result<Cdr> {
+        let tariff = session.tariff.as_ref().context("a rated session has no tariff")?;
+        let tariff = self.store.tariff(tariff).await?;
+        let site = self.store.site(&session.site_id).await?.context("the site is gone")?;
+        let charger = self.store.charger(&session.charge_point_id).await?;
+        let charger = charger.context("the charger is gone")?;
+        Ok(build(&CdrInput {
+            session,
+            priced,
+            tariff: &tariff,
+            site: &site,
+            charger: &charger,
+            partner,
+            country_code: &self.country_code,
+            party_id: &self.party_id,
+            now: invocation.now(),
+        })?)
+    }
+
+    /// Posts the CDR unless the log says that the partner has it. A crash between its answer and
+    /// our log posts it again: the partner knows it by its id, and CDRs never change.
+    async fn post_once(
+        &self,
+        session_id: SessionId,
+        partner: &RoamingPartner,
+        cdr: &Cdr,
+        invocation: &Invocation,
+    ) -> anyhow::Result<()> {
+        let event_id = format!("cdr:{session_id}");
+        let recipient = partner.id.as_str();
+        let log = self.store.deliveries(&event_id).await?;
+        let before = log.into_iter().find(|delivery| delivery.recipient == recipient);
+        if before.as_ref().is_some_and(|delivery| delivery.delivered_at.is_some()) {
+            invocation.outcome("repeat");
+            return Ok(());
+        }
+        let posted = self.partners.post(partner, cdr, session_id).await;
+        let delivery = Delivery {
+            recipient: recipient.to_owned(),
+            attempts: before.map_or(0, |delivery| delivery.attempts) + 1,
+            last_status: posted.as_ref().ok().copied(),
+            last_attempt_at: invocation.now(),
+            delivered_at: posted.is_ok().then_some(invocation.now()),
+        };
+        self.store.log_delivery(&event_id, &delivery).await?;
+        posted?;
+        invocation.count(Metric::Deliveries, 1);
+        invocation.outcome("posted");
+        Ok(())
+    }
+}

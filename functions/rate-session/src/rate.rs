@@ -1,0 +1,138 @@
+//! Load, decide, store.
+
+use anyhow::{Context as _, bail};
+use chrono::TimeDelta;
+use ledger::{Account, JournalEntry};
+use messages::{Envelope, Event};
+use network::Payer;
+use quantities::SessionId;
+use rating::{PricedSession, TariffVersion};
+use runtime::{Invocation, Metric};
+use session::{
+    ExceptionReason, ExceptionRecord, Session, SessionState, StatusChange, released_at, timeline,
+};
+use store::{Saved, SessionFile, Store};
+
+/// How long before the start the connector's status may have been reported.
+const STATUS_LEAD: TimeDelta = TimeDelta::minutes(10);
+
+pub(crate) async fn on_event(
+    store: &Store,
+    envelope: Envelope,
+    invocation: &Invocation,
+) -> anyhow::Result<()> {
+    match envelope.event {
+        Event::SessionEnded { session_id } | Event::SessionReleased { session_id } => {
+            rate(store, session_id, false, invocation).await
+        }
+        Event::SessionResolved { session_id, .. } => {
+            rate(store, session_id, true, invocation).await
+        }
+        other => bail!("rate-session does not know what to do with {}", other.event_type()),
+    }
+}
+
+/// `by_person`: a person has decided that the session is billed as it now stands, so neither an
+/// unknown payer nor an occupied connector holds it any longer.
+async fn rate(
+    store: &Store,
+    session_id: SessionId,
+    by_person: bool,
+    invocation: &Invocation,
+) -> anyhow::Result<()> {
+    let mut file = store.session_file(session_id).await?;
+    if file.session.state != SessionState::Ended {
+        // A repeat, or somebody was faster: the state says that it is taken care of.
+        invocation.outcome("not waiting for a price");
+        return Ok(());
+    }
+    let session = &file.session;
+    if session.payer == Payer::Unknown && !by_person {
+        let detail = "the idTag of the transaction is nobody's who could pay".to_owned();
+        return hold(store, session, ExceptionReason::NoPayer, detail, invocation).await;
+    }
+    let Some(reference) = &session.tariff else {
+        let detail = "no tariff was on offer at the site when the session began".to_owned();
+        return hold(store, session, ExceptionReason::NoTariff, detail, invocation).await;
+    };
+    let tariff = store.tariff(reference).await?;
+    let ended_at = session.ended_at.context("an ended session has no end")?;
+    let (id, connector) = (&session.charge_point_id, session.connector_id);
+    let from = session.started_at - STATUS_LEAD;
+    let statuses = store.statuses(id, connector, from, invocation.now()).await?;
+
+    if tariff.has_idle_fee() {
+        let released = released_at(ended_at, &statuses);
+        if released.is_none() && !by_person {
+            let seen = store.connector(id, connector).await?;
+            store.await_release(session, seen.as_ref()).await?;
+            invocation.outcome("awaiting release");
+            return Ok(());
+        }
+        file.session.released_at = released;
+    }
+    price(store, &file, &tariff, &statuses, invocation).await
+}
+
+async fn price(
+    store: &Store,
+    file: &SessionFile,
+    tariff: &TariffVersion,
+    statuses: &[StatusChange],
+    invocation: &Invocation,
+) -> anyhow::Result<()> {
+    let session = &file.session;
+    let (timeline, findings) = timeline(session, &file.meter_values, statuses, invocation.now());
+    if !findings.is_empty() {
+        invocation.field("findings", findings.len());
+    }
+    let priced = match rating::rate(tariff, &timeline, session.time_zone, &session.tax) {
+        Ok(priced) => priced,
+        Err(error) => {
+            let detail = format!("{:#}", anyhow::Error::new(error));
+            return hold(store, session, ExceptionReason::Unratable, detail, invocation).await;
+        }
+    };
+    let journal = sale(session, &priced, invocation)?;
+    let event = Event::SessionRated {
+        session_id: session.id,
+        total: priced.gross(),
+        journal: journal.clone(),
+    };
+    let envelope = Envelope::new(event, invocation.now(), invocation.trace());
+    if store.rate(session, &priced, &journal, &envelope).await? == Saved::New {
+        invocation.count(Metric::SessionsRated, 1);
+        invocation.count_money(Metric::RevenueMinor, priced.gross());
+        invocation.count_energy(priced.total_energy);
+        invocation.outcome("rated");
+    }
+    Ok(())
+}
+
+fn sale(
+    session: &Session,
+    priced: &PricedSession,
+    invocation: &Invocation,
+) -> anyhow::Result<JournalEntry> {
+    let receivable = match session.payer {
+        Payer::Roaming { .. } => Account::RoamingReceivable,
+        Payer::Card { .. } | Payer::Unknown => Account::AccountsReceivable,
+    };
+    let id = format!("sale:{}", session.id);
+    let tax = priced.tax()?;
+    Ok(JournalEntry::sale(id, invocation.now(), receivable, priced.gross(), tax)?)
+}
+
+async fn hold(
+    store: &Store,
+    session: &Session,
+    reason: ExceptionReason,
+    detail: String,
+    invocation: &Invocation,
+) -> anyhow::Result<()> {
+    let exception = ExceptionRecord::of_session(reason, session, detail, invocation.now());
+    store.hold(session, &exception).await?;
+    invocation.count(Metric::Exceptions, 1);
+    invocation.outcome(reason.code());
+    Ok(())
+}

@@ -1,0 +1,123 @@
+//! What is swept, and how.
+
+use chrono::TimeDelta;
+use messages::{Envelope, Event};
+use network::Entitlement;
+use runtime::{Invocation, Metric};
+use session::{ExceptionReason, ExceptionRecord, Session, SessionState, timeline};
+use store::{End, EndsIn, Store, StoreError};
+
+/// An ended session without a price for this long is stuck: its messages failed.
+const PRICED_WITHIN: TimeDelta = TimeDelta::minutes(15);
+
+/// Sweeps once; gives what failed, so that one bad session stops no other.
+pub(crate) async fn sweep(
+    store: &Store,
+    invocation: &Invocation,
+) -> Result<Vec<String>, StoreError> {
+    let mut failures = Vec::new();
+    let mut stuck = 0;
+    for session in store.open_sessions().await? {
+        let swept = match session.state {
+            SessionState::Active => close_if_silent(store, &session, invocation).await,
+            SessionState::AwaitingRelease => hold_if_never_free(store, &session, invocation).await,
+            SessionState::Ended if is_stuck(&session, invocation) => {
+                stuck += 1;
+                Ok(())
+            }
+            _ => Ok(()),
+        };
+        collect(swept, &session.id.to_string(), &mut failures);
+    }
+    for start in store.pending_app_starts().await? {
+        let swept = give_up_if_old(store, &start, invocation).await;
+        collect(swept, "a start from the app", &mut failures);
+    }
+    invocation.count(Metric::StuckSessions, stuck);
+    Ok(failures)
+}
+
+/// A session that moved on while it was looked at needs no sweeping.
+fn collect(swept: Result<(), StoreError>, what: &str, failures: &mut Vec<String>) {
+    match swept {
+        Ok(()) | Err(StoreError::Stale { .. }) => {}
+        Err(error) => failures.push(format!("{what}: {:#}", anyhow::Error::new(error))),
+    }
+}
+
+async fn close_if_silent(
+    store: &Store,
+    session: &Session,
+    invocation: &Invocation,
+) -> Result<(), StoreError> {
+    let silent_after = TimeDelta::seconds(session.silent_after_s.into());
+    let heard = store.last_heard(session).await?;
+    if invocation.now() - heard < silent_after {
+        return Ok(());
+    }
+    let file = store.session_file(session.id).await?;
+    let (timeline, _) = timeline(&file.session, &file.meter_values, &[], file.session.started_at);
+    let detail = format!(
+        "the charger was last heard of at {heard}; closed from its last reading, {} Wh at {}",
+        timeline.meter_stop.wh(),
+        timeline.ended_at
+    );
+    let exception = ExceptionRecord::of_session(
+        ExceptionReason::SilentCharger,
+        session,
+        detail,
+        invocation.now(),
+    );
+    let end = End {
+        ended_at: timeline.ended_at,
+        received_at: invocation.now(),
+        meter_stop: timeline.meter_stop,
+        stop_reason: None,
+        stop_frame: None,
+    };
+    store.end(session, &end, &EndsIn::Hold(exception), None).await?;
+    invocation.session(session.id);
+    invocation.count(Metric::Exceptions, 1);
+    Ok(())
+}
+
+async fn hold_if_never_free(
+    store: &Store,
+    session: &Session,
+    invocation: &Invocation,
+) -> Result<(), StoreError> {
+    let waited_since = session.end_received_at.unwrap_or(session.received_at);
+    let waits = TimeDelta::seconds(session.release_wait_s.into());
+    if invocation.now() - waited_since < waits {
+        return Ok(());
+    }
+    let detail = "the connector was not reported free in time after the session".to_owned();
+    let reason = ExceptionReason::NeverReleased;
+    let exception = ExceptionRecord::of_session(reason, session, detail, invocation.now());
+    store.hold(session, &exception).await?;
+    invocation.session(session.id);
+    invocation.count(Metric::Exceptions, 1);
+    Ok(())
+}
+
+fn is_stuck(session: &Session, invocation: &Invocation) -> bool {
+    let since = session.end_received_at.unwrap_or(session.received_at);
+    invocation.now() - since > PRICED_WITHIN
+}
+
+async fn give_up_if_old(
+    store: &Store,
+    start: &Entitlement,
+    invocation: &Invocation,
+) -> Result<(), StoreError> {
+    let Some(app_start) = &start.app_start else { return Ok(()) };
+    // Its one-time tag expires when the start does; without an expiry it is over at once.
+    if start.expires_at.is_some_and(|expires_at| invocation.now() < expires_at) {
+        return Ok(());
+    }
+    let event =
+        Event::StartAbandoned { id_tag: start.id_tag.clone(), hold: app_start.hold.clone() };
+    let envelope = Envelope::new(event, invocation.now(), invocation.trace());
+    store.abandon_app_start(&start.id_tag, &envelope).await?;
+    Ok(())
+}
