@@ -6,6 +6,9 @@
 
 pub mod machine;
 mod record;
+pub mod stripe;
+pub mod webhook;
 
 pub use machine::{MachineError, Outcome, Step};
 pub use record::{DifferenceState, Payment, PaymentState, Refusal};
+pub use stripe::{PaymentError, StripeClient};

@@ -9,6 +9,9 @@
 //! After a crash anywhere the stored record says which call to make again; the key makes it the
 //! same call.
 
+#[cfg(test)]
+mod tests;
+
 use chrono::{DateTime, Utc};
 use network::StripePaymentIntentId;
 use quantities::{Amount, MoneyError, SessionId};
@@ -57,7 +60,8 @@ pub enum Outcome {
         /// By this PaymentIntent.
         payment_intent: StripePaymentIntentId,
     },
-    /// A [`Step::PlaceHold`] or [`Step::ChargeDifference`] was refused; no money moved.
+    /// A [`Step::PlaceHold`], [`Step::Capture`] or [`Step::ChargeDifference`] was refused; no
+    /// money moved. (A capture is refused when it is below Stripe's least amount.)
     Refused {
         /// Why.
         refusal: Refusal,
@@ -129,6 +133,8 @@ pub fn next_step(payment: &Payment) -> Option<Step> {
     use PaymentState as State;
 
     match (payment.state, payment.total) {
+        // A site that holds nothing waits for the price.
+        (State::Created, None) if payment.hold.is_zero() => None,
         (State::Created, None) | (State::HoldRequested, _) => {
             Some(Step::PlaceHold { amount: payment.hold })
         }
@@ -137,7 +143,9 @@ pub fn next_step(payment: &Payment) -> Option<Step> {
             let amount = total.min(payment.hold).ok()?;
             Some(Step::Capture { amount })
         }
-        (State::Held | State::CancelRequested, Some(_)) => Some(Step::CancelHold),
+        (State::Held | State::CaptureRefused | State::CancelRequested, Some(_)) => {
+            Some(Step::CancelHold)
+        }
         (State::Held, None) => None,
         // There is no hold, or no longer. A session that is priced before anything was asked of
         // Stripe gets none: it would serve nobody.
@@ -213,6 +221,10 @@ pub fn apply(payment: Payment, step: &Step, outcome: Outcome) -> Result<Payment,
             next.state = PaymentState::Captured;
         }
         (Step::Capture { .. }, Outcome::HoldLost) => next.state = PaymentState::HoldLost,
+        (Step::Capture { .. }, Outcome::Refused { refusal, .. }) => {
+            next.state = PaymentState::CaptureRefused;
+            next.refusal = Some(refusal);
+        }
         (Step::CancelHold, Outcome::Canceled) => next.state = PaymentState::Canceled,
         (Step::ChargeDifference { amount }, Outcome::Charged { payment_intent }) => {
             next = take(next, *amount)?;

@@ -67,6 +67,8 @@ pub enum PaymentState {
     CaptureRequested,
     /// The hold was captured; the rest of it, if any, is released.
     Captured,
+    /// The capture was refused: the hold is to be released.
+    CaptureRefused,
     /// The hold is being released.
     CancelRequested,
     /// The hold was released; nothing was taken.

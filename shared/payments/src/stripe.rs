@@ -1,0 +1,460 @@
+//! The Stripe adapter.
+//!
+//! Invariant: a business outcome is `Ok`; an error means that nobody knows, or that we have a bug.
+//! Every write carries an idempotency key derived from what it is for, so asking again is always
+//! safe. When the key can no longer tell (it remembers a 500, or is older than Stripe keeps it),
+//! the adapter reads what Stripe has before it asks anew.
+
+mod calls;
+mod failure;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use network::{StripeCustomerId, StripePaymentIntentId, StripePaymentMethodId};
+use quantities::{Amount, SessionId};
+
+pub use self::failure::PaymentError;
+use self::{
+    calls::{Cancel, Capture, Create, Intent, List, Retrieve},
+    failure::Failure,
+};
+use crate::{
+    machine::{Outcome, Step},
+    record::{Payment, Refusal},
+};
+
+/// Stripe keeps idempotency keys for at least 24 hours; a little less is certain.
+/// <https://docs.stripe.com/api/idempotent_requests>
+const KEY_LIFE: TimeDelta = TimeDelta::hours(23);
+/// Clocks differ: what we intended at noon Stripe may have made at 11:59.
+const CLOCK_SKEW: TimeDelta = TimeDelta::hours(1);
+/// How often a key that remembers a 500 is replaced by the next one.
+const KEYS_MAX: u32 = 3;
+
+/// What a payment is for: the name of its writes, and what Stripe's records say about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reference {
+    /// A session.
+    Session(SessionId),
+    /// A start from the app, before there is a session.
+    Start(String),
+}
+
+impl Reference {
+    fn key(&self, purpose: &str) -> String {
+        match self {
+            Self::Session(id) => format!("tallywatt/{id}/{purpose}"),
+            Self::Start(id) => format!("tallywatt/start/{id}/{purpose}"),
+        }
+    }
+}
+
+/// Money to be taken from a saved card while its owner is away.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OffSession<'a> {
+    /// Whose card.
+    pub customer: &'a StripeCustomerId,
+    /// Which card.
+    pub payment_method: &'a StripePaymentMethodId,
+    /// How much.
+    pub amount: Amount,
+    /// When it was first intended, if it may have been asked for before: what Stripe has since
+    /// then is looked up when the idempotency key is too old to tell.
+    pub requested_at: Option<DateTime<Utc>>,
+}
+
+/// What came of asking for a hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HoldOutcome {
+    /// The money is held.
+    Held {
+        /// By this PaymentIntent.
+        payment_intent: StripePaymentIntentId,
+        /// How much.
+        amount: Amount,
+    },
+    /// The issuer, or Stripe, refused.
+    Refused {
+        /// Why.
+        refusal: Refusal,
+        /// The PaymentIntent that was made, if one was.
+        payment_intent: Option<StripePaymentIntentId>,
+    },
+}
+
+/// What came of charging a saved card.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChargeOutcome {
+    /// The money was taken.
+    Charged {
+        /// By this PaymentIntent.
+        payment_intent: StripePaymentIntentId,
+    },
+    /// The issuer, or Stripe, refused.
+    Refused {
+        /// Why.
+        refusal: Refusal,
+        /// The PaymentIntent that was made, if one was.
+        payment_intent: Option<StripePaymentIntentId>,
+    },
+}
+
+/// What came of capturing a hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CaptureOutcome {
+    /// The amount was taken and the rest released.
+    Captured,
+    /// The hold had run out or was released: nothing was taken.
+    HoldLost,
+    /// Stripe refused this amount: nothing was taken, the hold stands.
+    Refused(Refusal),
+}
+
+/// A PaymentIntent as Stripe has it now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IntentView {
+    /// Its id.
+    pub payment_intent: StripePaymentIntentId,
+    /// Stripe's status: `requires_capture`, `succeeded`, `canceled`, …
+    pub status: String,
+    /// What it is for, in minor units.
+    pub amount_minor: i64,
+    /// What was taken, in minor units.
+    pub amount_received_minor: i64,
+    /// Why the last attempt failed, if it did.
+    pub refusal: Option<Refusal>,
+}
+
+/// A client for one Stripe account.
+#[derive(Clone)]
+pub struct StripeClient {
+    client: stripe::Client,
+    backoff: Duration,
+}
+
+impl std::fmt::Debug for StripeClient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StripeClient").finish_non_exhaustive()
+    }
+}
+
+impl StripeClient {
+    /// A client with the account's secret key, for api.stripe.com or `base_url`.
+    ///
+    /// # Errors
+    ///
+    /// [`PaymentError::Configuration`]: the key or the URL is malformed.
+    pub fn new(api_key: &str, base_url: Option<&str>) -> Result<Self, PaymentError> {
+        let builder = stripe::ClientBuilder::new(api_key).timeout(failure::TIMEOUT);
+        let builder = match base_url.filter(|url| !url.is_empty()) {
+            // The library joins the version to the base as it is.
+            Some(url) => builder.url(format!("{}/", url.trim_end_matches('/'))),
+            None => builder,
+        };
+        let client = builder.build().map_err(|_| PaymentError::Configuration)?;
+        Ok(Self { client, backoff: failure::BACKOFF })
+    }
+
+    /// The same client with another first pause between attempts; each further one is doubled.
+    #[must_use]
+    pub fn with_backoff(self, backoff: Duration) -> Self {
+        Self { backoff, ..self }
+    }
+
+    /// Makes the one call that `step` stands for and gives the outcome to
+    /// [`apply`](crate::machine::apply). `payment` is the record that was stored with the
+    /// intention ([`request`](crate::machine::request)).
+    ///
+    /// # Errors
+    ///
+    /// [`PaymentError`].
+    pub async fn perform(&self, payment: &Payment, step: &Step) -> Result<Outcome, PaymentError> {
+        let reference = Reference::Session(payment.session_id);
+        let off_session = |amount| OffSession {
+            customer: &payment.customer,
+            payment_method: &payment.payment_method,
+            amount,
+            requested_at: payment.requested_at,
+        };
+        match step {
+            Step::PlaceHold { amount } => {
+                let placed = self.place_hold(&reference, off_session(*amount)).await?;
+                Ok(match placed {
+                    HoldOutcome::Held { payment_intent, .. } => Outcome::Held { payment_intent },
+                    HoldOutcome::Refused { refusal, payment_intent } => {
+                        Outcome::Refused { refusal, payment_intent }
+                    }
+                })
+            }
+            Step::ChargeDifference { amount } => {
+                let charged = self.charge_off_session(&reference, off_session(*amount)).await?;
+                Ok(match charged {
+                    ChargeOutcome::Charged { payment_intent } => {
+                        Outcome::Charged { payment_intent }
+                    }
+                    ChargeOutcome::Refused { refusal, payment_intent } => {
+                        Outcome::Refused { refusal, payment_intent }
+                    }
+                })
+            }
+            Step::Capture { amount } => {
+                let hold = held(payment)?;
+                Ok(match self.capture(&reference, hold, *amount).await? {
+                    CaptureOutcome::Captured => Outcome::Captured,
+                    CaptureOutcome::HoldLost => Outcome::HoldLost,
+                    CaptureOutcome::Refused(refusal) => {
+                        Outcome::Refused { refusal, payment_intent: None }
+                    }
+                })
+            }
+            Step::CancelHold => {
+                self.cancel(&reference, held(payment)?).await?;
+                Ok(Outcome::Canceled)
+            }
+        }
+    }
+
+    /// Holds money: a PaymentIntent with manual capture, confirmed off session.
+    ///
+    /// <https://docs.stripe.com/payments/place-a-hold-on-a-payment-method>
+    ///
+    /// # Errors
+    ///
+    /// [`PaymentError`].
+    pub async fn place_hold(
+        &self,
+        reference: &Reference,
+        hold: OffSession<'_>,
+    ) -> Result<HoldOutcome, PaymentError> {
+        let amount = hold.amount;
+        let made = self.create(reference, "hold", hold, "manual").await?;
+        let intent = match made {
+            Made::Intent(intent) => intent,
+            Made::Refused { refusal, payment_intent } => {
+                return Ok(HoldOutcome::Refused { refusal, payment_intent });
+            }
+        };
+        // Captured or canceled meanwhile: it was held, and what became of it is found out later.
+        if matches!(intent.status.as_str(), "requires_capture" | "succeeded" | "canceled") {
+            return Ok(HoldOutcome::Held { payment_intent: intent.id(), amount });
+        }
+        let payment_intent = Some(intent.id());
+        match intent.refusal() {
+            Some(refusal) => Ok(HoldOutcome::Refused { refusal, payment_intent }),
+            None => Err(intent.unexpected("place hold")),
+        }
+    }
+
+    /// Charges a saved card at once, off session.
+    ///
+    /// <https://docs.stripe.com/payments/save-during-payment>, "Charge the saved payment method
+    /// later"
+    ///
+    /// # Errors
+    ///
+    /// [`PaymentError`].
+    pub async fn charge_off_session(
+        &self,
+        reference: &Reference,
+        charge: OffSession<'_>,
+    ) -> Result<ChargeOutcome, PaymentError> {
+        let purpose = Step::ChargeDifference { amount: charge.amount }.purpose();
+        let made = self.create(reference, purpose, charge, "automatic").await?;
+        let intent = match made {
+            Made::Intent(intent) => intent,
+            Made::Refused { refusal, payment_intent } => {
+                return Ok(ChargeOutcome::Refused { refusal, payment_intent });
+            }
+        };
+        if intent.status == "succeeded" {
+            return Ok(ChargeOutcome::Charged { payment_intent: intent.id() });
+        }
+        let payment_intent = Some(intent.id());
+        match intent.refusal() {
+            Some(refusal) => Ok(ChargeOutcome::Refused { refusal, payment_intent }),
+            None => Err(intent.unexpected("charge")),
+        }
+    }
+
+    /// Takes `amount` of a hold and releases the rest.
+    ///
+    /// <https://docs.stripe.com/api/payment_intents/capture>. An intent is captured once at most,
+    /// so when the key cannot tell, the intent itself does.
+    ///
+    /// # Errors
+    ///
+    /// [`PaymentError`]; [`PaymentError::Unexpected`] when another amount was captured before.
+    pub async fn capture(
+        &self,
+        reference: &Reference,
+        payment_intent: &StripePaymentIntentId,
+        amount: Amount,
+    ) -> Result<CaptureOutcome, PaymentError> {
+        let call = "capture";
+        let capture = Capture { payment_intent, amount_to_capture: amount.minor };
+        for attempt in 1..=KEYS_MAX {
+            let key = numbered(reference.key("capture"), attempt);
+            let failure = match self.write(call, &key, &capture).await {
+                Ok(intent) => return captured(&intent, amount),
+                Err(Failure::Refused { refusal, .. }) => {
+                    return Ok(CaptureOutcome::Refused(refusal));
+                }
+                Err(Failure::Bug(error)) => return Err(error),
+                Err(failure) => failure,
+            };
+            let intent = self.read(call, payment_intent).await?;
+            if intent.status == "canceled" {
+                return Ok(CaptureOutcome::HoldLost);
+            }
+            if intent.status != "requires_capture" {
+                return captured(&intent, amount);
+            }
+            failure.another_key(call)?;
+        }
+        Err(PaymentError::unknown(call))
+    }
+
+    /// Releases a hold. One that is gone already is as good.
+    ///
+    /// <https://docs.stripe.com/api/payment_intents/cancel>
+    ///
+    /// # Errors
+    ///
+    /// [`PaymentError`]; [`PaymentError::Unexpected`] when it was captured.
+    pub async fn cancel(
+        &self,
+        reference: &Reference,
+        payment_intent: &StripePaymentIntentId,
+    ) -> Result<(), PaymentError> {
+        let call = "cancel";
+        for attempt in 1..=KEYS_MAX {
+            let key = numbered(reference.key("cancel"), attempt);
+            let failure = match self.write(call, &key, &Cancel { payment_intent }).await {
+                Ok(intent) => return canceled(&intent),
+                Err(Failure::Bug(error)) => return Err(error),
+                Err(failure) => failure,
+            };
+            let intent = self.read(call, payment_intent).await?;
+            if matches!(intent.status.as_str(), "canceled" | "succeeded") {
+                return canceled(&intent);
+            }
+            failure.another_key(call)?;
+        }
+        Err(PaymentError::unknown(call))
+    }
+
+    /// A PaymentIntent as Stripe has it now.
+    ///
+    /// # Errors
+    ///
+    /// [`PaymentError`].
+    pub async fn retrieve(
+        &self,
+        payment_intent: &StripePaymentIntentId,
+    ) -> Result<IntentView, PaymentError> {
+        let intent = self.read("retrieve", payment_intent).await?;
+        Ok(IntentView {
+            payment_intent: intent.id(),
+            refusal: intent.refusal(),
+            status: intent.status,
+            amount_minor: intent.amount,
+            amount_received_minor: intent.amount_received,
+        })
+    }
+
+    /// Creates and confirms a PaymentIntent, once for `reference` and `purpose` whatever happens.
+    async fn create(
+        &self,
+        reference: &Reference,
+        purpose: &'static str,
+        asked: OffSession<'_>,
+        capture_method: &'static str,
+    ) -> Result<Made, PaymentError> {
+        let since = asked.requested_at.map(|at| at - CLOCK_SKEW);
+        if asked.requested_at.is_some_and(|at| failure::now() - at > KEY_LIFE)
+            && let Some(intent) = self.find(reference, purpose, asked.customer, since).await?
+        {
+            return Ok(Made::Intent(intent));
+        }
+        let create = Create::new(reference, purpose, &asked, capture_method);
+        for attempt in 1..=KEYS_MAX {
+            let key = numbered(reference.key(purpose), attempt);
+            let failure = match self.write("create", &key, &create).await {
+                Ok(intent) => return Ok(Made::Intent(intent)),
+                Err(Failure::Refused { refusal, payment_intent }) => {
+                    return Ok(Made::Refused { refusal, payment_intent });
+                }
+                Err(Failure::Bug(error)) => return Err(error),
+                Err(failure) => failure,
+            };
+            if let Some(intent) = self.find(reference, purpose, asked.customer, since).await? {
+                return Ok(Made::Intent(intent));
+            }
+            // A 500 that is remembered is a first request that is over, and nothing came of it.
+            failure.another_key("create")?;
+        }
+        Err(PaymentError::unknown("create"))
+    }
+
+    /// The newest PaymentIntent that was made for `reference` and `purpose`. Listing sees every
+    /// write that is done (Stripe's search does not).
+    async fn find(
+        &self,
+        reference: &Reference,
+        purpose: &str,
+        customer: &StripeCustomerId,
+        since: Option<DateTime<Utc>>,
+    ) -> Result<Option<Intent>, PaymentError> {
+        let mut starting_after = None;
+        loop {
+            let list = List::new(customer, since, starting_after.as_deref());
+            let page = self.send("list", None, &list).await.map_err(|f| f.into_error("list"))?;
+            let oldest = page.data.last().map(|intent| intent.id.clone());
+            let mine = |intent: &Intent| intent.is_for(reference, purpose);
+            if let Some(found) = page.data.into_iter().find(mine) {
+                return Ok(Some(found));
+            }
+            if !page.has_more || oldest.is_none() {
+                return Ok(None);
+            }
+            starting_after = oldest;
+        }
+    }
+
+    async fn read(
+        &self,
+        call: &'static str,
+        payment_intent: &StripePaymentIntentId,
+    ) -> Result<Intent, PaymentError> {
+        let read = self.send(call, None, &Retrieve { payment_intent }).await;
+        read.map_err(|failure| failure.into_error(call))
+    }
+}
+
+/// What came of creating a PaymentIntent.
+enum Made {
+    Intent(Intent),
+    Refused { refusal: Refusal, payment_intent: Option<StripePaymentIntentId> },
+}
+
+fn numbered(key: String, attempt: u32) -> String {
+    if attempt == 1 { key } else { format!("{key}/again/{attempt}") }
+}
+
+fn held(payment: &Payment) -> Result<&StripePaymentIntentId, PaymentError> {
+    payment.payment_intent.as_ref().ok_or(PaymentError::NoHold { session_id: payment.session_id })
+}
+
+fn captured(intent: &Intent, amount: Amount) -> Result<CaptureOutcome, PaymentError> {
+    if intent.status == "succeeded" && intent.amount_received == amount.minor {
+        return Ok(CaptureOutcome::Captured);
+    }
+    Err(intent.unexpected("capture"))
+}
+
+fn canceled(intent: &Intent) -> Result<(), PaymentError> {
+    if intent.status == "canceled" { Ok(()) } else { Err(intent.unexpected("cancel")) }
+}

@@ -1,0 +1,227 @@
+//! Sending, and sorting what goes wrong: retry, refusal, the customer must act, our bug.
+//!
+//! <https://docs.stripe.com/error-low-level>, <https://docs.stripe.com/error-handling>
+
+use std::time::{Duration, SystemTime};
+
+use chrono::{DateTime, Utc};
+use network::StripePaymentIntentId;
+use quantities::SessionId;
+use stripe::{
+    ApiErrors, ApiErrorsType, IdempotencyKey, RequestStrategy, StripeError, StripeRequest,
+};
+
+use super::{StripeClient, calls::Intent};
+use crate::record::Refusal;
+
+/// One attempt. Stripe answers in a second or two; whoever waits longer than this asks again.
+pub(super) const TIMEOUT: Duration = Duration::from_secs(6);
+/// The first pause between attempts; each further one is doubled.
+pub(super) const BACKOFF: Duration = Duration::from_millis(150);
+/// Attempts of one call; the queue behind the function repeats the rest.
+const ATTEMPTS_MAX: u32 = 4;
+
+/// Why a payment call has no outcome.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PaymentError {
+    /// Nobody knows whether it happened: an outage, a timeout, an answer that cannot be read.
+    /// Ask again, as often as it takes.
+    #[error("no answer from Stripe to {call}")]
+    Unknown {
+        /// The call.
+        call: &'static str,
+    },
+    /// Stripe says that the request is wrong: a bug of ours, or a key that may not do this.
+    /// Asking again gives the same.
+    #[error("Stripe rejects {call} with {status}: {code} {param}")]
+    Rejected {
+        /// The call.
+        call: &'static str,
+        /// HTTP status.
+        status: u16,
+        /// Stripe's error code; empty when it gives none.
+        code: String,
+        /// The parameter it is about; empty when it names none.
+        param: String,
+    },
+    /// A PaymentIntent is where none of our calls can have brought it: for a person to see.
+    #[error("{call} finds {payment_intent} in status {status}")]
+    Unexpected {
+        /// The call.
+        call: &'static str,
+        /// The PaymentIntent.
+        payment_intent: StripePaymentIntentId,
+        /// Its status.
+        status: String,
+    },
+    /// A step on the hold of a payment that has none: a bug of ours.
+    #[error("payment of session {session_id} has no hold")]
+    NoHold {
+        /// The session.
+        session_id: SessionId,
+    },
+    /// The API key or the base URL is malformed.
+    #[error("the Stripe client is configured wrongly")]
+    Configuration,
+}
+
+impl PaymentError {
+    pub(super) const fn unknown(call: &'static str) -> Self {
+        Self::Unknown { call }
+    }
+
+    /// Whether asking again, with the same key, can help.
+    #[must_use]
+    pub const fn is_retryable(&self) -> bool {
+        matches!(self, Self::Unknown { .. })
+    }
+}
+
+/// What went wrong with one call.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// The issuer or Stripe refused; the customer may have to act. An outcome.
+    Refused { refusal: Refusal, payment_intent: Option<StripePaymentIntentId> },
+    /// The PaymentIntent is not in a state for it: what state it is in decides.
+    State,
+    /// A 500 that the idempotency key remembers: the request is over, its result not told.
+    ServerError,
+    /// Not known; the same key may tell later.
+    Unknown,
+    /// Ours.
+    Bug(PaymentError),
+}
+
+impl Failure {
+    /// Goes on with the next key if the present one will never tell more.
+    pub(super) fn another_key(self, call: &'static str) -> Result<(), PaymentError> {
+        match self {
+            Self::ServerError => Ok(()),
+            other => Err(other.into_error(call)),
+        }
+    }
+
+    pub(super) fn into_error(self, call: &'static str) -> PaymentError {
+        match self {
+            Self::Bug(error) => error,
+            Self::Refused { refusal, .. } => PaymentError::Rejected {
+                call,
+                status: 402,
+                code: refusal.code,
+                param: String::new(),
+            },
+            Self::State | Self::ServerError | Self::Unknown => PaymentError::unknown(call),
+        }
+    }
+}
+
+/// The verdict on one attempt.
+enum Verdict {
+    Again(Failure),
+    Final(Failure),
+}
+
+impl StripeClient {
+    /// A write under `key`, repeated while its outcome is not known.
+    pub(super) async fn write<R: StripeRequest<Output = Intent>>(
+        &self,
+        call: &'static str,
+        key: &str,
+        request: &R,
+    ) -> Result<Intent, Failure> {
+        self.send(call, Some(key), request).await
+    }
+
+    /// A call, repeated while its outcome is not known: a bounded number of times, with pauses.
+    pub(super) async fn send<R>(
+        &self,
+        call: &'static str,
+        key: Option<&str>,
+        request: &R,
+    ) -> Result<R::Output, Failure>
+    where
+        R: StripeRequest,
+        R::Output: miniserde::Deserialize,
+    {
+        let mut pause = self.backoff;
+        let mut attempt = 1;
+        let mut server_errors = 0;
+        loop {
+            let strategy = match key {
+                Some(key) => RequestStrategy::Idempotent(idempotency_key(key)?),
+                None => RequestStrategy::Once,
+            };
+            let sent = request.build().customize().request_strategy(strategy);
+            let failure = match sent.send(&self.client).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => match sort(call, error) {
+                    Verdict::Final(failure) => return Err(failure),
+                    Verdict::Again(failure) => failure,
+                },
+            };
+            server_errors += u32::from(matches!(failure, Failure::ServerError));
+            // A second 500 under one key is a replay of the first: the key is spent.
+            let is_spent = key.is_some() && server_errors > 1;
+            if is_spent || attempt >= ATTEMPTS_MAX {
+                return Err(failure);
+            }
+            tracing::warn!(call, attempt, "no outcome from Stripe, asking again");
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+            attempt += 1;
+        }
+    }
+}
+
+fn idempotency_key(key: &str) -> Result<IdempotencyKey, Failure> {
+    IdempotencyKey::new(key).map_err(|_| Failure::Bug(PaymentError::Configuration))
+}
+
+/// Never keeps the library's error: its text shows what Stripe sent.
+fn sort(call: &'static str, error: StripeError) -> Verdict {
+    match error {
+        StripeError::Stripe(error, status) => sort_answer(call, *error, status),
+        // A proxy's page in HTML comes as a deserialisation error, too.
+        StripeError::JSONDeserialize(_) | StripeError::ClientError(_) | StripeError::Timeout => {
+            Verdict::Again(Failure::Unknown)
+        }
+        StripeError::ConfigError(_) => Verdict::Final(Failure::Bug(PaymentError::Configuration)),
+    }
+}
+
+fn sort_answer(call: &'static str, error: ApiErrors, status: u16) -> Verdict {
+    let code = error.code.as_ref().map(|code| code.as_str().to_owned()).unwrap_or_default();
+    let param = error.param.unwrap_or_default();
+    let is_refusal = status == 402
+        || error.type_ == ApiErrorsType::CardError
+        // The amount is below what Stripe takes, or the customer's card is gone: no bug of ours.
+        || code == "amount_too_small"
+        || (status == 400 && matches!(param.as_str(), "payment_method" | "customer"));
+    match status {
+        500 => Verdict::Again(Failure::ServerError),
+        409 | 424 | 429 | 501.. => Verdict::Again(Failure::Unknown),
+        _ if is_refusal => {
+            let code = if code.is_empty() { "card_declined".to_owned() } else { code };
+            let refusal = Refusal { code, decline_code: error.decline_code };
+            let payment_intent = error.payment_intent.map(|intent| intent.id.as_str().to_owned());
+            let payment_intent = payment_intent.map(StripePaymentIntentId);
+            Verdict::Final(Failure::Refused { refusal, payment_intent })
+        }
+        400 if matches!(
+            code.as_str(),
+            "payment_intent_unexpected_state" | "charge_expired_for_capture"
+        ) =>
+        {
+            Verdict::Final(Failure::State)
+        }
+        _ => {
+            let rejected = PaymentError::Rejected { call, status, code, param };
+            Verdict::Final(Failure::Bug(rejected))
+        }
+    }
+}
+
+/// Only the age of a key is measured with it.
+pub(super) fn now() -> DateTime<Utc> {
+    SystemTime::now().into()
+}

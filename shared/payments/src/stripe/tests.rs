@@ -1,0 +1,362 @@
+//! The adapter against the twin, over HTTP.
+
+use network::HoldRef;
+use quantities::{Currency, TransactionId};
+use serde_json::Value;
+use stripe::StripeRequest;
+use stripe_client_core::{RequestBuilder, StripeMethod};
+use stripe_twin::{DeclineRule, Fault, FaultKind, Twin, TwinConfig};
+use tokio::net::TcpListener;
+
+use super::*;
+use crate::{machine, record::DifferenceState};
+
+const EVERY_FAULT: [FaultKind; 8] = [
+    FaultKind::RateLimit,
+    FaultKind::LockTimeout,
+    FaultKind::ServerError,
+    FaultKind::ServerErrorAfterWrite,
+    FaultKind::BadGateway,
+    FaultKind::ResetBefore,
+    FaultKind::ResetAfter,
+    FaultKind::Slow,
+];
+const DAY: Duration = Duration::from_hours(24);
+
+/// A twin, our client on it, and a customer with a saved card.
+struct Bench {
+    twin: Twin,
+    stripe: StripeClient,
+    customer: StripeCustomerId,
+    card: StripePaymentMethodId,
+}
+
+async fn bench(token: &str) -> Bench {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let twin = stripe_twin::serve(listener, TwinConfig::default()).unwrap();
+    let stripe = StripeClient::new(twin.api_key(), Some(&twin.url())).unwrap();
+    let stripe = stripe.with_backoff(Duration::from_millis(2));
+    let customer = post(&twin, "customers", &[]).await;
+    let customer = StripeCustomerId(customer["id"].as_str().unwrap().to_owned());
+    let attach = format!("payment_methods/{token}/attach");
+    let card = post(&twin, &attach, &[("customer", &customer.0)]).await;
+    let card = StripePaymentMethodId(card["id"].as_str().unwrap().to_owned());
+    Bench { twin, stripe, customer, card }
+}
+
+async fn post(twin: &Twin, path: &str, form: &[(&str, &str)]) -> Value {
+    let request = reqwest::Client::new().post(format!("{}/v1/{path}", twin.url()));
+    let body: Vec<String> = form.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let request = request.bearer_auth(twin.api_key()).body(body.join("&"));
+    let form = "application/x-www-form-urlencoded";
+    let answer = request.header("content-type", form).send().await.unwrap();
+    assert!(answer.status().is_success(), "{path}: {}", answer.text().await.unwrap());
+    answer.json().await.unwrap()
+}
+
+fn eur(minor: i64) -> Amount {
+    Amount::new(minor, Currency::EUR)
+}
+
+impl Bench {
+    fn payment(&self, transaction: i32, hold_minor: i64) -> Payment {
+        let session = SessionId::of(&"CP1".parse().unwrap(), TransactionId(transaction));
+        Payment::new(session, self.customer.clone(), self.card.clone(), eur(hold_minor))
+    }
+
+    fn off_session(&self, minor: i64) -> OffSession<'_> {
+        OffSession {
+            customer: &self.customer,
+            payment_method: &self.card,
+            amount: eur(minor),
+            requested_at: None,
+        }
+    }
+
+    async fn hold(&self, reference: &Reference, minor: i64) -> StripePaymentIntentId {
+        match self.stripe.place_hold(reference, self.off_session(minor)).await.unwrap() {
+            HoldOutcome::Held { payment_intent, .. } => payment_intent,
+            refused @ HoldOutcome::Refused { .. } => panic!("{refused:?}"),
+        }
+    }
+
+    /// Carries a payment on as the functions do; a queue repeats what nobody knows the end of.
+    async fn carry_on(&self, mut payment: Payment) -> Payment {
+        for _ in 0..60 {
+            let Some(step) = machine::next_step(&payment) else { break };
+            payment = machine::request(payment, &step, failure::now()).unwrap();
+            match self.stripe.perform(&payment, &step).await {
+                Ok(outcome) => payment = machine::apply(payment, &step, outcome).unwrap(),
+                Err(error) => assert!(error.is_retryable(), "{error}"),
+            }
+        }
+        payment
+    }
+
+    /// From the hold to the end of the money.
+    async fn pay(&self, transaction: i32, hold_minor: i64, total_minor: i64) -> Payment {
+        let payment = self.carry_on(self.payment(transaction, hold_minor)).await;
+        self.carry_on(payment.with_total(eur(total_minor)).unwrap()).await
+    }
+
+    fn intents(&self) -> Vec<Value> {
+        self.twin.state()["payment_intents"].as_array().unwrap().clone()
+    }
+
+    /// Money taken by all PaymentIntents, and how many holds are still open.
+    fn taken_and_open(&self) -> (i64, usize) {
+        let intents = self.intents();
+        let taken = intents.iter().map(|intent| intent["amount_received"].as_i64().unwrap());
+        let open = intents.iter().filter(|intent| intent["status"] == "requires_capture");
+        (taken.sum(), open.count())
+    }
+}
+
+fn start(id: &str) -> Reference {
+    Reference::Start(id.to_owned())
+}
+
+#[tokio::test]
+async fn a_hold_is_captured_in_part_and_the_rest_is_released() {
+    let bench = bench("pm_card_visa").await;
+    let payment = bench.pay(1, 5000, 1234).await;
+    assert_eq!((payment.state, payment.captured), (PaymentState::Captured, eur(1234)));
+    assert_eq!(bench.taken_and_open(), (1234, 0));
+    let view = bench.stripe.retrieve(&payment.payment_intent.unwrap()).await.unwrap();
+    assert_eq!((view.status.as_str(), view.amount_received_minor), ("succeeded", 1234));
+}
+
+#[tokio::test]
+async fn every_write_says_what_it_is_for() {
+    let bench = bench("pm_card_visa").await;
+    let payment = bench.pay(1, 5000, 6200).await;
+    let intents = bench.intents();
+    let purposes: Vec<&Value> = intents.iter().map(|i| &i["metadata"]["purpose"]).collect();
+    assert_eq!(purposes, ["hold", "difference/1"]);
+    for intent in &intents {
+        assert_eq!(intent["metadata"]["session_id"], payment.session_id.to_string());
+    }
+    assert_eq!((payment.difference, payment.owed), (DifferenceState::Paid, eur(0)));
+}
+
+#[tokio::test]
+async fn asking_twice_holds_once() {
+    let bench = bench("pm_card_visa").await;
+    let first = bench.hold(&start("s1"), 5000).await;
+    assert_eq!(bench.hold(&start("s1"), 5000).await, first);
+    assert_eq!(bench.intents().len(), 1);
+    let other = bench.hold(&start("s2"), 5000).await;
+    assert_ne!(other, first);
+}
+
+#[tokio::test]
+async fn a_declined_hold_is_an_outcome_and_stays_one() {
+    let bench = bench("pm_card_chargeCustomerFail").await;
+    for _ in 0..2 {
+        let asked = bench.stripe.place_hold(&start("s1"), bench.off_session(5000)).await.unwrap();
+        let HoldOutcome::Refused { refusal, payment_intent } = asked else { panic!("{asked:?}") };
+        assert_eq!(refusal.code, "card_declined");
+        assert_eq!(refusal.decline_code.as_deref(), Some("generic_decline"));
+        assert!(payment_intent.is_some());
+    }
+    assert_eq!(bench.intents().len(), 1);
+}
+
+#[tokio::test]
+async fn a_card_that_wants_its_owner_says_so() {
+    let bench = bench("pm_card_authenticationRequired").await;
+    let asked = bench.stripe.charge_off_session(&start("s1"), bench.off_session(5000)).await;
+    let ChargeOutcome::Refused { refusal, .. } = asked.unwrap() else { panic!("charged") };
+    assert!(refusal.customer_must_act());
+}
+
+#[tokio::test]
+async fn a_difference_that_is_declined_is_owed() {
+    let bench = bench("pm_card_visa").await;
+    bench.twin.decline(DeclineRule {
+        payment_method: bench.card.0.clone(),
+        capture_method: Some("automatic".to_owned()),
+        above: 0,
+        code: "card_declined".to_owned(),
+        decline_code: Some("insufficient_funds".to_owned()),
+    });
+    let payment = bench.pay(1, 5000, 6200).await;
+    assert_eq!((payment.captured, payment.owed), (eur(5000), eur(1200)));
+    assert_eq!(payment.refusal.unwrap().reason(), "insufficient_funds");
+    assert_eq!(bench.taken_and_open(), (5000, 0));
+}
+
+#[tokio::test]
+async fn a_few_cents_are_owed_for_stripe_does_not_take_them() {
+    let bench = bench("pm_card_visa").await;
+    let payment = bench.pay(1, 5000, 20).await;
+    assert_eq!((payment.captured, payment.owed), (eur(0), eur(20)));
+    assert_eq!(payment.refusal.unwrap().code, "amount_too_small");
+    assert_eq!(bench.taken_and_open(), (0, 0));
+}
+
+#[tokio::test]
+async fn a_hold_that_ran_out_is_charged_anew() {
+    let bench = bench("pm_card_visa").await;
+    let payment = bench.carry_on(bench.payment(1, 5000)).await;
+    bench.twin.advance(8 * DAY);
+    let payment = bench.carry_on(payment.with_total(eur(900)).unwrap()).await;
+    assert_eq!((payment.captured, payment.difference), (eur(900), DifferenceState::Paid));
+    assert_eq!(bench.taken_and_open(), (900, 0));
+}
+
+#[tokio::test]
+async fn a_repeat_after_the_keys_have_died_finds_the_hold_it_had_placed() {
+    let bench = bench("pm_card_visa").await;
+    let first = bench.hold(&start("s1"), 5000).await;
+    bench.twin.advance(DAY + DAY);
+    let requested_at = Some(failure::now() - TimeDelta::hours(25));
+    let asked = OffSession { requested_at, ..bench.off_session(5000) };
+    let again = bench.stripe.place_hold(&start("s1"), asked).await.unwrap();
+    assert_eq!(again, HoldOutcome::Held { payment_intent: first, amount: eur(5000) });
+    assert_eq!(bench.intents().len(), 1);
+}
+
+#[tokio::test]
+async fn a_hold_placed_before_the_session_is_captured_by_it() {
+    let bench = bench("pm_card_visa").await;
+    let placed =
+        HoldRef { payment_intent: bench.hold(&start("s1"), 5000).await, amount: eur(5000) };
+    let Payment { session_id, customer, payment_method, .. } = bench.payment(1, 0);
+    let payment = Payment::with_placed_hold(session_id, customer, payment_method, placed);
+    let payment = bench.carry_on(payment.with_total(eur(900)).unwrap()).await;
+    assert_eq!(payment.captured, eur(900));
+    assert_eq!(bench.taken_and_open(), (900, 0));
+}
+
+#[tokio::test]
+async fn an_abandoned_hold_is_released_once_and_again() {
+    let bench = bench("pm_card_visa").await;
+    let hold = bench.hold(&start("s1"), 5000).await;
+    bench.stripe.cancel(&start("s1"), &hold).await.unwrap();
+    bench.twin.advance(2 * DAY);
+    bench.stripe.cancel(&start("s1"), &hold).await.unwrap();
+    assert_eq!(bench.taken_and_open(), (0, 0));
+}
+
+#[tokio::test]
+async fn any_fault_at_any_call_changes_nothing_about_the_money() {
+    // (hold, total, taken): captured in part, free, with a difference.
+    for (hold, total) in [(5000, 1234), (5000, 0), (5000, 6200)] {
+        for kind in EVERY_FAULT {
+            for (path, times) in [("/payment_intents", 1), ("/capture", 2), ("/cancel", 2)] {
+                let bench = bench("pm_card_visa").await;
+                let slow_ms = 20;
+                bench.twin.fault(Fault { slow_ms, ..Fault::next(kind, times).on(path) });
+                let payment = bench.pay(1, hold, total).await;
+                let seen = (payment.captured.minor, payment.owed.minor);
+                assert_eq!(seen, (total, 0), "{kind:?} at {path}");
+                assert_eq!(bench.taken_and_open(), (total, 0), "{kind:?} at {path}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn sessions_in_bad_weather_are_paid_exactly_once() {
+    let bench = bench("pm_card_visa").await;
+    for kind in EVERY_FAULT {
+        bench.twin.fault(Fault { slow_ms: 5, ..Fault::by_chance(kind, 70) });
+    }
+    let mut rated = 0;
+    for transaction in 0..60_i32 {
+        // Some free, some below the hold, some above it.
+        let total = i64::from(transaction % 4) * 2400;
+        rated += total;
+        let payment = bench.pay(transaction, 5000, total).await;
+        assert!(payment.is_settled(), "{payment:?}");
+        assert_eq!((payment.captured, payment.owed), (eur(total), eur(0)));
+    }
+    bench.twin.clear_faults();
+    assert_eq!(bench.taken_and_open(), (rated, 0));
+    let faults = bench.twin.state()["faults"].clone();
+    assert_eq!(faults.as_object().unwrap().len(), EVERY_FAULT.len(), "{faults}");
+}
+
+#[tokio::test]
+async fn a_wrong_key_is_our_bug_and_is_not_told_to_anybody() {
+    let bench = bench("pm_card_visa").await;
+    let stripe = StripeClient::new("sk_test_wrong", Some(&bench.twin.url())).unwrap();
+    let error = stripe.place_hold(&start("s1"), bench.off_session(5000)).await.unwrap_err();
+    assert!(matches!(error, PaymentError::Rejected { status: 401, .. }), "{error}");
+    assert!(!error.is_retryable());
+    assert!(!format!("{error} {error:?} {stripe:?}").contains("sk_test"));
+}
+
+#[tokio::test]
+async fn an_outage_is_an_error_that_can_be_repeated() {
+    let stripe = StripeClient::new("sk_test_tallywatt", Some("http://127.0.0.1:1")).unwrap();
+    let stripe = stripe.with_backoff(Duration::from_millis(1));
+    let error = stripe.retrieve(&StripePaymentIntentId("pi_1".to_owned())).await.unwrap_err();
+    assert!(error.is_retryable());
+}
+
+#[tokio::test]
+async fn capturing_another_amount_later_is_for_a_person() {
+    let bench = bench("pm_card_visa").await;
+    let hold = bench.hold(&start("s1"), 5000).await;
+    bench.stripe.capture(&start("s1"), &hold, eur(900)).await.unwrap();
+    let error = bench.stripe.capture(&start("other"), &hold, eur(901)).await.unwrap_err();
+    assert!(matches!(error, PaymentError::Unexpected { .. }), "{error}");
+}
+
+/// A GET of one object, read with the library's own type, generated from Stripe's description.
+struct Get<T>(String, std::marker::PhantomData<T>);
+
+impl<T> StripeRequest for Get<T> {
+    type Output = T;
+
+    fn build(&self) -> RequestBuilder {
+        RequestBuilder::new(StripeMethod::Get, self.0.clone())
+    }
+}
+
+async fn reads_as<T: miniserde::Deserialize>(bench: &Bench, path: &str) -> T {
+    let get = Get(path.to_owned(), std::marker::PhantomData::<T>);
+    let read = get.customize().send(&bench.stripe.client).await;
+    read.unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+#[tokio::test]
+async fn the_twins_objects_are_stripes_as_the_library_was_generated_to_read_them() {
+    let bench = bench("pm_card_visa").await;
+    let payment = bench.pay(1, 5000, 900).await;
+    let intent = payment.payment_intent.unwrap();
+    let intent =
+        reads_as::<stripe_shared::PaymentIntent>(&bench, &format!("/payment_intents/{intent}"));
+    let charge = intent.await.latest_charge.unwrap().id().to_string();
+    let charge = reads_as::<stripe_shared::Charge>(&bench, &format!("/charges/{charge}")).await;
+    let card = charge.payment_method_details.unwrap().card.unwrap();
+    assert!(card.capture_before.is_some());
+    reads_as::<stripe_shared::Customer>(&bench, &format!("/customers/{}", bench.customer)).await;
+    reads_as::<stripe_shared::PaymentMethod>(&bench, &format!("/payment_methods/{}", bench.card))
+        .await;
+    let product = post(&bench.twin, "products", &[("name", "Gold")]).await;
+    let product = product["id"].as_str().unwrap();
+    reads_as::<stripe_shared::Product>(&bench, &format!("/products/{product}")).await;
+    let price = [
+        ("product", product),
+        ("currency", "eur"),
+        ("unit_amount", "990"),
+        ("recurring[interval]", "month"),
+    ];
+    let price = post(&bench.twin, "prices", &price).await;
+    let price = price["id"].as_str().unwrap();
+    reads_as::<stripe_shared::Price>(&bench, &format!("/prices/{price}")).await;
+    let subscription = [
+        ("customer", bench.customer.0.as_str()),
+        ("default_payment_method", bench.card.0.as_str()),
+        ("items[0][price]", price),
+    ];
+    let subscription = post(&bench.twin, "subscriptions", &subscription).await;
+    let subscription = format!("/subscriptions/{}", subscription["id"].as_str().unwrap());
+    let subscription = reads_as::<stripe_shared::Subscription>(&bench, &subscription).await;
+    assert_eq!(subscription.status, stripe_shared::SubscriptionStatus::Active);
+    let events = reads_as::<stripe_types::List<stripe_shared::Event>>(&bench, "/events?limit=100");
+    assert!(events.await.data.len() > 5);
+}

@@ -1,0 +1,131 @@
+use std::time::{Duration, SystemTime};
+
+use axum::{Router, extract::State, http::HeaderMap, http::StatusCode, routing::post};
+use hmac::{Hmac, Mac};
+use serde_json::json;
+use sha2::Sha256;
+use stripe_twin::{Twin, TwinConfig, WebhookEndpoint};
+use tokio::{net::TcpListener, sync::mpsc};
+
+use super::*;
+
+const SECRET: &str = "whsec_test";
+const NOW: i64 = 1_770_000_000;
+
+fn at(timestamp: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp(timestamp, 0).unwrap()
+}
+
+fn signed(secret: &str, body: &str) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+    mac.update(format!("{NOW}.{body}").as_bytes());
+    format!("t={NOW},v1={}", hex::encode(mac.finalize().into_bytes()))
+}
+
+fn event(event_type: &str, object: &serde_json::Value) -> String {
+    let data = json!({ "object": object });
+    json!({ "id": "evt_1", "type": event_type, "created": NOW, "data": data }).to_string()
+}
+
+fn read_signed(body: &str) -> Result<StripeEvent, WebhookError> {
+    verify(body, &signed(SECRET, body), SECRET, at(NOW))
+}
+
+#[test]
+fn a_subscription_says_until_when_it_is_paid() {
+    let subscription = json!({
+        "id": "sub_1",
+        "customer": "cus_1",
+        "status": "past_due",
+        "items": { "data": [{ "current_period_end": NOW + 60 }] },
+    });
+    let read = read_signed(&event("customer.subscription.updated", &subscription)).unwrap();
+    let about = About::Subscription {
+        subscription: StripeSubscriptionId("sub_1".to_owned()),
+        customer: StripeCustomerId("cus_1".to_owned()),
+        status: "past_due".to_owned(),
+        current_period_end: at(NOW + 60),
+    };
+    assert_eq!((read.about, read.created), (about, at(NOW)));
+}
+
+#[test]
+fn a_bad_signature_is_refused() {
+    let body = event("payment_intent.created", &json!({ "id": "pi_1", "status": "x" }));
+    let refused = [
+        verify(&body, &signed("whsec_other", &body), SECRET, at(NOW)),
+        verify(&format!("{body} "), &signed(SECRET, &body), SECRET, at(NOW)),
+        verify(&body, &signed(SECRET, &body), SECRET, at(NOW + 301)),
+        verify(&body, "", SECRET, at(NOW)),
+        verify(&body, "t=x,v1=00", SECRET, at(NOW)),
+    ];
+    for answer in refused {
+        assert_eq!(answer, Err(WebhookError::Signature));
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_not_called_badly_signed() {
+    let subscription = json!({ "id": "sub_1", "items": "gone" });
+    let unreadable = read_signed(&event("customer.subscription.updated", &subscription));
+    let event_type = "customer.subscription.updated".to_owned();
+    assert_eq!(unreadable, Err(WebhookError::Unreadable { event_id: "evt_1".into(), event_type }));
+    let no_json = WebhookError::Unreadable { event_id: String::new(), event_type: String::new() };
+    assert_eq!(read_signed("no json"), Err(no_json));
+}
+
+#[test]
+fn a_type_that_nobody_acts_on_is_kept_by_its_name() {
+    let read = read_signed(&event("mandate.updated", &json!({}))).unwrap();
+    assert_eq!((read.event_type.as_str(), read.about), ("mandate.updated", About::Unknown));
+}
+
+async fn receive(
+    State(seen): State<mpsc::UnboundedSender<(String, String)>>,
+    headers: HeaderMap,
+    body: String,
+) -> StatusCode {
+    let signature = headers.get("stripe-signature").unwrap().to_str().unwrap().to_owned();
+    seen.send((signature, body)).unwrap();
+    StatusCode::OK
+}
+
+/// A twin whose events all come twice, and what is received of them.
+async fn twin_and_receiver() -> (Twin, mpsc::UnboundedReceiver<(String, String)>) {
+    let (send, receiver) = mpsc::unbounded_channel();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let app = Router::new().route("/", post(receive)).with_state(send);
+    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    let endpoint = WebhookEndpoint {
+        duplicate_per_mille: 1000,
+        disorder_ms: 20,
+        ..WebhookEndpoint::new(&url, SECRET)
+    };
+    let config = TwinConfig { webhook_endpoints: vec![endpoint], ..TwinConfig::default() };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    (stripe_twin::serve(listener, config).unwrap(), receiver)
+}
+
+#[tokio::test]
+async fn the_twins_webhooks_are_read_and_their_repeats_recognised() {
+    let (twin, mut receiver) = twin_and_receiver().await;
+    let form = "amount=5000&currency=eur&payment_method=pm_card_visa&confirm=true\
+        &payment_method_types[]=card&capture_method=manual";
+    let request = reqwest::Client::new().post(format!("{}/v1/payment_intents", twin.url()));
+    let request = request.bearer_auth(twin.api_key()).body(form);
+    let kind = ("content-type", "application/x-www-form-urlencoded");
+    let answer = request.header(kind.0, kind.1).send().await.unwrap();
+    assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
+    let mut ids = Vec::new();
+    for _ in 0..4 {
+        let next = tokio::time::timeout(Duration::from_secs(10), receiver.recv()).await;
+        let (signature, body) = next.unwrap().unwrap();
+        let read = verify(&body, &signature, SECRET, SystemTime::now().into()).unwrap();
+        assert!(matches!(read.about, About::PaymentIntent { .. }), "{read:?}");
+        ids.push(read.id);
+    }
+    ids.sort();
+    assert_eq!((&ids[0], &ids[2]), (&ids[1], &ids[3]));
+    assert_ne!(ids[0], ids[2]);
+}
