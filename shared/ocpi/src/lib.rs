@@ -8,6 +8,7 @@
 mod cdr;
 pub mod datetime;
 pub mod number;
+pub mod read;
 mod tariff;
 
 use serde::{Deserialize, Deserializer};

@@ -158,44 +158,39 @@ fn readings(timeline: &Timeline, findings: &mut Findings) -> Result<Vec<Reading>
 }
 
 /// Sets aside as few readings as possible so that the rest never falls: one wrong reading cannot
-/// take the right ones after it with it.
+/// take the right ones after it with it. Where the choice is open, the earlier readings stay.
 fn never_falling(readings: Vec<Reading>, findings: &mut Findings) -> Vec<Reading> {
     if readings.is_sorted_by_key(|reading| reading.wh) {
         return readings;
     }
-    // Longest non-decreasing subsequence: `tails[n]` is the reading that ends the lowest-ending
-    // run of n + 1 readings, `before[i]` the reading before i in its run.
-    let mut tails: Vec<usize> = Vec::new();
-    let mut before: Vec<Option<usize>> = Vec::with_capacity(readings.len());
-    let wh = |index: usize| readings.get(index).map(|reading| reading.wh);
-    for (index, reading) in readings.iter().enumerate() {
-        let length = tails.partition_point(|tail| wh(*tail) <= Some(reading.wh));
-        before.push(length.checked_sub(1).and_then(|last| tails.get(last).copied()));
-        match tails.get_mut(length) {
-            Some(tail) => *tail = index,
-            None => tails.push(index),
+    // How many readings from each on can be kept, itself included: the longest run that never
+    // falls, found from the end. `heads[n]` is the highest start of a run of n + 1 readings.
+    let mut heads: Vec<Decimal> = Vec::new();
+    let mut lengths = vec![0_usize; readings.len()];
+    for (reading, length) in readings.iter().zip(&mut lengths).rev() {
+        let shorter = heads.partition_point(|head| *head >= reading.wh);
+        match heads.get_mut(shorter) {
+            Some(head) => *head = reading.wh,
+            None => heads.push(reading.wh),
         }
+        *length = shorter + 1;
     }
-    let mut kept = vec![false; readings.len()];
-    let mut next = tails.last().copied();
-    while let Some(index) = next {
-        if let Some(kept) = kept.get_mut(index) {
-            *kept = true;
+    let mut missing = heads.len();
+    let mut highest = Decimal::ZERO;
+    let mut lengths = lengths.into_iter();
+    let kept = readings.into_iter().filter(|reading| {
+        let length = lengths.next().unwrap_or_default();
+        let keep = length == missing && missing > 0 && reading.wh >= highest;
+        if keep {
+            missing -= 1;
+            highest = reading.wh;
+        } else {
+            let detail = "readings that fall are set aside, as few as possible";
+            findings.note(FindingCode::SampleDecreasing, moment(reading.at_ms), detail);
         }
-        next = before.get(index).copied().flatten();
-    }
-    let mut kept = kept.into_iter();
-    readings
-        .into_iter()
-        .filter(|reading| {
-            let keep = kept.next().unwrap_or_default();
-            if !keep {
-                let detail = "readings that fall are set aside, as few as possible";
-                findings.note(FindingCode::SampleDecreasing, moment(reading.at_ms), detail);
-            }
-            keep
-        })
-        .collect()
+        keep
+    });
+    kept.collect()
 }
 
 /// What a status says about the time that follows it.

@@ -17,6 +17,7 @@ mod label;
 mod local;
 mod priced;
 mod quote;
+mod report;
 mod stretch;
 mod tariff;
 mod validate;
@@ -41,6 +42,7 @@ pub use priced::{
     Unit,
 };
 pub use quote::{PriceInForce, Quote, quote};
+pub use report::{Report, ReportLine, ReportSegment};
 pub use tariff::{TariffVersion, Terms};
 pub use validate::{Severity, TariffFinding};
 
