@@ -9,7 +9,10 @@ use stripe_twin::{DeclineRule, Fault, FaultKind, Twin, TwinConfig};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::{machine, record::DifferenceState};
+use crate::{
+    machine,
+    record::{DifferenceState, PaymentState},
+};
 
 const EVERY_FAULT: [FaultKind; 8] = [
     FaultKind::RateLimit,
@@ -327,10 +330,10 @@ async fn the_twins_objects_are_stripes_as_the_library_was_generated_to_read_them
     let bench = bench("pm_card_visa").await;
     let payment = bench.pay(1, 5000, 900).await;
     let intent = payment.payment_intent.unwrap();
-    let intent =
-        reads_as::<stripe_shared::PaymentIntent>(&bench, &format!("/payment_intents/{intent}"));
-    let charge = intent.await.latest_charge.unwrap().id().to_string();
-    let charge = reads_as::<stripe_shared::Charge>(&bench, &format!("/charges/{charge}")).await;
+    let intent = format!("/payment_intents/{intent}");
+    let intent = reads_as::<stripe_shared::PaymentIntent>(&bench, &intent).await;
+    let charge = format!("/charges/{}", intent.latest_charge.unwrap().id());
+    let charge = reads_as::<stripe_shared::Charge>(&bench, &charge).await;
     let card = charge.payment_method_details.unwrap().card.unwrap();
     assert!(card.capture_before.is_some());
     reads_as::<stripe_shared::Customer>(&bench, &format!("/customers/{}", bench.customer)).await;

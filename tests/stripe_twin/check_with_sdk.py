@@ -1,0 +1,407 @@
+"""Checks the Stripe twin with Stripe's own Python SDK, so that it does not merely agree with our client.
+
+    python check_with_sdk.py http://127.0.0.1:12111 [sk_test_tallywatt]
+
+Prints a line per check and exits 1 if one fails. It moves the twin's clock: give it a twin of its own.
+"""
+
+import base64
+import http.server
+import json
+import queue
+import sys
+import threading
+import time
+import traceback
+import urllib.error
+import urllib.request
+
+import stripe
+
+BASE = sys.argv[1].rstrip("/")
+KEY = sys.argv[2] if len(sys.argv) > 2 else "sk_test_tallywatt"
+WEBHOOK_SECRET = "whsec_check"
+RUN = f"{time.time_ns()}"
+
+client = stripe.StripeClient(KEY, base_addresses={"api": BASE}, max_network_retries=0)
+v1 = client.v1
+CHECKS = []
+
+
+def check(function):
+    """Registers a check; its name is the sentence it proves."""
+    CHECKS.append(function)
+    return function
+
+
+def control(path, body, method="POST"):
+    """Calls the twin's control API."""
+    data = json.dumps(body).encode()
+    headers = {"content-type": "application/json"}
+    request = urllib.request.Request(f"{BASE}/_twin/{path}", data, headers, method=method)
+    with urllib.request.urlopen(request) as answer:
+        return answer.read()
+
+
+def raises(kind, function, *args, **kwargs):
+    """The error of type `kind` that the call raises."""
+    try:
+        result = function(*args, **kwargs)
+    except stripe.StripeError as error:
+        assert isinstance(error, kind), f"{type(error).__name__}: {error}"
+        return error
+    raise AssertionError(f"no {kind.__name__}, but {result}")
+
+
+def saved_card(token="pm_card_visa"):
+    """A customer with a card."""
+    customer = v1.customers.create({"email": "driver@example.com", "metadata": {"driver_id": "d1"}})
+    card = v1.payment_methods.attach(token, {"customer": customer.id})
+    return customer.id, card.id
+
+
+def off_session(token="pm_card_visa", **more):
+    """Parameters of a PaymentIntent on a saved card."""
+    customer, card = saved_card(token)
+    return {
+        "amount": 5000,
+        "currency": "eur",
+        "customer": customer,
+        "payment_method": card,
+        "payment_method_types": ["card"],
+        "confirm": True,
+        "off_session": True,
+        **more,
+    }
+
+
+def hold(**more):
+    """A PaymentIntent that holds 50.00 EUR."""
+    return v1.payment_intents.create(off_session(capture_method="manual", **more))
+
+
+@check
+def a_hold_is_captured_in_part_once():
+    intent = hold(metadata={"session_id": "s1"}, expand=["latest_charge"])
+    assert (intent.status, intent.amount_capturable, intent.amount_received) == ("requires_capture", 5000, 0)
+    assert intent.metadata["session_id"] == "s1"
+    capture_before = intent.latest_charge.payment_method_details.card.capture_before
+    days = (capture_before - intent.created) / 86400
+    assert days == 4.75, f"Visa, merchant-initiated: 4 days 18 hours, not {days}"
+    intent = v1.payment_intents.capture(intent.id, {"amount_to_capture": 1234})
+    assert (intent.status, intent.amount_capturable, intent.amount_received) == ("succeeded", 0, 1234)
+    charge = v1.charges.retrieve(intent.latest_charge)
+    assert (charge.captured, charge.amount, charge.amount_captured) == (True, 5000, 1234)
+    error = raises(stripe.InvalidRequestError, v1.payment_intents.capture, intent.id)
+    assert error.code == "payment_intent_unexpected_state"
+    assert error.error.payment_intent.status == "succeeded"
+
+
+@check
+def amounts_have_limits():
+    intent = hold()
+    error = raises(stripe.InvalidRequestError, v1.payment_intents.capture, intent.id, {"amount_to_capture": 5001})
+    assert error.code == "amount_too_large"
+    error = raises(stripe.InvalidRequestError, v1.payment_intents.capture, intent.id, {"amount_to_capture": 49})
+    assert error.code == "amount_too_small"
+    error = raises(stripe.InvalidRequestError, v1.payment_intents.create, off_session(amount=49))
+    assert (error.code, error.param) == ("amount_too_small", "amount")
+
+
+@check
+def a_canceled_intent_stays_canceled():
+    intent = v1.payment_intents.cancel(hold().id, {"cancellation_reason": "abandoned"})
+    assert (intent.status, intent.cancellation_reason, intent.amount_capturable) == ("canceled", "abandoned", 0)
+    assert v1.charges.retrieve(intent.latest_charge).refunded
+    for call in (v1.payment_intents.capture, v1.payment_intents.cancel):
+        error = raises(stripe.InvalidRequestError, call, intent.id)
+        assert error.code == "payment_intent_unexpected_state"
+
+
+@check
+def unknown_and_missing_parameters_are_refused():
+    error = raises(stripe.InvalidRequestError, v1.payment_intents.create, off_session(colour="red"))
+    assert (error.code, error.param, error.http_status) == ("parameter_unknown", "colour", 400)
+    error = raises(stripe.InvalidRequestError, v1.payment_intents.create, {"currency": "eur"})
+    assert (error.code, error.param) == ("parameter_missing", "amount")
+    error = raises(stripe.InvalidRequestError, v1.payment_intents.create, off_session(amount="10.50"))
+    assert error.code == "parameter_invalid_integer"
+    error = raises(stripe.InvalidRequestError, v1.payment_intents.retrieve, "pi_none")
+    assert (error.code, error.http_status) == ("resource_missing", 404)
+    error = raises(
+        stripe.InvalidRequestError,
+        v1.payment_intents.create,
+        {"amount": 5000, "currency": "eur", "off_session": True},
+    )
+    assert error.param == "confirm"
+
+
+@check
+def a_key_is_needed():
+    stranger = stripe.StripeClient("sk_test_wrong", base_addresses={"api": BASE}, max_network_retries=0)
+    error = raises(stripe.AuthenticationError, stranger.v1.customers.create, {})
+    assert error.http_status == 401
+    # Basic authentication with the key as the user, as curl -u does.
+    request = urllib.request.Request(f"{BASE}/v1/payment_intents")
+    request.add_header("authorization", "Basic " + base64.b64encode(f"{KEY}:".encode()).decode())
+    assert urllib.request.urlopen(request).status == 200
+
+
+@check
+def an_idempotency_key_makes_a_write_happen_once():
+    options = {"idempotency_key": f"{RUN}/once"}
+    asked = off_session(capture_method="manual")
+    first = v1.payment_intents.create(asked, options)
+    again = v1.payment_intents.create(asked, options)
+    assert first.id == again.id
+    assert "Idempotent-Replayed" not in headers(first)
+    assert headers(again)["Idempotent-Replayed"] == "true"
+    error = raises(stripe.IdempotencyError, v1.payment_intents.create, {**asked, "amount": 6000}, options)
+    assert error.http_status == 400
+    control("clock", {"advance_s": 24 * 3600 + 1})
+    assert v1.payment_intents.create(asked, options).id != first.id, "the key lives on after 24 hours"
+
+
+def headers(answer):
+    """Response headers by their usual names."""
+    return {name.title(): value for name, value in answer.last_response.headers.items()}
+
+
+@check
+def a_decline_is_replayed_and_a_validation_error_is_not():
+    options = {"idempotency_key": f"{RUN}/declined"}
+    asked = off_session("pm_card_chargeCustomerFail")
+    first = raises(stripe.CardError, v1.payment_intents.create, asked, options)
+    again = raises(stripe.CardError, v1.payment_intents.create, asked, options)
+    assert first.error.payment_intent.id == again.error.payment_intent.id
+    options = {"idempotency_key": f"{RUN}/corrected"}
+    raises(stripe.InvalidRequestError, v1.payment_intents.create, {"currency": "eur"}, options)
+    v1.payment_intents.create({"amount": 5000, "currency": "eur"}, options)
+
+
+@check
+def a_server_error_is_replayed():
+    control("faults", {"kind": "server_error_after_write", "next": 1, "path": "/v1/payment_intents"})
+    options = {"idempotency_key": f"{RUN}/broken"}
+    asked = off_session(metadata={"broken": RUN})
+    for _ in range(2):
+        error = raises(stripe.APIError, v1.payment_intents.create, asked, options)
+        assert error.http_status == 500
+    mine = v1.payment_intents.list({"customer": asked["customer"]}).data
+    assert [intent.metadata["broken"] for intent in mine] == [RUN], "done once, though it was not told"
+
+
+@check
+def a_key_in_use_conflicts():
+    control("faults", {"kind": "slow", "slow_ms": 1000, "next": 1, "path": "/v1/customers"})
+    options = {"idempotency_key": f"{RUN}/slow"}
+    slow = threading.Thread(target=v1.customers.create, args=({}, options))
+    slow.start()
+    time.sleep(0.3)
+    error = raises(stripe.StripeError, v1.customers.create, {}, options)
+    slow.join()
+    assert (error.http_status, error.json_body["error"]["code"]) == (409, "idempotency_key_in_use")
+    assert headers(v1.customers.create({}, options))["Idempotent-Replayed"] == "true"
+
+
+@check
+def the_sdk_survives_faults_by_its_own_retries():
+    patient = stripe.StripeClient(KEY, base_addresses={"api": BASE}, max_network_retries=4)
+    for kind in ("rate_limit", "lock_timeout", "reset_before", "reset_after"):
+        control("faults", {"kind": kind, "next": 1, "path": "/v1/customers"})
+        before = state()["customers"]
+        patient.v1.customers.create({})
+        assert state()["customers"] == before + 1, kind
+    control("faults", {"kind": "bad_gateway", "next": 1, "path": "/v1/customers"})
+    raises(stripe.APIError, v1.customers.create, {})
+
+
+def state():
+    """Everything the twin knows."""
+    with urllib.request.urlopen(f"{BASE}/_twin/state") as answer:
+        return json.load(answer)
+
+
+@check
+def cards_decline_by_stripes_test_tokens():
+    customer = v1.customers.create({})
+    error = raises(
+        stripe.CardError,
+        v1.payment_methods.attach,
+        "pm_card_visa_chargeDeclinedInsufficientFunds",
+        {"customer": customer.id},
+    )
+    assert (error.code, error.error.decline_code) == ("card_declined", "insufficient_funds")
+    error = raises(stripe.CardError, v1.payment_intents.create, off_session("pm_card_chargeCustomerFail"))
+    assert (error.http_status, error.code, error.error.decline_code) == (402, "card_declined", "generic_decline")
+    intent = v1.payment_intents.retrieve(error.error.payment_intent.id)
+    assert intent.status == "requires_payment_method"
+    assert intent.last_payment_error.code == "card_declined"
+    assert v1.charges.retrieve(intent.latest_charge).status == "failed"
+
+
+@check
+def a_card_may_want_its_owner():
+    error = raises(stripe.CardError, v1.payment_intents.create, off_session("pm_card_authenticationRequired"))
+    assert (error.code, error.error.decline_code) == ("authentication_required", "authentication_required")
+    customer, card = saved_card("pm_card_authenticationRequiredOnSetup")
+    asked = {
+        "amount": 5000,
+        "currency": "eur",
+        "customer": customer,
+        "payment_method": card,
+        "payment_method_types": ["card"],
+        "confirm": True,
+        "setup_future_usage": "off_session",
+    }
+    intent = v1.payment_intents.create(asked)
+    assert (intent.status, intent.next_action.type) == ("requires_action", "use_stripe_sdk")
+    control(f"payment_intents/{intent.id}/authenticate", {})
+    assert v1.payment_intents.retrieve(intent.id).status == "succeeded"
+    later = {**asked, "off_session": True}
+    del later["setup_future_usage"]
+    assert v1.payment_intents.create(later).status == "succeeded", "it was set up for this"
+
+
+@check
+def an_issuer_can_be_told_to_refuse_the_difference():
+    asked = off_session()
+    rule = {"payment_method": asked["payment_method"], "capture_method": "automatic", "code": "card_declined"}
+    control("declines", {**rule, "decline_code": "insufficient_funds"})
+    assert v1.payment_intents.create({**asked, "capture_method": "manual"}).status == "requires_capture"
+    error = raises(stripe.CardError, v1.payment_intents.create, asked)
+    assert error.error.decline_code == "insufficient_funds"
+
+
+@check
+def a_saved_card_serves_its_customer_only():
+    asked = off_session()
+    stranger = v1.customers.create({})
+    error = raises(stripe.InvalidRequestError, v1.payment_intents.create, {**asked, "customer": stranger.id})
+    assert error.param == "payment_method"
+    cards = v1.customers.payment_methods.list(asked["customer"]).data
+    assert [card.id for card in cards] == [asked["payment_method"]]
+
+
+@check
+def a_redirecting_method_needs_an_address():
+    asked = {"amount": 5000, "currency": "eur", "payment_method": "pm_card_visa", "confirm": True}
+    error = raises(stripe.InvalidRequestError, v1.payment_intents.create, asked)
+    assert error.param == "return_url"
+    stays = {"enabled": True, "allow_redirects": "never"}
+    intent = v1.payment_intents.create({**asked, "automatic_payment_methods": stays})
+    assert intent.status == "succeeded"
+
+
+@check
+def an_intent_can_be_confirmed_later():
+    customer, card = saved_card()
+    intent = v1.payment_intents.create({"amount": 5000, "currency": "eur", "customer": customer})
+    assert intent.status == "requires_payment_method"
+    intent = v1.payment_intents.confirm(intent.id, {"payment_method": card, "return_url": "https://example.com"})
+    assert intent.status == "succeeded"
+
+
+@check
+def a_hold_runs_out():
+    intent = hold()
+    control("clock", {"advance_s": 5 * 24 * 3600})
+    intent = v1.payment_intents.retrieve(intent.id)
+    assert (intent.status, intent.cancellation_reason) == ("canceled", "automatic")
+    error = raises(stripe.InvalidRequestError, v1.payment_intents.capture, intent.id)
+    assert error.code == "payment_intent_unexpected_state"
+
+
+@check
+def lists_are_paged_newest_first():
+    asked = off_session()
+    made = [v1.payment_intents.create(asked).id for _ in range(5)]
+    pages = v1.payment_intents.list({"customer": asked["customer"], "limit": 2})
+    assert (len(pages.data), pages.has_more) == (2, True)
+    assert [intent.id for intent in pages.auto_paging_iter()] == made[::-1]
+
+
+@check
+def a_membership_renews_lapses_and_ends():
+    customer, card = saved_card()
+    product = v1.products.create({"name": "Gold"})
+    price = v1.prices.create(
+        {"product": product.id, "currency": "eur", "unit_amount": 990, "recurring": {"interval": "month"}}
+    )
+    asked = {"customer": customer, "default_payment_method": card, "items": [{"price": price.id}]}
+    subscription = v1.subscriptions.create(asked)
+    assert subscription.status == "active"
+    first_end = subscription["items"]["data"][0].current_period_end
+    control("clock", {"advance_s": 31 * 24 * 3600})
+    subscription = v1.subscriptions.retrieve(subscription.id)
+    assert subscription["items"]["data"][0].current_period_end > first_end
+    control("declines", {"payment_method": card, "code": "card_declined", "decline_code": "expired_card"})
+    control("clock", {"advance_s": 31 * 24 * 3600})
+    assert v1.subscriptions.retrieve(subscription.id).status == "past_due"
+    assert v1.subscriptions.cancel(subscription.id).status == "canceled"
+    leaving = v1.subscriptions.create({**asked, "default_payment_method": saved_card()[1], "trial_period_days": 7})
+    assert leaving.status == "trialing"
+    leaving = v1.subscriptions.update(leaving.id, {"cancel_at_period_end": True})
+    assert leaving.cancel_at_period_end
+    control("clock", {"advance_s": 8 * 24 * 3600})
+    assert v1.subscriptions.retrieve(leaving.id).status == "canceled"
+
+
+@check
+def webhooks_are_signed_repeated_and_listed():
+    received = queue.Queue()
+    failures = iter([500, 500])
+
+    class Receiver(http.server.BaseHTTPRequestHandler):
+        """Fails twice, then keeps what it gets."""
+
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["content-length"]))
+            status = next(failures, 200)
+            if status == 200:
+                received.put((body, self.headers["stripe-signature"]))
+            self.send_response(status)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}/"
+    wanted = ["payment_intent.amount_capturable_updated", "payment_intent.canceled"]
+    endpoint = {"url": url, "secret": WEBHOOK_SECRET, "enabled_events": wanted, "duplicate_per_mille": 1000}
+    control("webhook_endpoints", endpoint)
+    intent = hold()
+    v1.payment_intents.cancel(intent.id)
+    events = [client.construct_event(*received.get(timeout=20), WEBHOOK_SECRET) for _ in range(4)]
+    assert sorted(event.type for event in events) == sorted(wanted * 2)
+    assert len({event.id for event in events}) == 2
+    assert all(event.data.object.id == intent.id for event in events)
+    assert v1.events.retrieve(events[0].id).type == events[0].type
+    listed = v1.events.list({"types": wanted, "limit": 2}).data
+    assert {event.id for event in listed} == {event.id for event in events}
+    server.shutdown()
+
+
+def main():
+    """Runs every check."""
+    failed = 0
+    for function in CHECKS:
+        name = function.__name__.replace("_", " ")
+        try:
+            function()
+            print(f"ok      {name}")
+        except (AssertionError, stripe.StripeError, urllib.error.URLError, queue.Empty, AttributeError, KeyError):
+            failed += 1
+            print(f"FAILED  {name}")
+            traceback.print_exc()
+        finally:
+            control("faults", {}, "DELETE")
+            control("declines", {}, "DELETE")
+    print(f"{len(CHECKS) - failed} of {len(CHECKS)} checks passed with stripe-python {stripe.VERSION}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
