@@ -82,7 +82,7 @@ mod tests {
     use super::*;
     use crate::{ReadNetwork, WriteNetwork};
 
-    fn parts(claims: Value) -> Parts {
+    fn parts(claims: &Value) -> Parts {
         let context = json!({
             "http": { "method": "GET" },
             "authorizer": { "jwt": { "claims": claims, "scopes": null } },
@@ -93,7 +93,7 @@ mod tests {
     }
 
     async fn may<P: Permission>(claims: Value) -> Result<String, u16> {
-        let operator = Operator::<P>::from_request_parts(&mut parts(claims), &()).await;
+        let operator = Operator::<P>::from_request_parts(&mut parts(&claims), &()).await;
         operator.map(|operator| operator.subject).map_err(|problem| problem.status().as_u16())
     }
 
@@ -117,9 +117,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_driver_is_the_subject_of_their_token() {
-        let driver = Driver::from_request_parts(&mut parts(json!({ "sub": "d-1" })), &()).await;
+        let driver = Driver::from_request_parts(&mut parts(&json!({ "sub": "d-1" })), &()).await;
         assert_eq!(driver.unwrap().id.as_str(), "d-1");
-        let odd = Driver::from_request_parts(&mut parts(json!({ "sub": "a/b" })), &()).await;
+        let odd = Driver::from_request_parts(&mut parts(&json!({ "sub": "a/b" })), &()).await;
         assert_eq!(odd.unwrap_err().status().as_u16(), 403);
     }
 }

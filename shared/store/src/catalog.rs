@@ -1,13 +1,14 @@
 //! What the operator maintains: sites, offers, tariff versions, partners, subscribers. Partition:
 //! the kind; sort key: the id. Few and small, so each kind is one partition that can be listed.
 
-use network::{Offers, RoamingPartner, Site, WebhookSubscriber};
+use network::{Offer, Offers, RoamingPartner, Site, Tier, WebhookSubscriber};
 use quantities::{PartnerId, SiteId, SubscriberId, TariffId, TariffRef};
 use rating::TariffVersion;
 use serde::{Serialize, de::DeserializeOwned};
+use uuid::Uuid;
 
 use crate::{
-    Saved, Store, StoreError,
+    Change, Saved, Store, StoreError,
     access::Range,
     item::{Item, PK, SK, from_document, from_item, s, to_item},
     sessions::document,
@@ -18,6 +19,12 @@ pub(crate) const OFFERS: &str = "OFFERS";
 const TARIFF: &str = "TARIFF";
 const PARTNER: &str = "PARTNER";
 const SUBSCRIBER: &str = "SUBSCRIBER";
+
+/// What changes with every change of an item that is read, changed and written back.
+const REVISION: &str = "revision";
+
+/// How often such a change is tried.
+const ATTEMPTS_MAX: u32 = 5;
 
 fn tariff_sk(tariff: &TariffRef) -> String {
     format!("{}#{:06}", tariff.id, tariff.version)
@@ -67,6 +74,44 @@ impl Store {
     /// [`StoreError`].
     pub async fn put_offers(&self, site: &SiteId, offers: &Offers) -> Result<(), StoreError> {
         self.put_entry(OFFERS, site.as_str(), offers).await
+    }
+
+    /// Puts `offer` on sale at a site for `tier` and gives what the site offers then. Two people
+    /// who do so at once both have their way: an offer that got lost would be a wrong price.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Stale`] when others change the offers all the time.
+    pub async fn add_offer(
+        &self,
+        site: &SiteId,
+        tier: &Tier,
+        offer: &Offer,
+    ) -> Result<Offers, StoreError> {
+        let table = &self.tables.catalog;
+        for _ in 0..ATTEMPTS_MAX {
+            let standing = self.get(table, OFFERS, Some(site.as_str())).await?;
+            let seen = standing.as_ref().and_then(|item| item.get(REVISION)?.as_s().ok()).cloned();
+            let mut offers: Offers = standing.map(from_item).transpose()?.unwrap_or_default();
+            offers.add(tier.clone(), offer.clone());
+            let mut item = to_item(site.as_str(), &offers)?;
+            item.insert(PK.to_owned(), s(OFFERS));
+            item.insert(SK.to_owned(), s(site.as_str()));
+            item.insert(REVISION.to_owned(), s(Uuid::new_v4().to_string()));
+            let change = match seen {
+                None => Change::default().put(table, item, Some("attribute_not_exists(revision)")),
+                Some(seen) => {
+                    let values = vec![(":seen", s(seen))];
+                    Change::default().put_if(table, item, Some("revision = :seen"), values)
+                }
+            };
+            match self.committed(change?, "offers of the site").await {
+                Ok(()) => return Ok(offers),
+                Err(StoreError::Stale { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(StoreError::Stale { what: "offers of the site" })
     }
 
     /// A tariff version. One read.

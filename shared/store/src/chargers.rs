@@ -375,6 +375,21 @@ impl Store {
         from_item(standing.ok_or_else(missing)?)
     }
 
+    /// A call of ours and what became of it, if it was begun. One read.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn call(
+        &self,
+        id: &ChargePointId,
+        unique_id: &str,
+    ) -> Result<Option<CallRecord>, StoreError> {
+        let sk = format!("CALL#{unique_id}");
+        let item = self.get(&self.tables.chargers, &pk(id), Some(&sk)).await?;
+        item.map(from_item).transpose()
+    }
+
     /// A call of ours ended so: answered by the charger, or expired. The first end counts; `None`
     /// for a later one or for a call we never made. One write.
     ///

@@ -92,7 +92,7 @@ impl Store {
                 &[(PK, &pk)],
                 "SET subscription.#status = :status, subscription.current_period_end = :end, \
                  subscription.as_of = :as_of",
-                "subscription.id = :id AND subscription.as_of < :as_of",
+                "subscription.id = :id AND subscription.as_of <= :as_of",
                 &[("#status", "status")],
                 vec![
                     (":status", s(&subscription.status)),

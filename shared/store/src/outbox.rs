@@ -14,7 +14,7 @@ use chrono::TimeDelta;
 use messages::Envelope;
 
 use crate::{
-    Store, StoreError,
+    Saved, Store, StoreError,
     error::dynamo,
     item::{Item, PK, expiry, s, to_document},
 };
@@ -108,12 +108,16 @@ impl Change {
 
     /// Tells of the change: the envelope goes to the outbox with it.
     pub(crate) fn tell(self, table: &str, envelope: &Envelope) -> Result<Self, StoreError> {
-        let mut item = Item::new();
-        item.insert(PK.to_owned(), s(&envelope.id));
-        item.insert("body".to_owned(), to_document(&envelope.id, envelope)?);
-        item.insert("expires_at".to_owned(), expiry(envelope.at + KEPT));
-        self.put(table, item, None)
+        self.put(table, outbox_item(envelope)?, None)
     }
+}
+
+fn outbox_item(envelope: &Envelope) -> Result<Item, StoreError> {
+    let mut item = Item::new();
+    item.insert(PK.to_owned(), s(&envelope.id));
+    item.insert("body".to_owned(), to_document(&envelope.id, envelope)?);
+    item.insert("expires_at".to_owned(), expiry(envelope.at + KEPT));
+    Ok(item)
 }
 
 /// The envelope in the stream image of an outbox row.
@@ -132,6 +136,15 @@ pub fn envelope_in(image: serde_dynamo::Item) -> Result<Envelope, StoreError> {
 }
 
 impl Store {
+    /// Tells of `envelope` alone, once. One write.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn tell_once(&self, envelope: &Envelope) -> Result<Saved, StoreError> {
+        self.put_new(&self.tables.outbox, outbox_item(envelope)?).await
+    }
+
     /// Commits `change`. A meeting with another transaction is tried again; a condition that does
     /// not hold is an answer, not an error.
     pub(crate) async fn commit(&self, change: Change) -> Result<Transacted, StoreError> {

@@ -441,6 +441,42 @@ impl Store {
         items.into_iter().map(from_item).collect()
     }
 
+    /// The newest `limit` of a driver's sessions that began before `before`, newest first.
+    /// Eventually consistent. One read.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn sessions_of_before(
+        &self,
+        driver: &DriverId,
+        before: DateTime<Utc>,
+        limit: i32,
+    ) -> Result<Vec<Session>, StoreError> {
+        let request = self
+            .client
+            .query()
+            .table_name(&self.tables.sessions)
+            .index_name("by_driver")
+            .key_condition_expression("gsi_driver = :driver AND gsi_at < :before")
+            .expression_attribute_values(":driver", s(driver.as_str()))
+            .expression_attribute_values(":before", s(sortable(before)))
+            .scan_index_forward(false)
+            .limit(limit);
+        let items = request.send().await.map_err(dynamo("Query"))?.items.unwrap_or_default();
+        items.into_iter().map(from_item).collect()
+    }
+
+    /// What a session costs, once it has its price. One read.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn rated(&self, id: SessionId) -> Result<Option<PricedSession>, StoreError> {
+        let item = self.get(&self.tables.sessions, &session_pk(id), Some("RATED")).await?;
+        item.as_ref().map(from_document).transpose()
+    }
+
     /// Sessions that are not done: running, waiting, or not yet priced. Eventually consistent.
     ///
     /// # Errors
