@@ -1,6 +1,6 @@
 //! One WebSocket connection of a charger to a central system (OCPP-J 1.6, chapter 3).
 
-use std::{fmt, time::Duration};
+use std::{fmt, str::FromStr as _, time::Duration};
 
 use anyhow::Context as _;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -10,7 +10,7 @@ use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, connect_async,
     tungstenite::{
         ClientRequestBuilder, Error, Message,
-        error::{ProtocolError, SubProtocolError},
+        error::{ProtocolError, SubProtocolError, UrlError},
         http::Uri,
     },
 };
@@ -65,7 +65,12 @@ impl Connection {
     /// [`Refused`] when the central system says no; any other error when it cannot be reached.
     pub async fn open(url: &str, id: &str, password: &str) -> anyhow::Result<Self> {
         let endpoint = format!("{}/{id}", url.trim_end_matches('/'));
-        let uri: Uri = endpoint.parse().with_context(|| format!("{endpoint} is not a URL"))?;
+        let uri = Uri::from_str(&endpoint).map_err(|error| Error::HttpFormat(error.into()));
+        let uri = uri.with_context(|| format!("{endpoint} is not a URL"))?;
+        if !matches!(uri.scheme_str(), Some("ws" | "wss")) {
+            let error = Error::Url(UrlError::UnsupportedUrlScheme);
+            return Err(anyhow::Error::new(error).context(format!("{endpoint} is not ws or wss")));
+        }
         let credentials = BASE64_STANDARD.encode(format!("{id}:{password}"));
         let request = ClientRequestBuilder::new(uri)
             .with_header("Authorization", format!("Basic {credentials}"))

@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    io::ErrorKind,
     time::{Duration, SystemTime},
 };
 
@@ -11,10 +12,15 @@ use ocpp::{ErrorCode, Frame, MeterValuesRequest};
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
+use tokio_tungstenite::tungstenite;
 
 use super::{
     Connection, Exchange, PlayReport, PlayedTransaction, Received, Recording, Refused, Step,
 };
+
+/// How often the first connection is tried: about three seconds. What was there once is waited for
+/// longer.
+const FIRST_ATTEMPTS_MAX: u32 = 6;
 
 /// How to play.
 #[derive(Debug, Clone)]
@@ -81,7 +87,7 @@ impl PlayOptions {
 /// see [`PlayReport::faults`].
 pub async fn play(options: PlayOptions) -> anyhow::Result<PlayReport> {
     let mut player = Player::new(options);
-    player.connect().await?;
+    player.connect(FIRST_ATTEMPTS_MAX).await?;
     while let Some(step) = player.steps.pop_front() {
         player.pace(step.at()).await?;
         // The central system may have spoken during the pause.
@@ -89,7 +95,7 @@ pub async fn play(options: PlayOptions) -> anyhow::Result<PlayReport> {
         match step {
             Step::Reconnect { .. } => {
                 player.disconnect().await;
-                player.connect().await?;
+                player.reconnect().await?;
             }
             wait @ Step::AwaitCall { .. } => player.await_call(wait).await?,
             call @ Step::Call { .. } => player.call(call).await?,
@@ -170,8 +176,12 @@ impl Player {
         }
     }
 
-    /// Opens the connection, patiently unless it is refused.
-    async fn connect(&mut self) -> anyhow::Result<()> {
+    /// Opens the connection again, patiently unless it is refused.
+    async fn reconnect(&mut self) -> anyhow::Result<()> {
+        self.connect(self.options.attempts_max).await
+    }
+
+    async fn connect(&mut self, attempts_max: u32) -> anyhow::Result<()> {
         let mut attempt = 0;
         loop {
             let PlayOptions { url, charge_point_id, password, .. } = &self.options;
@@ -183,13 +193,7 @@ impl Player {
                 }
                 Err(error) => {
                     attempt += 1;
-                    let final_no = match error.downcast_ref::<Refused>() {
-                        // A server in trouble may recover; one that says no means it.
-                        Some(Refused::Status(status)) => *status < 500,
-                        Some(Refused::NoSubprotocol) => true,
-                        None => false,
-                    };
-                    if final_no || attempt >= self.options.attempts_max {
+                    if !may_recover(&error) || attempt >= attempts_max {
                         return Err(error);
                     }
                     sleep(backoff(attempt)).await;
@@ -226,7 +230,7 @@ impl Player {
             let left = until.saturating_duration_since(Instant::now());
             match self.receive(left).await {
                 Received::Nothing => return Ok(()),
-                Received::Closed => self.connect().await?,
+                Received::Closed => self.reconnect().await?,
                 Received::Text(text) => {
                     // An answer that comes now is one to a call that was given up and repeated.
                     if let Ok(Frame::Call { id, action, payload }) = Frame::parse(&text) {
@@ -321,7 +325,7 @@ impl Player {
 
     async fn attempt(&mut self, id: &str, call: &str) -> anyhow::Result<Outcome> {
         if self.connection.is_none() {
-            self.connect().await?;
+            self.reconnect().await?;
         }
         let Some(connection) = &mut self.connection else { return Ok(Outcome::Lost) };
         if connection.send(call).await.is_err() {
@@ -540,6 +544,19 @@ impl Player {
             }
             _ => None,
         })
+    }
+}
+
+/// Whether a connection that could not be opened may be opened a little later. A central system
+/// that says no means it, and a certificate or URL does not get better.
+fn may_recover(error: &anyhow::Error) -> bool {
+    if let Some(refused) = error.downcast_ref::<Refused>() {
+        return matches!(refused, Refused::Status(500..));
+    }
+    match error.downcast_ref::<tungstenite::Error>() {
+        Some(tungstenite::Error::Io(io)) => io.kind() != ErrorKind::InvalidData,
+        Some(tungstenite::Error::Protocol(_)) | None => true,
+        Some(_) => false,
     }
 }
 

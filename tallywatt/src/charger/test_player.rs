@@ -361,6 +361,15 @@ async fn a_central_system_without_the_subprotocol_is_refused() {
     assert_eq!(error.downcast_ref(), Some(&Refused::NoSubprotocol));
 }
 
+#[tokio::test]
+async fn an_address_that_is_none_is_told_at_once() {
+    for url in ["not a url", "http://127.0.0.1:1/ocpp", "ocpp"] {
+        let start = std::time::Instant::now();
+        assert!(play(PlayOptions::new(url, "CP1", "secret", recorded("member"))).await.is_err());
+        assert!(start.elapsed() < Duration::from_millis(90), "{url}");
+    }
+}
+
 #[test]
 fn a_broken_recording_is_named_with_its_line() {
     let text = "{\"at\":\"2026-03-10T16:40:00Z\",\"reconnect\":true}\n{\"at\":\"now\"}";
