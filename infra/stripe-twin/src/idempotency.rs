@@ -85,3 +85,42 @@ impl Keys {
         self.entries.remove(key);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(amount: &str) -> Fingerprint {
+        let params = vec![("amount".to_owned(), amount.to_owned())];
+        ("POST".to_owned(), "/v1/payment_intents".to_owned(), params)
+    }
+
+    fn refused(lookup: Lookup) -> u16 {
+        let Lookup::Refused(error) = lookup else { panic!("{lookup:?}") };
+        error.status
+    }
+
+    #[test]
+    fn a_key_is_locked_then_replayed_then_forgotten() {
+        let mut keys = Keys::default();
+        assert!(matches!(keys.begin("k", request("1"), 0), Lookup::Fresh));
+        assert_eq!(refused(keys.begin("k", request("1"), 1)), 409);
+        keys.finish("k", (500, "broken".to_owned()));
+        let day = KEPT_S;
+        let Lookup::Replay(saved) = keys.begin("k", request("1"), day - 1) else { panic!() };
+        assert_eq!(saved, (500, "broken".to_owned()));
+        assert!(matches!(keys.begin("k", request("1"), day), Lookup::Fresh));
+    }
+
+    #[test]
+    fn a_key_with_other_parameters_is_refused_and_a_released_one_is_new() {
+        let mut keys = Keys::default();
+        assert!(matches!(keys.begin("k", request("1"), 0), Lookup::Fresh));
+        keys.finish("k", (200, String::new()));
+        assert_eq!(refused(keys.begin("k", request("2"), 1)), 400);
+        assert!(matches!(keys.begin("other", request("1"), 1), Lookup::Fresh));
+        keys.release("other");
+        assert!(matches!(keys.begin("other", request("2"), 1), Lookup::Fresh));
+        assert_eq!(refused(keys.begin(&"k".repeat(256), request("1"), 1)), 400);
+    }
+}

@@ -18,6 +18,16 @@ use quantities::{Amount, MoneyError, SessionId};
 
 use crate::record::{DifferenceState, Payment, PaymentState, Refusal};
 
+pub(crate) const HOLD: &str = "hold";
+pub(crate) const CAPTURE: &str = "capture";
+pub(crate) const CANCEL: &str = "cancel";
+pub(crate) const DIFFERENCE: &str = "difference/1";
+
+/// The idempotency key of the write that serves `purpose` in a session.
+pub(crate) fn key(session_id: SessionId, purpose: &str) -> String {
+    format!("tallywatt/{session_id}/{purpose}")
+}
+
 /// One write at Stripe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
@@ -112,17 +122,17 @@ impl Step {
     #[must_use]
     pub const fn purpose(&self) -> &'static str {
         match self {
-            Self::PlaceHold { .. } => "hold",
-            Self::Capture { .. } => "capture",
-            Self::CancelHold => "cancel",
-            Self::ChargeDifference { .. } => "difference/1",
+            Self::PlaceHold { .. } => HOLD,
+            Self::Capture { .. } => CAPTURE,
+            Self::CancelHold => CANCEL,
+            Self::ChargeDifference { .. } => DIFFERENCE,
         }
     }
 
     /// The idempotency key of the write, derived from what it is for.
     #[must_use]
     pub fn idempotency_key(&self, session_id: SessionId) -> String {
-        format!("tallywatt/{session_id}/{}", self.purpose())
+        key(session_id, self.purpose())
     }
 }
 

@@ -22,7 +22,7 @@ use self::{
     failure::Failure,
 };
 use crate::{
-    machine::{Outcome, Step},
+    machine::{self, Outcome, Step},
     record::{Payment, Refusal},
 };
 
@@ -46,7 +46,7 @@ pub enum Reference {
 impl Reference {
     fn key(&self, purpose: &str) -> String {
         match self {
-            Self::Session(id) => format!("tallywatt/{id}/{purpose}"),
+            Self::Session(id) => machine::key(*id, purpose),
             Self::Start(id) => format!("tallywatt/start/{id}/{purpose}"),
         }
     }
@@ -230,7 +230,7 @@ impl StripeClient {
         hold: OffSession<'_>,
     ) -> Result<HoldOutcome, PaymentError> {
         let amount = hold.amount;
-        let made = self.create(reference, "hold", hold, "manual").await?;
+        let made = self.create(reference, machine::HOLD, hold, "manual").await?;
         let intent = match made {
             Made::Intent(intent) => intent,
             Made::Refused { refusal, payment_intent } => {
@@ -261,8 +261,7 @@ impl StripeClient {
         reference: &Reference,
         charge: OffSession<'_>,
     ) -> Result<ChargeOutcome, PaymentError> {
-        let purpose = Step::ChargeDifference { amount: charge.amount }.purpose();
-        let made = self.create(reference, purpose, charge, "automatic").await?;
+        let made = self.create(reference, machine::DIFFERENCE, charge, "automatic").await?;
         let intent = match made {
             Made::Intent(intent) => intent,
             Made::Refused { refusal, payment_intent } => {
@@ -296,7 +295,7 @@ impl StripeClient {
         let call = "capture";
         let capture = Capture { payment_intent, amount_to_capture: amount.minor };
         for attempt in 1..=KEYS_MAX {
-            let key = numbered(reference.key("capture"), attempt);
+            let key = numbered(reference.key(machine::CAPTURE), attempt);
             let failure = match self.write(call, &key, &capture).await {
                 Ok(intent) => return captured(&intent, amount),
                 Err(Failure::Refused { refusal, .. }) => {
@@ -331,7 +330,7 @@ impl StripeClient {
     ) -> Result<(), PaymentError> {
         let call = "cancel";
         for attempt in 1..=KEYS_MAX {
-            let key = numbered(reference.key("cancel"), attempt);
+            let key = numbered(reference.key(machine::CANCEL), attempt);
             let failure = match self.write(call, &key, &Cancel { payment_intent }).await {
                 Ok(intent) => return canceled(&intent),
                 Err(Failure::Bug(error)) => return Err(error),

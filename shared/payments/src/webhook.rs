@@ -135,7 +135,7 @@ struct Subscription {
 }
 
 /// Since API version 2025-03-31 the period is the items'.
-/// <https://docs.stripe.com/changelog/basil/2025-03-31/deprecate-subscription-current-period-start-and-end>
+/// <https://docs.stripe.com/changelog/basil>
 #[derive(Deserialize)]
 struct Items {
     data: Vec<Item>,

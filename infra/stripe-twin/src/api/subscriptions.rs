@@ -1,5 +1,6 @@
 //! Subscriptions of one price, as far as a membership needs them.
-//! <https://docs.stripe.com/api/subscriptions>, <https://docs.stripe.com/billing/subscriptions/overview>
+//! <https://docs.stripe.com/api/subscriptions>,
+//! <https://docs.stripe.com/billing/subscriptions/overview>
 
 use std::collections::BTreeMap;
 
@@ -21,7 +22,7 @@ pub(crate) struct Subscription {
     ended_at: Option<i64>,
     created: i64,
     /// Since API version 2025-03-31 periods are the items'
-    /// (<https://docs.stripe.com/changelog/basil/2025-03-31/deprecate-subscription-current-period-start-and-end>).
+    /// (<https://docs.stripe.com/changelog/basil>).
     current_period_start: i64,
     current_period_end: i64,
     trial_end: Option<i64>,
@@ -31,21 +32,6 @@ pub(crate) struct Subscription {
 
 impl Subscription {
     pub(crate) fn render(&self) -> Value {
-        let item = json!({
-            "id": self.item_id,
-            "object": "subscription_item",
-            "billing_thresholds": null,
-            "created": self.created,
-            "current_period_end": self.current_period_end,
-            "current_period_start": self.current_period_start,
-            "discounts": [],
-            "metadata": {},
-            "plan": self.price.render_plan(),
-            "price": self.price.render(),
-            "quantity": self.quantity,
-            "subscription": self.id,
-            "tax_rates": [],
-        });
         json!({
             "id": self.id,
             "object": "subscription",
@@ -75,7 +61,7 @@ impl Subscription {
             "invoice_settings": { "account_tax_ids": null, "issuer": { "type": "self" } },
             "items": {
                 "object": "list",
-                "data": [item],
+                "data": [self.render_item()],
                 "has_more": false,
                 "total_count": 1,
                 "url": format!("/v1/subscription_items?subscription={}", self.id),
@@ -102,6 +88,24 @@ impl Subscription {
             "trial_end": self.trial_end,
             "trial_settings": { "end_behavior": { "missing_payment_method": "create_invoice" } },
             "trial_start": self.trial_end.map(|_| self.created),
+        })
+    }
+
+    fn render_item(&self) -> Value {
+        json!({
+            "id": self.item_id,
+            "object": "subscription_item",
+            "billing_thresholds": null,
+            "created": self.created,
+            "current_period_end": self.current_period_end,
+            "current_period_start": self.current_period_start,
+            "discounts": [],
+            "metadata": {},
+            "plan": self.price.render_plan(),
+            "price": self.price.render(),
+            "quantity": self.quantity,
+            "subscription": self.id,
+            "tax_rates": [],
         })
     }
 }

@@ -9,10 +9,7 @@ use stripe_twin::{DeclineRule, Fault, FaultKind, Twin, TwinConfig};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::{
-    machine,
-    record::{DifferenceState, PaymentState},
-};
+use crate::record::{DifferenceState, PaymentState};
 
 const EVERY_FAULT: [FaultKind; 8] = [
     FaultKind::RateLimit,
