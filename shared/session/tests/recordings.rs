@@ -1,6 +1,8 @@
 //! Every recorded session of `events/ocpp` is read as the platform reads it, and held to what its
 //! `case.json` says.
 
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
 use std::{
     collections::BTreeSet,
     fs,
