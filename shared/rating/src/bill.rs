@@ -154,7 +154,7 @@ impl Bill<'_> {
     }
 
     fn segment(&self, run: &Run) -> Segment {
-        let power = if self.compiled.uses_power { run.power_kw } else { Bounds::default() };
+        let power = if self.compiled.uses_power() { run.power_kw } else { Bounds::default() };
         Segment {
             start: moment(run.start_ms),
             end: moment(run.end_ms),

@@ -35,7 +35,7 @@ pub fn price(
         let (left, right) = (cdr.currency.parse()?, compiled.currency);
         return Err(quantities::MoneyError::CurrencyMismatch { left, right }.into());
     }
-    let mut course = read::course(cdr, compiled.uses_power)?;
+    let mut course = read::course(cdr, compiled.uses_power())?;
     let names_it = |named: &String| named.eq_ignore_ascii_case(&tariff.id);
     let mut named = cdr.charging_periods.iter().filter_map(|period| period.tariff_id.as_ref());
     if named.any(|named| !names_it(named)) {

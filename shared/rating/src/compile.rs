@@ -28,8 +28,8 @@ pub(crate) struct Compiled {
     pub(crate) durations_s: Vec<u32>,
     /// Energies at which a price can change, in Wh, ascending.
     pub(crate) energies_wh: Vec<Decimal>,
-    /// Whether a price depends on the power.
-    pub(crate) uses_power: bool,
+    /// Powers at which a price can change, in kW, ascending.
+    pub(crate) powers_kw: Vec<Decimal>,
 }
 
 /// One price component with the restrictions of its element.
@@ -213,7 +213,7 @@ impl Compiled {
             local_times: Vec::new(),
             durations_s: Vec::new(),
             energies_wh: Vec::new(),
-            uses_power: false,
+            powers_kw: Vec::new(),
         };
         for (index, element) in tariff.elements.iter().enumerate() {
             let rule = match &element.restrictions {
@@ -232,7 +232,23 @@ impl Compiled {
         compiled.durations_s.dedup();
         compiled.energies_wh.sort_unstable();
         compiled.energies_wh.dedup();
+        compiled.powers_kw.sort_unstable();
+        compiled.powers_kw.dedup();
         Ok(compiled)
+    }
+
+    /// Whether any price depends on the power.
+    pub(crate) fn uses_power(&self) -> bool {
+        !self.powers_kw.is_empty()
+    }
+
+    /// Between which of the powers that matter `power` is: two powers of one band are one to every
+    /// rule.
+    pub(crate) fn power_band(&self, power: Bounds) -> (usize, usize) {
+        let band = |kw: Option<Decimal>| {
+            kw.map_or(0, |kw| self.powers_kw.partition_point(|threshold| *threshold <= kw))
+        };
+        (band(power.low), band(power.high))
     }
 
     /// Whether any price depends on local time.
@@ -249,7 +265,7 @@ impl Compiled {
         }
         self.durations_s.extend(rule.min_s.into_iter().chain(rule.max_s));
         self.energies_wh.extend(rule.min_wh.into_iter().chain(rule.max_wh));
-        self.uses_power |= rule.power.is_set();
+        self.powers_kw.extend(rule.power.min.into_iter().chain(rule.power.max));
     }
 
     fn add(

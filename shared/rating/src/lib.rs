@@ -59,7 +59,7 @@ pub fn rate(
     tax: &Tax,
 ) -> Result<PricedSession, RatingError> {
     let compiled = Compiled::new(&tariff.tariff)?;
-    let mut course = course(timeline, compiled.uses_power)?;
+    let mut course = course(timeline, compiled.uses_power())?;
     note_validity(&tariff.tariff, &mut course);
     let runs = walk(&compiled, &mut course, zone, tariff.terms.idle_grace_s)?;
     let bill = Bill {

@@ -25,6 +25,7 @@ pub(crate) struct Run {
     pub(crate) energy_from: Decimal,
     pub(crate) energy_to: Decimal,
     pub(crate) power_kw: Bounds,
+    power_band: (usize, usize),
     /// The components that apply, as indexes into [`Compiled::components`].
     pub(crate) energy: Option<usize>,
     pub(crate) time: Option<usize>,
@@ -38,6 +39,7 @@ impl Run {
         self.kind == next.kind
             && self.energy == next.energy
             && self.time == next.time
+            && self.power_band == next.power_band
             && self.billable == next.billable
             && next.flat.is_none()
     }
@@ -200,6 +202,7 @@ impl Walker<'_> {
             energy_from: here.energy_wh,
             energy_to: there.energy_wh,
             power_kw: stretch.power_kw,
+            power_band: self.tariff.power_band(stretch.power_kw),
             energy: None,
             time: None,
             flat: None,
@@ -242,10 +245,23 @@ impl Walker<'_> {
         }
     }
 
+    /// Whether a run has to end at its start, even if the price stays the same. Where a tariff asks
+    /// for energy and for time, it matters which threshold is reached first; a CDR whose period
+    /// went over both would leave that to its reader's interpolation.
+    fn is_boundary(&self, run: &Run) -> bool {
+        let energies = &self.tariff.energies_wh;
+        !energies.is_empty()
+            && !self.cuts.is_empty()
+            && (self.cuts.binary_search(&run.start_ms).is_ok()
+                || energies.binary_search(&run.energy_from).is_ok())
+    }
+
     /// Appends `run`, joined to the last one where nothing changes. Returns whether it is new.
     fn push(&mut self, run: Run) -> bool {
+        let is_boundary = self.is_boundary(&run);
         if let Some(last) = self.runs.last_mut()
             && last.continues(&run)
+            && !is_boundary
         {
             last.end_ms = run.end_ms;
             last.energy_to = run.energy_to;
