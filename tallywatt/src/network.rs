@@ -1,0 +1,316 @@
+//! The network that demo and tests play on (`events/network/network.json`), made through the
+//! operator's HTTP surface like any other, with customers and cards at Stripe.
+
+use std::{collections::BTreeMap, fs, time::Duration};
+
+use anyhow::{Context as _, bail};
+use quantities::ChargePointId;
+use reqwest::{Client, Method};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::{
+    inbox::Inbox,
+    platform::{Platform, workspace},
+    scenario::Case,
+};
+
+/// The network that was made, and what is needed to play on it.
+#[derive(Debug)]
+pub struct Network {
+    passwords: BTreeMap<ChargePointId, String>,
+    silence: Duration,
+    http: Http,
+}
+
+/// The HTTP surfaces, as somebody with a token.
+#[derive(Debug, Clone)]
+pub struct Http {
+    client: Client,
+    base: String,
+}
+
+#[derive(Deserialize)]
+struct Plan {
+    sites: Vec<Map<String, Value>>,
+    tariffs: Vec<Map<String, Value>>,
+    offers: Vec<Offer>,
+    partner: Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+struct Offer {
+    site: String,
+    tier: String,
+    tariff: String,
+    from: String,
+}
+
+impl Network {
+    /// Makes the network, with a charger and a driver for each of `cases`.
+    ///
+    /// # Errors
+    ///
+    /// When a request is refused; the error carries the answer.
+    pub async fn seed(platform: &Platform, inbox: &Inbox, cases: &[Case]) -> anyhow::Result<Self> {
+        let path = workspace().join("events/network/network.json");
+        let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        let plan: Plan = serde_json::from_str(&text).context("reading the network's plan")?;
+        let http = Http::new(platform)?;
+        let operator = platform.token("operator", &["admin", "support", "finance"])?;
+        let put = async |path: String, body: Value| {
+            http.ask(&operator, Method::PUT, &path, Some(&body)).await
+        };
+
+        for site in &plan.sites {
+            let (id, body) = split(site)?;
+            put(format!("/operator/sites/{id}"), body).await?;
+        }
+        let mut versions = BTreeMap::new();
+        for tariff in &plan.tariffs {
+            let (id, body) = split(tariff)?;
+            let path = format!("/operator/tariffs/{id}/versions");
+            let published = http.ask(&operator, Method::POST, &path, Some(&body)).await?;
+            versions.insert(id, published.get("version").cloned().unwrap_or(json!(1)));
+        }
+        for offer in &plan.offers {
+            let version = versions.get(&offer.tariff).context("an offer of an unknown tariff")?;
+            let body = json!({
+                "tier": offer.tier,
+                "tariff": { "id": offer.tariff, "version": version },
+                "from": offer.from,
+            });
+            put(format!("/operator/sites/{}/offers", offer.site), body).await?;
+        }
+        let (partner, mut body) = split(&plan.partner)?;
+        body["cdrs_url"] = inbox.cdrs_url().into();
+        body["token"] = inbox.partner_token().into();
+        put(format!("/operator/partners/{partner}"), body).await?;
+        let subscriber = json!({
+            "url": inbox.accounting_url(),
+            "secret": inbox.webhook_secret(),
+            "event_types": [],
+        });
+        put("/operator/subscribers/accounting".to_owned(), subscriber).await?;
+
+        let stripe = Stripe::new(platform);
+        let mut passwords = BTreeMap::new();
+        for case in cases {
+            let id = &case.charge_point_id;
+            put(format!("/operator/chargers/{id}"), charger(case)).await?;
+            let path = format!("/operator/chargers/{id}/password");
+            let answer = http.ask(&operator, Method::POST, &path, None).await?;
+            let password = answer.get("password").and_then(Value::as_str);
+            passwords.insert(id.clone(), password.context("no password came back")?.to_owned());
+            let entitlement = entitlement(case, &partner, &stripe).await?;
+            put(format!("/operator/entitlements/{}", case.id_tag.as_str()), entitlement).await?;
+        }
+        let silences = plan.sites.iter().filter_map(|site| site.get("silent_after_s")?.as_u64());
+        let silence = Duration::from_secs(silences.min().unwrap_or_default());
+        Ok(Self { passwords, silence, http })
+    }
+
+    /// The password of a charger.
+    ///
+    /// # Errors
+    ///
+    /// When it is no charger of the network.
+    pub fn password(&self, id: &ChargePointId) -> anyhow::Result<&str> {
+        let password = self.passwords.get(id).map(String::as_str);
+        password.with_context(|| format!("{id} is no charger of the network"))
+    }
+
+    /// How long a charger must be silent for the sweep to close its session, at the least patient
+    /// site.
+    #[must_use]
+    pub const fn silence(&self) -> Duration {
+        self.silence
+    }
+
+    /// The HTTP surfaces.
+    #[must_use]
+    pub const fn http(&self) -> &Http {
+        &self.http
+    }
+
+    /// Starts the `app-start` case from the driver app, if it is among the cases, as soon as its
+    /// charger is connected; and stops it from there once it runs.
+    ///
+    /// # Errors
+    ///
+    /// When the app is refused, or the session does not start in time.
+    pub async fn start_from_app(&self, platform: &Platform, cases: &[Case]) -> anyhow::Result<()> {
+        let Some(case) = cases.iter().find(|case| case.name == APP_CASE) else { return Ok(()) };
+        let driver = platform.token(&driver_id(case), &[])?;
+        let body = json!({ "charge_point_id": case.charge_point_id, "connector_id": 1 });
+        let started = self.http.post_once(&driver, "/driver/starts", "demo-start", &body).await?;
+        let id = started.get("id").and_then(Value::as_str).context("a start without id")?;
+        let path = format!("/driver/starts/{id}");
+        for _ in 0..300 {
+            let start = self.http.ask(&driver, Method::GET, &path, None).await?;
+            if let Some(session) = start.get("session_id").and_then(Value::as_str) {
+                let live = format!("/driver/sessions/{session}");
+                self.http.ask(&driver, Method::GET, &live, None).await?;
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        bail!("the session that the app started did not begin")
+    }
+}
+
+/// The case that is started from the app.
+const APP_CASE: &str = "app-start";
+
+/// The driver of a case, as the subject of their token.
+#[must_use]
+pub fn driver_id(case: &Case) -> String {
+    format!("driver-{}", case.name)
+}
+
+impl Http {
+    fn new(platform: &Platform) -> anyhow::Result<Self> {
+        let client = Client::builder().timeout(Duration::from_secs(30)).build()?;
+        Ok(Self { client, base: platform.http_url()?.to_owned() })
+    }
+
+    /// Asks, and gives the answer's JSON.
+    ///
+    /// # Errors
+    ///
+    /// When the answer is not a success; the error carries it.
+    pub async fn ask(
+        &self,
+        token: &str,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> anyhow::Result<Value> {
+        let (status, answer) = self.try_ask(token, method.clone(), path, body).await?;
+        if !(200..300).contains(&status) {
+            bail!("{method} {path} was answered with {status}: {answer}");
+        }
+        Ok(answer)
+    }
+
+    /// Asks, and gives the status and the answer's JSON, whatever they are.
+    ///
+    /// # Errors
+    ///
+    /// When there is no answer.
+    pub async fn try_ask(
+        &self,
+        token: &str,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> anyhow::Result<(u16, Value)> {
+        let mut request = self.client.request(method, format!("{}{path}", self.base));
+        request = request.bearer_auth(token);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let response = request.send().await.with_context(|| format!("asking {path}"))?;
+        let status = response.status().as_u16();
+        let text = response.text().await?;
+        Ok((status, serde_json::from_str(&text).unwrap_or(Value::String(text))))
+    }
+
+    /// Posts with an idempotency key.
+    ///
+    /// # Errors
+    ///
+    /// When the answer is not a success; the error carries it.
+    pub async fn post_once(
+        &self,
+        token: &str,
+        path: &str,
+        key: &str,
+        body: &Value,
+    ) -> anyhow::Result<Value> {
+        let request = self.client.post(format!("{}{path}", self.base)).bearer_auth(token);
+        let response = request.header("Idempotency-Key", key).json(body).send().await?;
+        let status = response.status();
+        let text = response.text().await?;
+        if !status.is_success() {
+            bail!("POST {path} was answered with {status}: {text}");
+        }
+        serde_json::from_str(&text).context("the answer is not JSON")
+    }
+}
+
+/// Customers and cards at Stripe.
+struct Stripe {
+    client: Client,
+    base: String,
+    key: String,
+}
+
+impl Stripe {
+    fn new(platform: &Platform) -> Self {
+        let key = platform.stripe().api_key().to_owned();
+        Self { client: Client::new(), base: platform.stripe_url().to_owned(), key }
+    }
+
+    async fn post(&self, path: &str, form: &[(&str, &str)]) -> anyhow::Result<Value> {
+        let body = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(form.iter().copied())
+            .finish();
+        let request = self.client.post(format!("{}{path}", self.base)).bearer_auth(&self.key);
+        let request =
+            request.header("content-type", "application/x-www-form-urlencoded").body(body);
+        let response = request.send().await?;
+        let status = response.status();
+        let answer: Value = response.json().await.context("Stripe's answer is not JSON")?;
+        if !status.is_success() {
+            bail!("Stripe answered {path} with {answer}");
+        }
+        Ok(answer)
+    }
+
+    /// A customer with a card that pays; their ids.
+    async fn customer(&self, driver: &str) -> anyhow::Result<(String, String)> {
+        let id = |answer: &Value| {
+            let id = answer.get("id").and_then(Value::as_str).map(str::to_owned);
+            id.context("Stripe gave no id")
+        };
+        let customer = id(&self.post("/v1/customers", &[("description", driver)]).await?)?;
+        let form = [("customer", customer.as_str())];
+        let attached = self.post("/v1/payment_methods/pm_card_visa/attach", &form).await?;
+        Ok((customer, id(&attached)?))
+    }
+}
+
+fn charger(case: &Case) -> Value {
+    let dc = case.charge_point_id.as_str().contains("-DC-");
+    json!({
+        "site_id": case.site,
+        "evse_id": format!("NL*TWT*E{}", case.charge_point_id.as_str().replace('-', "")),
+        "power_type": if dc { "DC" } else { "AC_3_PHASE" },
+        "standard": if dc { "IEC_62196_T2_COMBO" } else { "IEC_62196_T2" },
+    })
+}
+
+async fn entitlement(case: &Case, partner: &str, stripe: &Stripe) -> anyhow::Result<Value> {
+    let tier = case.tier.as_deref().unwrap_or("retail");
+    if case.payer.as_deref() == Some("roaming") {
+        let payer = json!({
+            "kind": "roaming",
+            "partner_id": partner,
+            "token_uid": case.id_tag.as_str(),
+            "contract_id": "DE-EMP-C0001234-5",
+        });
+        return Ok(json!({ "status": "Accepted", "tier": tier, "payer": payer }));
+    }
+    let driver = driver_id(case);
+    let (customer, payment_method) = stripe.customer(&driver).await?;
+    let payer = json!({ "kind": "card", "customer": customer, "payment_method": payment_method });
+    Ok(json!({ "status": "Accepted", "tier": tier, "driver_id": driver, "payer": payer }))
+}
+
+/// A plan's entry as its id and the body that goes under it.
+fn split(entry: &Map<String, Value>) -> anyhow::Result<(String, Value)> {
+    let mut body = entry.clone();
+    let id = body.remove("id").and_then(|id| id.as_str().map(str::to_owned));
+    Ok((id.context("an entry of the plan has no id")?, Value::Object(body)))
+}
