@@ -30,6 +30,8 @@ def main():
     options.add_argument("--artifacts", type=Path, required=True, help="holds <function>/bootstrap")
     options.add_argument("--zips", type=Path, required=True, help="keeps zips from one run to the next")
     options.add_argument("--bucket", help="made when it is not there; <stack>-artifacts-<account> if not given")
+    options.add_argument("--discard-code", action="store_true",
+                         help="delete the zips from the bucket in the end: an emulator keeps them in memory")
     options.add_argument("parameters", nargs="*", metavar="Name=Value")
     options = options.parse_args()
 
@@ -43,7 +45,7 @@ def main():
         say(f"{len(zips)} functions, {sum(z.stat().st_size for z in zips.values()) >> 20} MB zipped")
         s3 = boto3.client("s3", config=Config(max_pool_connections=8))
         make_bucket(s3, bucket)
-        list(pool.map(lambda z: s3.upload_file(str(z), bucket, z.name), zips.values()))
+        list(pool.map(lambda code: upload(s3, bucket, code), zips.values()))
     say("code uploaded")
 
     packaged = CODE.sub(lambda m: f"CodeUri: s3://{bucket}/{zips[m[1]].name}", template)
@@ -52,6 +54,9 @@ def main():
     url = f"{s3.meta.endpoint_url}/{bucket}/{key}"
     parameters = [dict(zip(("ParameterKey", "ParameterValue"), p.split("=", 1))) for p in options.parameters]
     outputs = deploy(boto3.client("cloudformation"), options.stack, url, parameters)
+    if options.discard_code:
+        for code in zips.values():
+            s3.delete_object(Bucket=bucket, Key=code.name)
     print(json.dumps(outputs))
 
 
@@ -68,6 +73,11 @@ def zipped(options, name):
             archive.write(binary, "bootstrap")
         half.rename(target)
     return target
+
+
+def upload(s3, bucket, code):
+    with code.open("rb") as body:
+        s3.put_object(Bucket=bucket, Key=code.name, Body=body)
 
 
 def make_bucket(s3, bucket):

@@ -1,3 +1,10 @@
 //! The command: demo, price, charger.
 
+pub mod charger;
+pub mod closing;
+pub mod demo;
+pub mod inbox;
+pub mod network;
 pub mod platform;
+pub mod scenario;
+pub mod up;

@@ -97,6 +97,12 @@ impl Aws {
         Ok(Self { endpoint, region, credentials, http: http.build()? })
     }
 
+    /// The emulator's address; `None` is AWS itself.
+    #[must_use]
+    pub fn endpoint(&self) -> Option<&str> {
+        self.endpoint.as_ref().map(|endpoint| endpoint.as_str().trim_end_matches('/'))
+    }
+
     /// The `AWS_*` variables that make another program ask the same AWS as the same user.
     pub(super) fn environment(&self) -> Vec<(&'static str, String)> {
         let mut all = vec![
@@ -108,8 +114,8 @@ impl Aws {
         if let Some(token) = self.credentials.session_token() {
             all.push(("AWS_SESSION_TOKEN", token.to_owned()));
         }
-        if let Some(endpoint) = &self.endpoint {
-            all.push(("AWS_ENDPOINT_URL", endpoint.as_str().trim_end_matches('/').to_owned()));
+        if let Some(endpoint) = self.endpoint() {
+            all.push(("AWS_ENDPOINT_URL", endpoint.to_owned()));
         }
         all
     }
@@ -126,20 +132,45 @@ impl Aws {
         request: &Value,
     ) -> anyhow::Result<Value> {
         let (name, prefix, version) = service.protocol();
-        let url = match &self.endpoint {
-            Some(endpoint) => endpoint.clone(),
-            None => format!("https://{name}.{}.amazonaws.com/", self.region).parse()?,
-        };
         let headers = [
             ("content-type", format!("application/x-amz-json-{version}")),
             ("x-amz-target", format!("{prefix}.{operation}")),
         ];
+        self.post(name, "/", &headers, operation, request).await
+    }
+
+    /// Invokes a function and waits for its answer.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be invoked, or fails: then its own words are in the error.
+    pub async fn invoke(&self, function: &str, event: &Value) -> anyhow::Result<Value> {
+        let path = format!("/2015-03-31/functions/{function}/invocations");
+        let answer = self.post("lambda", &path, &[], "Invoke", event).await?;
+        match answer.get("errorMessage") {
+            Some(error) => bail!("{function} failed: {error}"),
+            None => Ok(answer),
+        }
+    }
+
+    async fn post(
+        &self,
+        service: &str,
+        path: &str,
+        headers: &[(&str, String)],
+        operation: &str,
+        request: &Value,
+    ) -> anyhow::Result<Value> {
+        let url = match &self.endpoint {
+            Some(endpoint) => endpoint.join(path)?,
+            None => format!("https://{service}.{}.amazonaws.com{path}", self.region).parse()?,
+        };
         let body = request.to_string();
         let identity = self.credentials.clone().into();
         let params = v4::SigningParams::builder()
             .identity(&identity)
             .region(&self.region)
-            .name(name)
+            .name(service)
             .time(SystemTime::now())
             .settings(SigningSettings::default())
             .build()?
@@ -150,7 +181,7 @@ impl Aws {
         let (signature, _) = sign(signable, &params)?.into_parts();
 
         let mut post = self.http.post(url.clone()).body(body.clone());
-        for (name, value) in &headers {
+        for (name, value) in headers {
             post = post.header(*name, value);
         }
         for (name, value) in signature.headers() {

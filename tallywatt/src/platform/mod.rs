@@ -4,6 +4,7 @@
 //! By default everything is started here and ends with the [`Platform`] value: MiniStack with the
 //! functions' debug builds. An AWS endpoint that is already there can be given instead.
 
+mod args;
 mod artifacts;
 mod aws;
 mod issuer;
@@ -33,6 +34,7 @@ use tokio::{
 use url::Url;
 
 pub use self::{
+    args::PlatformArgs,
     aws::{Aws, Refused, Service},
     progress::{Phase, Progress, Step},
 };
@@ -215,6 +217,7 @@ impl Platform {
             artifacts: &artifacts,
             zips: &folder.join("zips"),
             stack: &options.stack,
+            emulated: ministack.is_some(),
             parameters: &parameters,
         };
         let outputs = match deployment.run(&aws, &progress).await {
@@ -225,8 +228,7 @@ impl Platform {
             }
         };
         let stack = options.stack;
-        let platform =
-            Self { ministack, issuer, twin, stripe_url, aws, outputs, progress, stack };
+        let platform = Self { ministack, issuer, twin, stripe_url, aws, outputs, progress, stack };
         platform.connect_stripe().await?;
         Ok(platform)
     }
@@ -261,7 +263,7 @@ impl Platform {
         Ok(())
     }
 
-    /// Where chargers connect; their id is to be added at the end.
+    /// Where chargers connect, their id added as one more path segment; without a slash at the end.
     ///
     /// # Errors
     ///
@@ -320,6 +322,16 @@ impl Platform {
     #[must_use]
     pub fn stack(&self) -> &str {
         &self.stack
+    }
+
+    /// Runs `sweep-sessions` now, instead of waiting for its schedule.
+    ///
+    /// # Errors
+    ///
+    /// When it fails.
+    pub async fn sweep(&self) -> anyhow::Result<()> {
+        let function = format!("{}-sweep-sessions", self.stack);
+        self.aws.invoke(&function, &json!({})).await.map(drop)
     }
 
     /// How long each step of the start took.
@@ -487,6 +499,7 @@ struct Deployment<'a> {
     artifacts: &'a Path,
     zips: &'a Path,
     stack: &'a str,
+    emulated: bool,
     parameters: &'a BTreeMap<String, String>,
 }
 
@@ -508,6 +521,7 @@ impl Deployment<'_> {
             .arg(self.artifacts)
             .arg("--zips")
             .arg(self.zips)
+            .args(self.emulated.then_some("--discard-code"))
             .args(self.parameters.iter().map(|(name, value)| format!("{name}={value}")))
             .envs(aws.environment())
             .stdin(Stdio::null())
@@ -538,7 +552,8 @@ fn is_not_found(error: &anyhow::Error) -> bool {
 }
 
 /// The workspace's root: where Cargo runs us from, or where we were compiled.
-fn workspace() -> PathBuf {
+#[must_use]
+pub fn workspace() -> PathBuf {
     let package = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
     let above = package.and_then(|package| package.parent().map(Path::to_path_buf));
     let compiled = || Path::new(env!("CARGO_MANIFEST_DIR")).join("..");

@@ -55,7 +55,8 @@ impl Progress {
         let name = name.into();
         let bar = self.bars.as_ref().map(|bars| {
             let bar = bars.add(ProgressBar::new_spinner().with_message(name.clone()));
-            if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed:>4} {msg} {prefix}") {
+            if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed:>4} {msg} {prefix}")
+            {
                 bar.set_style(style);
             }
             bar.enable_steady_tick(Duration::from_millis(120));

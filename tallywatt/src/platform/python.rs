@@ -39,7 +39,8 @@ pub(super) async fn interpreter(
     let base = env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned());
     run(Command::new(&base).args(["-m", "venv"]).arg(&half)).await?;
     let pip = half.join("bin/python");
-    let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"];
+    let install =
+        ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"];
     run(Command::new(pip).args(install).arg(requirements)).await?;
     // Somebody else may have been quicker: theirs is as good.
     if fs::rename(&half, &home).is_err() {
