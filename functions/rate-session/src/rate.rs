@@ -9,9 +9,9 @@ use quantities::SessionId;
 use rating::{PricedSession, TariffVersion};
 use runtime::{Invocation, Metric};
 use session::{
-    ExceptionReason, ExceptionRecord, Session, SessionState, StatusChange, released_at, timeline,
+    ExceptionReason, ExceptionRecord, Session, SessionState, Timeline, released_at, timeline,
 };
-use store::{Saved, SessionFile, Store};
+use store::{Saved, Store};
 
 /// How long before the start the connector's status may have been reported.
 const STATUS_LEAD: TimeDelta = TimeDelta::minutes(10);
@@ -71,22 +71,29 @@ async fn rate(
         }
         file.session.released_at = released;
     }
-    price(store, &file, &tariff, &statuses, invocation).await
+    let (timeline, findings) =
+        timeline(&file.session, &file.meter_values, &statuses, invocation.now());
+    invocation.field("findings", findings.len());
+    let doubts: Vec<_> = findings
+        .iter()
+        .filter(|finding| finding.code.holds_billing())
+        .map(|finding| finding.detail.as_str())
+        .collect();
+    if !doubts.is_empty() && !by_person {
+        let reason = ExceptionReason::Unratable;
+        return hold(store, &file.session, reason, doubts.join("; "), invocation).await;
+    }
+    price(store, &file.session, &tariff, &timeline, invocation).await
 }
 
 async fn price(
     store: &Store,
-    file: &SessionFile,
+    session: &Session,
     tariff: &TariffVersion,
-    statuses: &[StatusChange],
+    timeline: &Timeline,
     invocation: &Invocation,
 ) -> anyhow::Result<()> {
-    let session = &file.session;
-    let (timeline, findings) = timeline(session, &file.meter_values, statuses, invocation.now());
-    if !findings.is_empty() {
-        invocation.field("findings", findings.len());
-    }
-    let priced = match rating::rate(tariff, &timeline, session.time_zone, &session.tax) {
+    let priced = match rating::rate(tariff, timeline, session.time_zone, &session.tax) {
         Ok(priced) => priced,
         Err(error) => {
             let detail = format!("{:#}", anyhow::Error::new(error));
