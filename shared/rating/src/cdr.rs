@@ -6,13 +6,12 @@ mod read;
 use chrono_tz::Tz;
 use network::Tax;
 use ocpi::{Cdr, Tariff};
-use quantities::TariffRef;
 
 pub use build::{CdrInput, build};
 
 use crate::{
-    FindingCode, PricedSession, RatingError, bill::Bill, compile::Compiled, note_validity,
-    stretch::moment, walk::walk,
+    FindingCode, PricedSession, RatingError, bill::Bill, compile::Compiled, foreign_reference,
+    note_validity, stretch::moment, walk::walk,
 };
 
 /// Prices a CDR's charging periods with `tariff` in the local time of `zone`. Where a component
@@ -48,18 +47,9 @@ pub fn price(
     let bill = Bill {
         tariff,
         compiled: &compiled,
-        reference: TariffRef { id: read::tariff_id(&tariff.id)?, version: 1 },
+        reference: foreign_reference(tariff)?,
         runs: &runs,
         tax: tax.map(|tax| tax.percent),
     };
     bill.write(course.findings)
-}
-
-/// Whether `tariff` has prices that depend on local time, so that its price needs a time zone.
-///
-/// # Errors
-///
-/// [`RatingError`] when the tariff cannot be read.
-pub fn needs_time_zone(tariff: &Tariff) -> Result<bool, RatingError> {
-    Ok(Compiled::new(tariff)?.is_local())
 }

@@ -66,9 +66,9 @@ pub(crate) fn course(timeline: &Timeline, uses_power: bool) -> Result<Course, Ra
         let total = energy(timeline.meter_stop, timeline.meter_start)?;
         let rest = Reading { at_ms: end_ms, wh: total };
         states.split(end_ms, released_ms, |start_ms, end_ms, state| {
-            // Nothing can charge after the transaction; only the charger's own fault excuses it.
+            // Nothing charges after the transaction; the charger's own fault excuses standing there.
             let kind = match state {
-                State::Operator => SegmentKind::Operator,
+                State::Operator | State::Free => SegmentKind::Operator,
                 State::Charging | State::Idle | State::Flow => SegmentKind::Idle,
             };
             stretches.push(Stretch {
@@ -199,6 +199,8 @@ enum State {
     Charging,
     Idle,
     Operator,
+    /// Nobody there: nothing is billed but energy that flows all the same.
+    Free,
     /// Nothing: whether energy flows decides.
     Flow,
 }
@@ -206,9 +208,9 @@ enum State {
 impl State {
     const fn kind(self, energy_flows: bool) -> SegmentKind {
         match (self, energy_flows) {
-            (Self::Charging, _) | (Self::Flow, true) => SegmentKind::Charging,
+            (Self::Charging, _) | (Self::Free | Self::Flow, true) => SegmentKind::Charging,
             (Self::Idle, _) | (Self::Flow, false) => SegmentKind::Idle,
-            (Self::Operator, _) => SegmentKind::Operator,
+            (Self::Operator, _) | (Self::Free, false) => SegmentKind::Operator,
         }
     }
 }
@@ -222,10 +224,9 @@ impl From<ConnectorStatus> for State {
             ConnectorStatus::SuspendedEVSE
             | ConnectorStatus::Faulted
             | ConnectorStatus::Unavailable => Self::Operator,
-            // Free or reserved during a transaction contradicts it, so it says nothing.
-            ConnectorStatus::Available | ConnectorStatus::Reserved | ConnectorStatus::Unknown => {
-                Self::Flow
-            }
+            // Some chargers report the vehicle gone before they stop the transaction.
+            ConnectorStatus::Available | ConnectorStatus::Reserved => Self::Free,
+            ConnectorStatus::Unknown => Self::Flow,
         }
     }
 }

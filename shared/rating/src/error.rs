@@ -1,7 +1,7 @@
 //! Why something cannot be priced. Never a zero instead.
 
 use chrono::{DateTime, Utc};
-use quantities::{MoneyError, QuantityError, WattHours};
+use quantities::{IdError, MoneyError, QuantityError, WattHours};
 use rust_decimal::Decimal;
 
 /// Why a session cannot be priced.
@@ -79,6 +79,9 @@ pub enum RatingError {
         /// What it states.
         volume: Decimal,
     },
+    /// The tariff has no id.
+    #[error(transparent)]
+    Id(#[from] IdError),
     /// Currency, tax or amount.
     #[error(transparent)]
     Money(#[from] MoneyError),

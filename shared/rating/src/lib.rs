@@ -43,7 +43,7 @@ pub use priced::{
 };
 pub use quote::{PriceInForce, Quote, quote};
 pub use report::{Report, ReportLine, ReportSegment};
-pub use tariff::{TariffVersion, Terms};
+pub use tariff::{TariffVersion, Terms, foreign_reference, needs_time_zone};
 pub use validate::{Severity, TariffFinding};
 
 /// Prices `timeline` with `tariff` in the local time of `zone`; `tax` applies to every component
@@ -58,6 +58,20 @@ pub fn rate(
     zone: Tz,
     tax: &Tax,
 ) -> Result<PricedSession, RatingError> {
+    price(tariff, timeline, zone, Some(tax))
+}
+
+/// The same where the tax may not be known: without `tax`, no VAT is added where none is stated.
+///
+/// # Errors
+///
+/// [`RatingError`].
+pub fn price(
+    tariff: &TariffVersion,
+    timeline: &Timeline,
+    zone: Tz,
+    tax: Option<&Tax>,
+) -> Result<PricedSession, RatingError> {
     let compiled = Compiled::new(&tariff.tariff)?;
     let mut course = course(timeline, compiled.uses_power())?;
     note_validity(&tariff.tariff, &mut course);
@@ -67,7 +81,7 @@ pub fn rate(
         compiled: &compiled,
         reference: tariff.reference.clone(),
         runs: &runs,
-        tax: Some(tax.percent),
+        tax: tax.map(|tax| tax.percent),
     };
     bill.write(course.findings)
 }

@@ -212,7 +212,7 @@ pub enum SegmentKind {
     Idle,
     /// Idle, within the grace period: no time is billed.
     Grace,
-    /// The charger did not offer energy, or was broken: no time is billed.
+    /// The charger did not offer energy, was broken, or had nobody at it: no time is billed.
     Operator,
     /// Reserved, before the session: billed as reservation.
     Reservation,

@@ -1,7 +1,7 @@
 //! From a CDR's charging periods to stretches.
 
 use ocpi::{Cdr, CdrDimensionType, ChargingPeriod};
-use quantities::{MoneyError, TariffId};
+use quantities::MoneyError;
 use rust_decimal::{Decimal, prelude::ToPrimitive};
 
 use crate::{
@@ -47,14 +47,6 @@ pub(super) fn course(cdr: &Cdr, uses_power: bool) -> Result<Course, RatingError>
         stretches: reader.stretches,
         findings: reader.findings,
     })
-}
-
-/// The id of a partner's tariff: OCPI allows more characters in it than our own ids have.
-pub(super) fn tariff_id(id: &str) -> Result<TariffId, RatingError> {
-    let fitting = |c: char| if c.is_ascii_alphanumeric() || "-_.:*|".contains(c) { c } else { '-' };
-    let id: String = id.chars().map(fitting).take(36).collect();
-    let id = if id.is_empty() { "-".to_owned() } else { id };
-    id.parse().map_err(|_| RatingError::Money(MoneyError::Overflow))
 }
 
 /// The most energy of a period that is believed, in kWh.
