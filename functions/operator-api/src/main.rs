@@ -1,3 +1,40 @@
-//! The HTTP surface for operators.
+//! `operator-api`: what an operator's staff does, over HTTP.
+//!
+//! Trigger: `ANY /operator/{proxy+}`, behind API Gateway's JWT authorizer. Nothing is taken as done
+//! before it is stored; whoever gets an error sends the same request again.
 
-fn main() {}
+mod api;
+mod chargers;
+mod dead_letters;
+mod entitlements;
+mod exceptions;
+mod offers;
+mod partners;
+mod secret;
+mod sessions;
+mod sites;
+mod subscribers;
+mod tariffs;
+
+use std::{env, sync::Arc};
+
+use api::Api;
+use lambda_http::Error;
+use queues::Queues;
+use runtime::{Function, Secrets};
+use store::Store;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let function = Function::start("operator-api").await?;
+    let api = Api {
+        store: Store::from_environment(&function.aws)?,
+        queues: Queues::new(&function.aws),
+        secrets: Arc::new(Secrets::new(&function.aws)),
+        stack: function.variable("STACK_NAME")?.into(),
+        country_code: env::var("OPERATOR_COUNTRY_CODE")?.into(),
+        party_id: env::var("OPERATOR_PARTY_ID")?.into(),
+    };
+    let (router, _) = api::router().split_for_parts();
+    http_api::serve(function, router.with_state(api)).await
+}

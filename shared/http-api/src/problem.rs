@@ -203,6 +203,12 @@ impl Problem {
         self.0.kind.status()
     }
 
+    /// All that is wrong with the request.
+    #[must_use]
+    pub fn errors(&self) -> &[Violation] {
+        &self.0.errors
+    }
+
     /// What it is.
     #[must_use]
     pub fn kind(&self) -> ProblemType {

@@ -18,6 +18,22 @@ pub struct Tables {
 }
 
 impl Tables {
+    /// Tables whose names begin with `prefix`, for those who do not run in a function.
+    #[must_use]
+    pub fn with_prefix(prefix: &str) -> Self {
+        let name = |kind: &str| format!("{prefix}-{kind}");
+        Self {
+            sessions: name("sessions"),
+            chargers: name("chargers"),
+            entitlements: name("entitlements"),
+            catalog: name("catalog"),
+            outbox: name("outbox"),
+            exceptions: name("exceptions"),
+            stripe_events: name("stripe-events"),
+            deliveries: name("deliveries"),
+        }
+    }
+
     /// Reads `SESSIONS_TABLE`, `CHARGERS_TABLE` and so on.
     ///
     /// # Errors

@@ -1,0 +1,149 @@
+//! The surface as a whole: its state, its routes, its document.
+
+use std::sync::Arc;
+
+use http_api::{document, role_table};
+use queues::Queues;
+use runtime::Secrets;
+use store::Store;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::{
+    chargers, dead_letters, entitlements, exceptions, offers, partners, sessions, sites,
+    subscribers, tariffs,
+};
+
+/// What the handlers work with.
+#[derive(Debug, Clone)]
+pub(crate) struct Api {
+    pub(crate) store: Store,
+    pub(crate) queues: Queues,
+    pub(crate) secrets: Arc<Secrets>,
+    /// Prefix of the secrets' names.
+    pub(crate) stack: Arc<str>,
+    /// Our country code in OCPI.
+    pub(crate) country_code: Arc<str>,
+    /// Our party id in OCPI.
+    pub(crate) party_id: Arc<str>,
+}
+
+/// Every route, with its part of the document.
+pub(crate) fn router() -> OpenApiRouter<Api> {
+    let description = format!(
+        "What an operator's staff does. The token's claim `roles` decides who may do what; no role \
+         includes another.\n\n{}\nErrors are problem details (RFC 9457). Amounts of money are \
+         whole minor units; energy and percentages are decimals, as text.",
+        role_table()
+    );
+    let document = document::start("Tallywatt for operators", &description);
+    OpenApiRouter::with_openapi(document)
+        .merge(sites::router())
+        .merge(offers::router())
+        .merge(chargers::router())
+        .merge(tariffs::router())
+        .merge(entitlements::router())
+        .merge(partners::router())
+        .merge(subscribers::router())
+        .merge(exceptions::router())
+        .merge(sessions::router())
+        .merge(dead_letters::router())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig};
+    use axum::{
+        Router,
+        body::Body,
+        http::{Request, header},
+    };
+    use http_api::Role;
+    use lambda_http::{request::RequestContext, tower::ServiceExt as _};
+    use runtime::Invocation;
+    use serde_json::{Value, json};
+    use store::Tables;
+
+    use super::*;
+
+    #[test]
+    fn the_committed_document_is_what_the_routes_say() {
+        let document = document::complete(router().into_openapi());
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../infra/openapi/operator.json");
+        document::hold(&document, &path).unwrap();
+    }
+
+    /// Nothing listens there: whoever gets past the claims fails, but not with 401 or 403.
+    fn nowhere() -> SdkConfig {
+        SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::from_static("eu-central-1"))
+            .endpoint_url("http://127.0.0.1:1")
+            .retry_config(RetryConfig::disabled())
+            .build()
+    }
+
+    fn service() -> Router {
+        let aws = nowhere();
+        let api = Api {
+            store: Store::new(&aws, Tables::with_prefix("test")),
+            queues: Queues::new(&aws),
+            secrets: Arc::new(Secrets::new(&aws)),
+            stack: "test".into(),
+            country_code: "DE".into(),
+            party_id: "TWT".into(),
+        };
+        router().split_for_parts().0.with_state(api)
+    }
+
+    fn request(method: &str, path: &str, claims: Option<Value>) -> Request<Body> {
+        let authorizer = claims.map(|claims| json!({ "jwt": { "claims": claims } }));
+        let context = json!({
+            "http": { "method": method }, "timeEpoch": 0, "authorizer": authorizer,
+        });
+        let context: RequestContext = serde_json::from_value(context).unwrap();
+        let now = "2026-03-01T12:00:00Z".parse().unwrap();
+        Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::CONTENT_TYPE, "application/json")
+            .extension(context)
+            .extension(Arc::new(Invocation::at("operator-api", "r1", None, now)))
+            .body(Body::from("{}"))
+            .unwrap()
+    }
+
+    async fn status(method: &str, path: &str, claims: Option<Value>) -> u16 {
+        let response = service().oneshot(request(method, path, claims)).await.unwrap();
+        response.status().as_u16()
+    }
+
+    #[tokio::test]
+    async fn every_route_lets_in_exactly_the_roles_that_its_document_names() {
+        let document = serde_json::to_value(router().into_openapi()).unwrap();
+        let mut routes = 0;
+        for (path, item) in document["paths"].as_object().unwrap() {
+            let uri = path
+                .replace("{connector}", "1")
+                .replace("{version}", "1")
+                .replace("{exception_id}", "7a113a77-0000-5000-8000-0cb10badcafe")
+                .replace("{session_id}", "7a113a77-0000-5000-8000-0cb10badcafe")
+                .replace("{queue}", "rating");
+            let uri = uri.replace(['{', '}'], "");
+            for (method, operation) in item.as_object().unwrap() {
+                let method = method.to_uppercase();
+                let named = operation["security"][0]["jwt"].as_array().unwrap();
+                assert_eq!(status(&method, &uri, None).await, 401, "{method} {uri}");
+                for role in Role::ALL {
+                    let claims = json!({ "sub": "op-1", "roles": format!("[{role}]") });
+                    let status = status(&method, &uri, Some(claims)).await;
+                    let may = named.contains(&role.name().into());
+                    assert_eq!(status != 403, may, "{role} gets {status} at {method} {uri}");
+                }
+                routes += 1;
+            }
+        }
+        assert!(routes > 20, "{routes}");
+    }
+}

@@ -1,0 +1,325 @@
+//! Entitlements: who may charge with a tag, at which tier, and who pays.
+
+use axum::{Json, extract::State, http::StatusCode};
+use chrono::{DateTime, Utc};
+use http_api::{Body, Check, Operator, Param, Problem, ProblemType, WriteEntitlements};
+use network::{
+    Entitlement, EntitlementStatus, Payer, StripeCustomerId, StripePaymentMethodId,
+    StripeSubscriptionId, Subscription,
+};
+use quantities::{DriverId, IdTag, PartnerId};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::api::Api;
+
+pub(crate) fn router() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(routes!(get, put, delete))
+}
+
+/// What a tag opens, and who pays.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct EntitlementBody {
+    /// Whether it may charge.
+    status: StatusView,
+    /// The group it belongs to: one member may stop another's transaction.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    parent_id_tag: Option<String>,
+    /// Until when it is valid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expires_at: Option<DateTime<Utc>>,
+    /// The driver who sees its sessions in the app: the subject of their token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    driver_id: Option<String>,
+    /// The price group.
+    #[serde(default = "retail")]
+    #[schema(example = "retail")]
+    tier: String,
+    /// The membership behind the tier, if a Stripe Subscription pays for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    subscription: Option<SubscriptionBody>,
+    /// Who pays.
+    payer: PayerBody,
+}
+
+/// OCPP 1.6 `AuthorizationStatus`, as far as a record can say it.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
+#[schema(as = EntitlementStatus)]
+enum StatusView {
+    /// May charge.
+    Accepted,
+    /// May not.
+    Blocked,
+    /// May no longer.
+    Expired,
+}
+
+/// The Stripe Subscription behind a tier. What Stripe itself has said of it stands.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Subscription)]
+struct SubscriptionBody {
+    /// Its id at Stripe.
+    #[schema(example = "sub_1MowQVLkdIwHu7ixeRlqHVzs")]
+    id: String,
+    /// Its status: `active`, `trialing`, `past_due`, …
+    #[schema(example = "active")]
+    status: String,
+    /// End of the paid period.
+    current_period_end: DateTime<Utc>,
+}
+
+/// Who pays for a session.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+#[schema(as = Payer)]
+enum PayerBody {
+    /// A card saved at Stripe.
+    Card {
+        /// The Stripe Customer (`cus_…`).
+        customer: String,
+        /// The Stripe PaymentMethod (`pm_…`).
+        payment_method: String,
+    },
+    /// A roaming partner, by CDR.
+    Roaming {
+        /// The partner.
+        partner_id: String,
+        /// OCPI `CdrToken.uid`.
+        token_uid: String,
+        /// OCPI `CdrToken.contract_id`.
+        contract_id: String,
+    },
+    /// Nobody known: the session is kept for a person.
+    Unknown,
+}
+
+/// One tag's entry in the entitlement cache.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Entitlement)]
+struct EntitlementView {
+    /// The tag, in capitals.
+    id_tag: String,
+    #[serde(flatten)]
+    entitlement: EntitlementBody,
+}
+
+fn retail() -> String {
+    network::Tier::retail().into()
+}
+
+impl From<Entitlement> for EntitlementView {
+    fn from(known: Entitlement) -> Self {
+        let subscription = known.subscription.map(|subscription| SubscriptionBody {
+            id: subscription.id.0,
+            status: subscription.status,
+            current_period_end: subscription.current_period_end,
+        });
+        let entitlement = EntitlementBody {
+            status: match known.status {
+                EntitlementStatus::Accepted => StatusView::Accepted,
+                EntitlementStatus::Blocked => StatusView::Blocked,
+                EntitlementStatus::Expired => StatusView::Expired,
+            },
+            parent_id_tag: known.parent_id_tag.map(String::from),
+            expires_at: known.expires_at,
+            driver_id: known.driver_id.map(String::from),
+            tier: known.tier.into(),
+            subscription,
+            payer: match known.payer {
+                Payer::Card { customer, payment_method } => {
+                    PayerBody::Card { customer: customer.0, payment_method: payment_method.0 }
+                }
+                Payer::Roaming { partner_id, token_uid, contract_id } => {
+                    PayerBody::Roaming { partner_id: partner_id.into(), token_uid, contract_id }
+                }
+                Payer::Unknown => PayerBody::Unknown,
+            },
+        };
+        Self { id_tag: known.id_tag.into(), entitlement }
+    }
+}
+
+/// Gets what a tag opens.
+#[utoipa::path(get, path = "/operator/entitlements/{id_tag}", tag = "entitlements",
+    params(("id_tag" = String, Path)),
+    security(("jwt" = ["admin", "support"])),
+    responses((status = 200, body = EntitlementView)))]
+async fn get(
+    _: Operator<WriteEntitlements>,
+    State(api): State<Api>,
+    Param(id_tag): Param<IdTag>,
+) -> Result<Json<EntitlementView>, Problem> {
+    let known = api.store.entitlement(&id_tag).await?;
+    let known = known.ok_or_else(|| Problem::not_found("entitlement"))?;
+    Ok(Json(known.into()))
+}
+
+/// Creates or changes what a tag opens. Sessions that run keep their tier and payer.
+#[utoipa::path(put, path = "/operator/entitlements/{id_tag}", tag = "entitlements",
+    params(("id_tag" = String, Path)),
+    request_body = EntitlementBody,
+    security(("jwt" = ["admin", "support"])),
+    responses((status = 200, body = EntitlementView), (status = 201, body = EntitlementView)))]
+async fn put(
+    _: Operator<WriteEntitlements>,
+    State(api): State<Api>,
+    Param(id_tag): Param<IdTag>,
+    Body(body): Body<EntitlementBody>,
+) -> Result<(StatusCode, Json<EntitlementView>), Problem> {
+    let before = api.store.entitlement(&id_tag).await?;
+    refuse_app_start(before.as_ref())?;
+    let standing = before.as_ref().and_then(|before| before.subscription.as_ref());
+    let mut check = Check::default();
+    if let PayerBody::Roaming { partner_id, .. } = &body.payer
+        && let Some(partner_id) = check.parse::<PartnerId>("/payer/partner_id", partner_id)
+    {
+        let is_known = api.store.partner(&partner_id).await?.is_some();
+        check.that("/payer/partner_id", is_known, "there is no such partner");
+    }
+    let entitlement = read(check, id_tag, body, standing)?;
+    api.store.put_entitlement(&entitlement).await?;
+    let status = if before.is_some() { StatusCode::OK } else { StatusCode::CREATED };
+    Ok((status, Json(entitlement.into())))
+}
+
+/// Removes a tag: it opens nothing from now on.
+#[utoipa::path(delete, path = "/operator/entitlements/{id_tag}", tag = "entitlements",
+    params(("id_tag" = String, Path)),
+    security(("jwt" = ["admin", "support"])),
+    responses((status = 204)))]
+async fn delete(
+    _: Operator<WriteEntitlements>,
+    State(api): State<Api>,
+    Param(id_tag): Param<IdTag>,
+) -> Result<StatusCode, Problem> {
+    refuse_app_start(api.store.entitlement(&id_tag).await?.as_ref())?;
+    api.store.delete_entitlement(&id_tag).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The one-time tag of a start from the app knows of a hold on a card, which nobody would release
+/// if the tag were changed by hand.
+fn refuse_app_start(known: Option<&Entitlement>) -> Result<(), Problem> {
+    if known.is_none_or(|known| known.app_start.is_none()) {
+        return Ok(());
+    }
+    let detail = "The tag belongs to a start from the app; it ends with that start.";
+    Err(Problem::new(ProblemType::Conflict, detail))
+}
+
+fn read(
+    mut check: Check,
+    id_tag: IdTag,
+    body: EntitlementBody,
+    standing: Option<&Subscription>,
+) -> Result<Entitlement, Problem> {
+    let parent_id_tag = body.parent_id_tag.map(|tag| check.parse::<IdTag>("/parent_id_tag", &tag));
+    let driver_id = body.driver_id.map(|id| check.parse::<DriverId>("/driver_id", &id));
+    let tier = check.parse("/tier", &body.tier);
+    let subscription = body.subscription.map(|body| {
+        check.that("/subscription/id", body.id.starts_with("sub_"), "must be `sub_…`");
+        subscription(body, standing)
+    });
+    let payer = payer(&mut check, body.payer);
+    check.finish(|| {
+        Some(Entitlement {
+            id_tag,
+            status: match body.status {
+                StatusView::Accepted => EntitlementStatus::Accepted,
+                StatusView::Blocked => EntitlementStatus::Blocked,
+                StatusView::Expired => EntitlementStatus::Expired,
+            },
+            parent_id_tag: parent_id_tag.flatten(),
+            expires_at: body.expires_at,
+            driver_id: driver_id.flatten(),
+            tier: tier?,
+            subscription,
+            payer: payer?,
+            app_start: None,
+        })
+    })
+}
+
+/// What Stripe said of a subscription outweighs what is entered by hand, then and later.
+fn subscription(body: SubscriptionBody, standing: Option<&Subscription>) -> Subscription {
+    let by_hand = DateTime::UNIX_EPOCH;
+    let id = StripeSubscriptionId(body.id);
+    match standing.filter(|standing| standing.id == id && standing.as_of > by_hand) {
+        Some(standing) => standing.clone(),
+        None => Subscription {
+            id,
+            status: body.status,
+            current_period_end: body.current_period_end,
+            as_of: by_hand,
+        },
+    }
+}
+
+fn payer(check: &mut Check, body: PayerBody) -> Option<Payer> {
+    match body {
+        PayerBody::Card { customer, payment_method } => {
+            check.that("/payer/customer", customer.starts_with("cus_"), "must be `cus_…`");
+            let is_method = payment_method.starts_with("pm_");
+            check.that("/payer/payment_method", is_method, "must be `pm_…`");
+            Some(Payer::Card {
+                customer: StripeCustomerId(customer),
+                payment_method: StripePaymentMethodId(payment_method),
+            })
+        }
+        PayerBody::Roaming { partner_id, token_uid, contract_id } => {
+            let token_uid = check.text("/payer/token_uid", &token_uid, 36);
+            let contract_id = check.text("/payer/contract_id", &contract_id, 36);
+            Some(Payer::Roaming {
+                partner_id: partner_id.parse().ok()?,
+                token_uid: token_uid?,
+                contract_id: contract_id?,
+            })
+        }
+        PayerBody::Unknown => Some(Payer::Unknown),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn member(standing: Option<&Subscription>) -> Entitlement {
+        let body = serde_json::from_value(json!({
+            "status": "Accepted",
+            "tier": "gold",
+            "driver_id": "driver-1",
+            "subscription": {
+                "id": "sub_1", "status": "active", "current_period_end": "2026-04-01T00:00:00Z",
+            },
+            "payer": { "kind": "card", "customer": "cus_1", "payment_method": "pm_1" },
+        }));
+        read(Check::default(), "04A1".parse().unwrap(), body.unwrap(), standing).unwrap()
+    }
+
+    #[test]
+    fn what_stripe_said_of_a_subscription_is_not_undone_by_hand() {
+        let entered = member(None).subscription.unwrap();
+        assert_eq!(entered.status, "active");
+        let said = Subscription {
+            status: "canceled".to_owned(),
+            as_of: "2026-03-01T00:00:00Z".parse().unwrap(),
+            ..entered.clone()
+        };
+        assert_eq!(member(Some(&said)).subscription.unwrap(), said);
+        let other = Subscription { id: StripeSubscriptionId("sub_0".to_owned()), ..said };
+        assert_eq!(member(Some(&other)).subscription.unwrap(), entered);
+    }
+
+    #[test]
+    fn an_entitlement_reads_back_as_it_was_put() {
+        let view = serde_json::to_value(EntitlementView::from(member(None))).unwrap();
+        assert_eq!(view["id_tag"], "04A1");
+        assert_eq!(view["payer"]["kind"], "card");
+        assert_eq!(view["subscription"]["id"], "sub_1");
+    }
+}

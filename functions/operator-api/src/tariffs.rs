@@ -1,0 +1,296 @@
+//! Tariffs: immutable versions of an OCPI tariff with its terms.
+
+use axum::{Json, extract::State, http::StatusCode};
+use chrono::{DateTime, Utc};
+use http_api::{
+    Body, Log, Operator, Param, Problem, ProblemType, ReadNetwork, TariffRefView, Violation,
+    WriteNetwork,
+};
+use network::{Jurisdiction, Tax};
+use ocpi::Tariff;
+use quantities::{Currency, TariffId, TariffRef, TaxPercent};
+use rating::{Severity, TariffFinding, TariffVersion, Terms};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use store::Saved;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::api::Api;
+
+/// How often the next version number is tried for when others publish at the same time.
+const ATTEMPTS_MAX: u32 = 5;
+
+pub(crate) fn router() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(routes!(list, publish)).routes(routes!(get))
+}
+
+/// A tariff version to publish.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct TariffBody {
+    /// An OCPI 2.2.1 Tariff object. `country_code`, `party_id`, `id` and `last_updated` may be left
+    /// out; what is given must be ours.
+    #[schema(value_type = Object)]
+    tariff: Map<String, Value>,
+    /// What OCPI cannot say.
+    #[serde(default)]
+    terms: TermsBody,
+}
+
+/// The terms beside a tariff.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Terms)]
+struct TermsBody {
+    /// The first seconds of a session's idle time that cost nothing.
+    #[serde(default)]
+    idle_grace_s: u32,
+}
+
+/// A published tariff version. It never changes.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = TariffVersion)]
+struct TariffView {
+    /// Which tariff, and which version of it.
+    reference: TariffRefView,
+    /// The OCPI 2.2.1 Tariff object.
+    #[schema(value_type = Object)]
+    tariff: Tariff,
+    /// What OCPI cannot say.
+    terms: TermsBody,
+    /// What is to be known about it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    findings: Vec<FindingView>,
+}
+
+/// Something to be known about a tariff.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = TariffFinding)]
+pub(crate) struct FindingView {
+    /// Stable code.
+    code: String,
+    /// Index of the element it is about; none when it is about the whole tariff.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    element: Option<usize>,
+    /// What, and what to do.
+    message: String,
+}
+
+impl From<TariffFinding> for FindingView {
+    fn from(finding: TariffFinding) -> Self {
+        Self { code: finding.code, element: finding.element, message: finding.message }
+    }
+}
+
+fn view(version: TariffVersion, findings: Vec<FindingView>) -> TariffView {
+    TariffView {
+        reference: (&version.reference).into(),
+        tariff: version.tariff,
+        terms: TermsBody { idle_grace_s: version.terms.idle_grace_s },
+        findings,
+    }
+}
+
+/// Lists the published versions of a tariff, oldest first.
+#[utoipa::path(get, path = "/operator/tariffs/{id}/versions", tag = "tariffs",
+    params(("id" = String, Path)),
+    security(("jwt" = ["admin", "support", "finance"])),
+    responses((status = 200, body = Vec<TariffView>)))]
+async fn list(
+    _: Operator<ReadNetwork>,
+    State(api): State<Api>,
+    Param(id): Param<TariffId>,
+) -> Result<Json<Vec<TariffView>>, Problem> {
+    let versions = api.store.tariff_versions(&id).await?;
+    Ok(Json(versions.into_iter().map(|version| view(version, vec![])).collect()))
+}
+
+/// Gets one version of a tariff.
+#[utoipa::path(get, path = "/operator/tariffs/{id}/versions/{version}", tag = "tariffs",
+    params(("id" = String, Path), ("version" = u32, Path)),
+    security(("jwt" = ["admin", "support", "finance"])),
+    responses((status = 200, body = TariffView)))]
+async fn get(
+    _: Operator<ReadNetwork>,
+    State(api): State<Api>,
+    Param((id, version)): Param<(TariffId, u32)>,
+) -> Result<Json<TariffView>, Problem> {
+    let version = api.store.tariff(&TariffRef { id, version }).await?;
+    Ok(Json(view(version, vec![])))
+}
+
+/// Publishes the next version of a tariff. The same content again is the same version.
+#[utoipa::path(post, path = "/operator/tariffs/{id}/versions", tag = "tariffs",
+    params(("id" = String, Path)),
+    request_body = TariffBody,
+    security(("jwt" = ["admin"])),
+    responses((status = 200, description = "This is the newest version already", body = TariffView),
+        (status = 201, body = TariffView)))]
+async fn publish(
+    _: Operator<WriteNetwork>,
+    State(api): State<Api>,
+    log: Log,
+    Param(id): Param<TariffId>,
+    Body(body): Body<TariffBody>,
+) -> Result<(StatusCode, Json<TariffView>), Problem> {
+    let tariff = read(&api, &id, body.tariff, log.now())?;
+    let terms = Terms { idle_grace_s: body.terms.idle_grace_s };
+    let reference = TariffRef { id: id.clone(), version: 1 };
+    let mut version = TariffVersion { reference, tariff, terms };
+    let findings = refuse_errors(ProblemType::InvalidTariff, findings(&version)?)?;
+    for _ in 0..ATTEMPTS_MAX {
+        let newest = api.store.tariff_versions(&id).await?.pop();
+        if let Some(newest) = newest {
+            if same_content(&newest, &version) {
+                return Ok((StatusCode::OK, Json(view(newest, findings))));
+            }
+            version.reference.version = newest.reference.version.saturating_add(1);
+        }
+        if api.store.publish_tariff(&version).await? == Saved::New {
+            return Ok((StatusCode::CREATED, Json(view(version, findings))));
+        }
+    }
+    let detail = "Others publish versions of this tariff just now. Look at theirs and try again.";
+    Err(Problem::new(ProblemType::Stale, detail))
+}
+
+/// Errors as a problem, warnings to pass on.
+pub(crate) fn refuse_errors(
+    kind: ProblemType,
+    findings: Vec<TariffFinding>,
+) -> Result<Vec<FindingView>, Problem> {
+    if findings.iter().all(|finding| finding.severity != Severity::Error) {
+        return Ok(findings.into_iter().map(FindingView::from).collect());
+    }
+    let violation = |finding: TariffFinding| Violation {
+        pointer: match finding.element {
+            Some(element) => format!("/tariff/elements/{element}"),
+            None => "/tariff".to_owned(),
+        },
+        detail: finding.message,
+        code: Some(finding.code),
+    };
+    Err(Problem::invalid(kind, findings.into_iter().map(violation).collect()))
+}
+
+/// What is wrong with it anywhere; what is wrong with it at a site is asked when it is offered.
+fn findings(version: &TariffVersion) -> Result<Vec<TariffFinding>, Problem> {
+    let anywhere = Jurisdiction {
+        per_kwh_allowed: true,
+        tax: Tax { name: "tax".to_owned(), percent: TaxPercent::ZERO },
+    };
+    let currency: Currency = version.tariff.currency.parse().map_err(anyhow::Error::from)?;
+    Ok(version.validate(&anywhere, currency))
+}
+
+/// The OCPI tariff as ours: our id and our party, changed now.
+fn read(
+    api: &Api,
+    id: &TariffId,
+    given: Map<String, Value>,
+    now: DateTime<Utc>,
+) -> Result<Tariff, Problem> {
+    let mut violations = Vec::new();
+    let mut wrong = |pointer: String, detail: String| {
+        violations.push(Violation { pointer, detail, code: None });
+    };
+    let ours =
+        [("country_code", &*api.country_code), ("party_id", &*api.party_id), ("id", id.as_str())];
+    let mut given = Value::Object(given);
+    for (field, ours) in ours {
+        let stated = given.get(field).is_some_and(|stated| stated != ours);
+        if stated {
+            wrong(format!("/tariff/{field}"), format!("must be `{ours}`, or left out"));
+        }
+        given[field] = ours.into();
+    }
+    given["last_updated"] = now.to_rfc3339_opts(chrono::SecondsFormat::Secs, true).into();
+    match ocpi::read::tariff(&given.to_string()) {
+        Ok(tariff) => {
+            let understood = serde_json::to_value(&tariff).map_err(anyhow::Error::from)?;
+            let mut unknown = Vec::new();
+            not_in(&understood, &given, "/tariff", &mut unknown);
+            for pointer in unknown {
+                // A misspelt restriction that is ignored is a wrong price.
+                wrong(pointer, "OCPI 2.2.1 has no such field".to_owned());
+            }
+            if violations.is_empty() {
+                return Ok(tariff);
+            }
+        }
+        Err(problems) => {
+            for problem in problems {
+                let path = problem.path.replace(['.', '['], "/").replace(']', "");
+                wrong(format!("/tariff/{path}").trim_end_matches('/').to_owned(), problem.message);
+            }
+        }
+    }
+    Err(Problem::invalid(ProblemType::InvalidTariff, violations))
+}
+
+/// Pointers to what `given` states and `understood` lacks.
+fn not_in(understood: &Value, given: &Value, pointer: &str, unknown: &mut Vec<String>) {
+    match (given, understood) {
+        (Value::Object(given), _) => {
+            for (name, value) in given {
+                let pointer = format!("{pointer}/{name}");
+                match understood.get(name) {
+                    Some(understood) => not_in(understood, value, &pointer, unknown),
+                    None if says_nothing(value) => {}
+                    None => unknown.push(pointer),
+                }
+            }
+        }
+        (Value::Array(given), Value::Array(understood)) => {
+            for (index, (value, understood)) in given.iter().zip(understood).enumerate() {
+                not_in(understood, value, &format!("{pointer}/{index}"), unknown);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn says_nothing(value: &Value) -> bool {
+    value.is_null() || value.as_array().is_some_and(Vec::is_empty)
+}
+
+fn same_content(a: &TariffVersion, b: &TariffVersion) -> bool {
+    let a_tariff = Tariff { last_updated: b.tariff.last_updated, ..a.tariff.clone() };
+    a_tariff == b.tariff && a.terms == b.terms
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn unknown_in(given: &Value) -> Vec<String> {
+        let Ok(tariff) = ocpi::read::tariff(&given.to_string()) else { panic!("unreadable") };
+        let understood = serde_json::to_value(tariff).unwrap();
+        let mut unknown = Vec::new();
+        not_in(&understood, given, "/tariff", &mut unknown);
+        unknown
+    }
+
+    #[test]
+    fn a_misspelt_restriction_is_not_ignored() {
+        let tariff = |element: &Value| {
+            json!({
+                "country_code": "DE", "party_id": "TWT", "id": "T1", "currency": "EUR",
+                "elements": [element], "last_updated": "2026-01-01T00:00:00Z",
+            })
+        };
+        let component = json!({ "type": "ENERGY", "price": 0.49, "vat": 19, "step_size": 1 });
+        let good = json!({
+            "price_components": [component], "restrictions": { "day_of_week": [], "start_time": "08:00" },
+        });
+        assert_eq!(unknown_in(&tariff(&good)), Vec::<String>::new());
+        let misspelt = json!({ "price_components": [component], "restriction": { "max_kwh": 5 } });
+        assert_eq!(unknown_in(&tariff(&misspelt)), ["/tariff/elements/0/restriction"]);
+        let odd = json!({ "type": "ENERGY", "price": 0.49, "stepsize": 1000, "step_size": 1 });
+        let odd = json!({ "price_components": [odd] });
+        assert_eq!(unknown_in(&tariff(&odd)), ["/tariff/elements/0/price_components/0/stepsize"]);
+    }
+}
