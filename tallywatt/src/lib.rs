@@ -6,5 +6,6 @@ pub mod demo;
 pub mod inbox;
 pub mod network;
 pub mod platform;
+pub mod price;
 pub mod scenario;
 pub mod up;
