@@ -54,7 +54,9 @@ async fn admitted(
     Ok(right.then_some(charger))
 }
 
-fn policy(effect: &str, resource: &str, charger: Option<&Charger>) -> Value {
+/// Allows the connection for `charger`, or denies it to nobody we know.
+fn policy(resource: &str, charger: Option<&Charger>) -> Value {
+    let effect = if charger.is_some() { "Allow" } else { "Deny" };
     let context =
         charger.map(|charger| Caller::context(&charger.id, &charger.site_id, charger.time_zone));
     json!({
