@@ -63,7 +63,7 @@ impl Inbox {
         let listener = TcpListener::bind((listen, 0)).await.context("listening for webhooks")?;
         let address = listener.local_addr()?;
         let state = Arc::new(Shared {
-            webhook_secret: format!("whsec_{}", STANDARD.encode(Uuid::new_v4().as_bytes())),
+            webhook_secret: webhook_secret(),
             partner_token: Uuid::new_v4().to_string(),
             received: Mutex::default(),
         });
@@ -111,6 +111,12 @@ impl Inbox {
     pub fn fail_next(&self, count: u32) {
         self.state.lock().fail_next = count;
     }
+}
+
+/// A signing secret as Standard Webhooks wants it: 24 to 64 random bytes.
+fn webhook_secret() -> String {
+    let bytes = [Uuid::new_v4().into_bytes(), Uuid::new_v4().into_bytes()].concat();
+    format!("whsec_{}", STANDARD.encode(bytes))
 }
 
 impl Drop for Inbox {

@@ -71,7 +71,8 @@ impl Network {
             let (id, body) = split(tariff)?;
             let path = format!("/operator/tariffs/{id}/versions");
             let published = http.ask(&operator, Method::POST, &path, Some(&body)).await?;
-            versions.insert(id, published.get("version").cloned().unwrap_or(json!(1)));
+            let version = published.pointer("/reference/version").cloned();
+            versions.insert(id, version.context("a tariff was published without a version")?);
         }
         for offer in &plan.offers {
             let version = versions.get(&offer.tariff).context("an offer of an unknown tariff")?;
@@ -88,7 +89,7 @@ impl Network {
         put(format!("/operator/partners/{partner}"), body).await?;
         let subscriber = json!({
             "url": inbox.accounting_url(),
-            "secret": inbox.webhook_secret(),
+            "signing_secret": inbox.webhook_secret(),
             "event_types": [],
         });
         put("/operator/subscribers/accounting".to_owned(), subscriber).await?;
