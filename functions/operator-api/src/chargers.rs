@@ -37,7 +37,7 @@ struct ChargerBody {
     standard: String,
     /// Its Basic authentication password (OCPP `AuthorizationKey`), 16 to 40 characters. Left out,
     /// it stays as it is; a new charger without one gets one.
-    #[serde(default, skip_serializing)]
+    #[serde(default, skip_serializing_if = "secret::is_told_once")]
     #[schema(write_only)]
     password: Option<String>,
 }
@@ -63,16 +63,12 @@ struct NewPassword {
 }
 
 #[derive(Debug, Clone, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 struct OfSite {
     /// The site.
-    site_id: SiteIdParam,
+    #[param(value_type = String)]
+    site_id: SiteId,
 }
-
-/// The id of a site, in a query string.
-#[derive(Debug, Clone, Deserialize, ToSchema)]
-#[serde(transparent)]
-#[schema(value_type = String)]
-struct SiteIdParam(SiteId);
 
 fn view(charger: &Charger, new_password: Option<String>) -> ChargerView {
     ChargerView {
@@ -89,7 +85,7 @@ fn view(charger: &Charger, new_password: Option<String>) -> ChargerView {
 }
 
 /// Lists the chargers of a site.
-#[utoipa::path(get, path = "/operator/chargers", tag = "chargers",
+#[utoipa::path(get, path = "/operator/chargers", operation_id = "list_chargers", tag = "chargers",
     params(OfSite),
     security(("jwt" = ["admin", "support", "finance"])),
     responses((status = 200, body = Vec<ChargerView>)))]
@@ -98,12 +94,12 @@ async fn list(
     State(api): State<Api>,
     Params(of): Params<OfSite>,
 ) -> Result<Json<Vec<ChargerView>>, Problem> {
-    let chargers = api.store.chargers_of(&of.site_id.0).await?;
+    let chargers = api.store.chargers_of(&of.site_id).await?;
     Ok(Json(chargers.iter().map(|charger| view(charger, None)).collect()))
 }
 
 /// Gets a charger.
-#[utoipa::path(get, path = "/operator/chargers/{id}", tag = "chargers",
+#[utoipa::path(get, path = "/operator/chargers/{id}", operation_id = "get_charger", tag = "chargers",
     params(("id" = String, Path)),
     security(("jwt" = ["admin", "support", "finance"])),
     responses((status = 200, body = ChargerView)))]
@@ -116,7 +112,7 @@ async fn get(
 }
 
 /// Creates or changes a charger.
-#[utoipa::path(put, path = "/operator/chargers/{id}", tag = "chargers",
+#[utoipa::path(put, path = "/operator/chargers/{id}", operation_id = "put_charger", tag = "chargers",
     params(("id" = String, Path)),
     request_body = ChargerBody,
     security(("jwt" = ["admin"])),
@@ -159,7 +155,7 @@ async fn put(
 }
 
 /// Gives a charger a new random password. The old one is no longer good for new connections.
-#[utoipa::path(post, path = "/operator/chargers/{id}/password", tag = "chargers",
+#[utoipa::path(post, path = "/operator/chargers/{id}/password", operation_id = "set_charger_password", tag = "chargers",
     params(("id" = String, Path)),
     security(("jwt" = ["admin"])),
     responses((status = 200, body = NewPassword)))]

@@ -48,7 +48,7 @@ fn hundred() -> u32 {
 }
 
 /// Counts the dead letters of every queue.
-#[utoipa::path(get, path = "/operator/dead-letters", tag = "queues",
+#[utoipa::path(get, path = "/operator/dead-letters", operation_id = "list_dead_letters", tag = "queues",
     security(("jwt" = ["admin", "support", "finance"])),
     responses((status = 200, body = Vec<DeadLetters>)))]
 async fn list(
@@ -64,7 +64,7 @@ async fn list(
 }
 
 /// Puts dead letters back into their queue. One that is moved twice is handled once.
-#[utoipa::path(post, path = "/operator/dead-letters/{queue}/redrive", tag = "queues",
+#[utoipa::path(post, path = "/operator/dead-letters/{queue}/redrive", operation_id = "redrive_dead_letters", tag = "queues",
     params(("queue" = String, Path)),
     request_body = RedriveBody,
     security(("jwt" = ["finance"])),

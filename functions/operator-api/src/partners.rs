@@ -30,7 +30,7 @@ struct PartnerBody {
     #[schema(example = "https://emsp.example/ocpi/2.2.1/cdrs")]
     cdrs_url: String,
     /// The OCPI credentials token we send them, as they gave it. Left out, it stays as it is.
-    #[serde(default, skip_serializing)]
+    #[serde(default, skip_serializing_if = "crate::secret::is_told_once")]
     #[schema(write_only)]
     token: Option<String>,
 }
@@ -54,7 +54,7 @@ impl From<RoamingPartner> for PartnerView {
 }
 
 /// Lists the roaming partners.
-#[utoipa::path(get, path = "/operator/partners", tag = "partners",
+#[utoipa::path(get, path = "/operator/partners", operation_id = "list_partners", tag = "partners",
     security(("jwt" = ["admin"])),
     responses((status = 200, body = Vec<PartnerView>)))]
 async fn list(
@@ -66,7 +66,7 @@ async fn list(
 }
 
 /// Gets a roaming partner.
-#[utoipa::path(get, path = "/operator/partners/{id}", tag = "partners",
+#[utoipa::path(get, path = "/operator/partners/{id}", operation_id = "get_partner", tag = "partners",
     params(("id" = String, Path)),
     security(("jwt" = ["admin"])),
     responses((status = 200, body = PartnerView)))]
@@ -80,7 +80,7 @@ async fn get(
 }
 
 /// Creates or changes a roaming partner. A new one needs its token.
-#[utoipa::path(put, path = "/operator/partners/{id}", tag = "partners",
+#[utoipa::path(put, path = "/operator/partners/{id}", operation_id = "put_partner", tag = "partners",
     params(("id" = String, Path)),
     request_body = PartnerBody,
     security(("jwt" = ["admin"])),

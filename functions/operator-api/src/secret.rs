@@ -40,6 +40,11 @@ pub(crate) fn signing_secret() -> String {
     format!("whsec_{}", STANDARD.encode(bytes))
 }
 
+/// For `skip_serializing_if`: a secret that came in never goes out again.
+pub(crate) const fn is_told_once<T>(_: &T) -> bool {
+    true
+}
+
 /// Whether `secret` is a signing secret as Standard Webhooks has them: 24 to 64 bytes.
 pub(crate) fn is_signing_secret(secret: &str) -> bool {
     let encoded = secret.strip_prefix("whsec_");

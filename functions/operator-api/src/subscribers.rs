@@ -41,7 +41,7 @@ struct SubscriberBody {
     event_types: Vec<String>,
     /// The secret to sign with, `whsec_` and base64. Left out, it stays as it is; a new subscriber
     /// without one gets one.
-    #[serde(default, skip_serializing)]
+    #[serde(default, skip_serializing_if = "secret::is_told_once")]
     #[schema(write_only)]
     signing_secret: Option<String>,
 }
@@ -73,7 +73,7 @@ fn view(subscriber: WebhookSubscriber, new_signing_secret: Option<String>) -> Su
 }
 
 /// Lists the webhook subscribers.
-#[utoipa::path(get, path = "/operator/subscribers", tag = "subscribers",
+#[utoipa::path(get, path = "/operator/subscribers", operation_id = "list_subscribers", tag = "subscribers",
     security(("jwt" = ["admin"])),
     responses((status = 200, body = Vec<SubscriberView>)))]
 async fn list(
@@ -85,7 +85,7 @@ async fn list(
 }
 
 /// Gets a webhook subscriber.
-#[utoipa::path(get, path = "/operator/subscribers/{id}", tag = "subscribers",
+#[utoipa::path(get, path = "/operator/subscribers/{id}", operation_id = "get_subscriber", tag = "subscribers",
     params(("id" = String, Path)),
     security(("jwt" = ["admin"])),
     responses((status = 200, body = SubscriberView)))]
@@ -98,7 +98,7 @@ async fn get(
 }
 
 /// Creates or changes a webhook subscriber.
-#[utoipa::path(put, path = "/operator/subscribers/{id}", tag = "subscribers",
+#[utoipa::path(put, path = "/operator/subscribers/{id}", operation_id = "put_subscriber", tag = "subscribers",
     params(("id" = String, Path)),
     request_body = SubscriberBody,
     security(("jwt" = ["admin"])),
@@ -123,7 +123,7 @@ async fn put(
 }
 
 /// Gives a webhook subscriber a new signing secret. Functions that run use it within five minutes.
-#[utoipa::path(post, path = "/operator/subscribers/{id}/secret", tag = "subscribers",
+#[utoipa::path(post, path = "/operator/subscribers/{id}/secret", operation_id = "set_subscriber_secret", tag = "subscribers",
     params(("id" = String, Path)),
     security(("jwt" = ["admin"])),
     responses((status = 200, body = NewSigningSecret)))]
@@ -139,7 +139,7 @@ async fn new_secret(
 }
 
 /// Removes a webhook subscriber and its secret: it gets nothing from now on.
-#[utoipa::path(delete, path = "/operator/subscribers/{id}", tag = "subscribers",
+#[utoipa::path(delete, path = "/operator/subscribers/{id}", operation_id = "delete_subscriber", tag = "subscribers",
     params(("id" = String, Path)),
     security(("jwt" = ["admin"])),
     responses((status = 204)))]

@@ -93,7 +93,7 @@ fn view(version: TariffVersion, findings: Vec<FindingView>) -> TariffView {
 }
 
 /// Lists the published versions of a tariff, oldest first.
-#[utoipa::path(get, path = "/operator/tariffs/{id}/versions", tag = "tariffs",
+#[utoipa::path(get, path = "/operator/tariffs/{id}/versions", operation_id = "list_tariff_versions", tag = "tariffs",
     params(("id" = String, Path)),
     security(("jwt" = ["admin", "support", "finance"])),
     responses((status = 200, body = Vec<TariffView>)))]
@@ -107,7 +107,7 @@ async fn list(
 }
 
 /// Gets one version of a tariff.
-#[utoipa::path(get, path = "/operator/tariffs/{id}/versions/{version}", tag = "tariffs",
+#[utoipa::path(get, path = "/operator/tariffs/{id}/versions/{version}", operation_id = "get_tariff_version", tag = "tariffs",
     params(("id" = String, Path), ("version" = u32, Path)),
     security(("jwt" = ["admin", "support", "finance"])),
     responses((status = 200, body = TariffView)))]
@@ -121,7 +121,7 @@ async fn get(
 }
 
 /// Publishes the next version of a tariff. The same content again is the same version.
-#[utoipa::path(post, path = "/operator/tariffs/{id}/versions", tag = "tariffs",
+#[utoipa::path(post, path = "/operator/tariffs/{id}/versions", operation_id = "publish_tariff_version", tag = "tariffs",
     params(("id" = String, Path)),
     request_body = TariffBody,
     security(("jwt" = ["admin"])),

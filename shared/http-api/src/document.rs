@@ -1,7 +1,8 @@
 //! The OpenAPI document of a surface: made from its routes, committed, and held to them by a test.
 
-use std::{env, fs, path::Path};
+use std::{collections::BTreeSet, env, fs, path::Path};
 
+use serde_json::Value;
 use utoipa::{
     PartialSchema as _, ToSchema as _,
     openapi::{
@@ -49,6 +50,35 @@ pub fn complete(mut document: OpenApi) -> OpenApi {
     document
 }
 
+/// What a reader of the document would stumble over: references to nothing, names used twice.
+fn flaws(document: &Value) -> Vec<String> {
+    let mut flaws = Vec::new();
+    let mut names = BTreeSet::new();
+    walk(document, &mut |member, value| match (member, value) {
+        ("$ref", Value::String(to)) if document.pointer(to.trim_start_matches('#')).is_none() => {
+            flaws.push(format!("{to} is nowhere"));
+        }
+        ("operationId", Value::String(name)) if !names.insert(name.clone()) => {
+            flaws.push(format!("two operations are called {name}"));
+        }
+        _ => {}
+    });
+    flaws
+}
+
+fn walk(value: &Value, visit: &mut impl FnMut(&str, &Value)) {
+    match value {
+        Value::Object(members) => {
+            for (member, value) in members {
+                visit(member, value);
+                walk(value, visit);
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|value| walk(value, visit)),
+        _ => {}
+    }
+}
+
 /// Compares `document` with the committed one at `path`; with `UPDATE_EXPECT=1` in the environment
 /// it is written there instead, for a person to read the difference. For tests.
 ///
@@ -56,6 +86,11 @@ pub fn complete(mut document: OpenApi) -> OpenApi {
 ///
 /// What differs, or why the file cannot be read or written.
 pub fn hold(document: &OpenApi, path: &Path) -> Result<(), String> {
+    let value = serde_json::to_value(document).map_err(|error| error.to_string())?;
+    let flaws = flaws(&value);
+    if !flaws.is_empty() {
+        return Err(flaws.join("; "));
+    }
     let made = document.to_pretty_json().map_err(|error| error.to_string())? + "\n";
     if env::var_os("UPDATE_EXPECT").is_some() {
         return fs::write(path, made).map_err(|error| format!("{}: {error}", path.display()));
@@ -68,4 +103,24 @@ pub fn hold(document: &OpenApi, path: &Path) -> Result<(), String> {
         return Err(format!("{place}: `{was}` is `{is}` in the code; UPDATE_EXPECT=1 rewrites"));
     }
     if committed == made { Ok(()) } else { Err(format!("{} is shorter or longer", path.display())) }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_document_that_nobody_could_use_is_not_committed() {
+        let document = json!({
+            "paths": {
+                "/a": { "get": { "operationId": "list", "schema": { "$ref": "#/components/A" } } },
+                "/b": { "get": { "operationId": "list" } },
+            },
+            "components": { "B": {} },
+        });
+        let flaws = flaws(&document);
+        assert_eq!(flaws, ["#/components/A is nowhere", "two operations are called list"]);
+    }
 }
