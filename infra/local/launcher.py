@@ -7,6 +7,7 @@ disturb, for tests, and are off unless their environment variable is set.
 import json
 import os
 import re
+import shutil
 import signal
 import socketserver
 import sys
@@ -190,13 +191,15 @@ if os.environ.get("TALLYWATT_REQUEST_LOG"):
     lambda_svc._execute_function_provided_warm = _warm
 
 
-# Whoever started us holds our stdin. When it ends, however it ends, so do we and the functions.
-def _end_with_stdin():
+# Whoever started us holds our stdin. When it ends, however it ends, so do we, the functions, and
+# the folder that was ours.
+def _end_with_stdin(folder):
     sys.stdin.buffer.read()
+    shutil.rmtree(folder, ignore_errors=True)
     os.killpg(0, signal.SIGKILL)
 
 
 if __name__ == "__main__":
-    if os.environ.get("TALLYWATT_END_WITH_STDIN") == "1":
-        threading.Thread(target=_end_with_stdin, daemon=True).start()
+    if folder := os.environ.get("TALLYWATT_END_WITH_STDIN"):
+        threading.Thread(target=_end_with_stdin, args=(folder,), daemon=True).start()
     ministack.main()

@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 
 use crate::platform::{Platform, PlatformArgs, Progress};
 
+/// What the printed token may do.
+const OPERATOR_ROLES: [&str; 3] = ["admin", "support", "finance"];
+
 /// Runs the platform until Ctrl-C.
 #[derive(Debug, Clone, Args)]
 pub struct UpArgs {
@@ -27,11 +30,11 @@ pub async fn run(args: &UpArgs, json: bool) -> anyhow::Result<ExitCode> {
     linger(&platform, json).await
 }
 
-/// Says where everything is, and waits to be ended.
+/// Says where everything is, and leaves it running until Ctrl-C.
 ///
 /// # Errors
 ///
-/// When an output is missing, or nobody listens.
+/// When an output of the stack is missing or nothing can be written.
 pub async fn linger(platform: &Platform, json: bool) -> anyhow::Result<ExitCode> {
     let places = places(platform)?;
     let mut out = io::stdout();
@@ -45,22 +48,17 @@ pub async fn linger(platform: &Platform, json: bool) -> anyhow::Result<ExitCode>
         writeln!(out, "Ctrl-C ends it.")?;
     }
     out.flush()?;
-    // The platform lives as long as this future, which is dropped on Ctrl-C.
+    // Ctrl-C drops this future, and the platform with it.
     std::future::pending().await
 }
 
-/// Where everything is, and tokens to get in with.
-///
-/// # Errors
-///
-/// When an output is missing or a token cannot be signed.
-pub fn places(platform: &Platform) -> anyhow::Result<Value> {
+/// Where everything is, and a token to get in with.
+fn places(platform: &Platform) -> anyhow::Result<Value> {
     Ok(json!({
         "chargers": format!("{}/{{chargePointId}}", platform.charger_url()?),
         "http": platform.http_url()?,
         "stripe": platform.stripe_url(),
         "aws": platform.aws().endpoint(),
-        "operator_token": platform.token("operator", &["operator"])?,
-        "phases": platform.phases(),
+        "operator_token": platform.token("operator", &OPERATOR_ROLES)?,
     }))
 }

@@ -63,7 +63,7 @@ impl Ministack {
             .env("IOT_MTLS_ENABLED", "0")
             .env("SFTP_ENABLED", "0")
             .env("LOG_LEVEL", env::var("MINISTACK_LOG_LEVEL").unwrap_or_else(|_| "WARNING".into()))
-            .env("TALLYWATT_END_WITH_STDIN", "1")
+            .env("TALLYWATT_END_WITH_STDIN", folder.path())
             .stdin(Stdio::piped())
             .stdout(log.try_clone()?)
             .stderr(log)

@@ -3,7 +3,7 @@
 use std::{
     env, fs,
     path::{Path, PathBuf},
-    process::{self, Stdio},
+    process::Stdio,
 };
 
 use anyhow::{Context as _, ensure};
@@ -35,16 +35,16 @@ pub(super) async fn interpreter(
 
     let step = progress.begin("installed the emulator into a Python environment of its own");
     // Under another name until it is complete: an interrupted installation is never used.
-    let half = folder.join(format!("venv-{digest}.{}", process::id()));
+    let half = tempfile::Builder::new().prefix("venv-").tempdir_in(folder)?;
     let base = env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    run(Command::new(&base).args(["-m", "venv"]).arg(&half)).await?;
-    let pip = half.join("bin/python");
+    run(Command::new(&base).args(["-m", "venv"]).arg(half.path())).await?;
+    let pip = half.path().join("bin/python");
     let install =
         ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"];
     run(Command::new(pip).args(install).arg(requirements)).await?;
-    // Somebody else may have been quicker: theirs is as good.
-    if fs::rename(&half, &home).is_err() {
-        fs::remove_dir_all(&half).context("removing a second Python environment")?;
+    // Somebody else may have been quicker: theirs is as good, and ours is removed.
+    if fs::rename(half.path(), &home).is_ok() {
+        let _ = half.keep();
     }
     ensure!(python.exists(), "{} was not made", python.display());
     step.done();
