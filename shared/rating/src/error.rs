@@ -53,6 +53,12 @@ pub enum RatingError {
         /// The end.
         ended_at: DateTime<Utc>,
     },
+    /// A moment that no charger has seen.
+    #[error("{at} is not in the years 1970 to 9999")]
+    OutsideCalendar {
+        /// The moment.
+        at: DateTime<Utc>,
+    },
     /// The register at the end is below the register at the start.
     #[error("the register runs backwards, from {start} to {stop}")]
     MeterBackwards {

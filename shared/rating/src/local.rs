@@ -1,7 +1,17 @@
 //! Local time: when a site's clocks show a time of day, through summer time and back.
 
-use chrono::{DateTime, Days, LocalResult, NaiveDateTime, NaiveTime, Offset, TimeZone, Utc};
+use chrono::{
+    DateTime, Datelike, Days, LocalResult, NaiveDateTime, NaiveTime, Offset, TimeZone, Utc,
+};
 use chrono_tz::Tz;
+
+use crate::RatingError;
+
+/// Whether local time can be told at all: chrono's own range ends where an offset would leave it.
+pub(crate) fn check_calendar(at: DateTime<Utc>) -> Result<(), RatingError> {
+    let known = (1970..=9999).contains(&at.year());
+    if known { Ok(()) } else { Err(RatingError::OutsideCalendar { at }) }
+}
 
 /// Local date and time of `at`.
 pub(crate) fn local(zone: Tz, at: DateTime<Utc>) -> NaiveDateTime {

@@ -12,7 +12,7 @@ use crate::{
     RatingError, TariffVersion, Unit,
     compile::{Bounds, Compiled, Component, Moment},
     exact::Exact,
-    local::{local, moments},
+    local::{check_calendar, local, moments},
 };
 
 /// What a session that starts now pays.
@@ -62,6 +62,7 @@ pub fn quote(
     zone: Tz,
     tax: &Tax,
 ) -> Result<Quote, RatingError> {
+    check_calendar(at)?;
     let compiled = Compiled::new(&tariff.tariff)?;
     let prices = |at: DateTime<Utc>| -> Result<Vec<PriceInForce>, RatingError> {
         let moment = start_of_session(local(zone, at));

@@ -8,7 +8,7 @@ use crate::{
     FindingCode, RatingError, SegmentKind,
     compile::{Bounds, Compiled, Holds, Moment},
     exact::reaches,
-    local::{local, moments},
+    local::{check_calendar, local, moments},
     stretch::{Course, Findings, Stretch, moment},
 };
 
@@ -81,6 +81,8 @@ fn cuts(tariff: &Compiled, course: &Course, zone: Tz) -> Result<Vec<i64>, Rating
         return Ok(Vec::new());
     };
     let (start, end) = (moment(first.start_ms), moment(last.end_ms));
+    check_calendar(start)?;
+    check_calendar(end)?;
     if last.end_ms - first.start_ms > LONGEST_MS {
         return Err(RatingError::TooLong { started_at: start, ended_at: end });
     }

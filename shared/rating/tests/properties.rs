@@ -6,7 +6,10 @@ mod support;
 
 use chrono::{DateTime, Duration, Utc};
 use chrono_tz::Tz;
-use ocpi::{PriceComponent, TariffDimensionType, TariffElement, TariffRestrictions};
+use ocpi::{
+    CdrDimension, CdrDimensionType, ChargingPeriod, PriceComponent, TariffDimensionType,
+    TariffElement, TariffRestrictions,
+};
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use quantities::{Amount, WattHours};
 use rating::{PricedSession, TariffVersion};
@@ -100,6 +103,30 @@ fn timeline() -> impl Strategy<Value = Timeline> {
                 statuses: statuses.collect(),
             }
         })
+}
+
+fn extreme_time() -> impl Strategy<Value = DateTime<Utc>> {
+    let near = (0_i64..100_000).prop_map(|s| at("2026-03-28T12:00:00Z") + Duration::seconds(s));
+    let far = [DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC, at("9999-12-31T23:59:59Z")];
+    prop_oneof![8 => near, 1 => select(far.to_vec())]
+}
+
+fn extreme_number() -> impl Strategy<Value = Decimal> {
+    let plain = (0_i64..2_000_000).prop_map(|n| Decimal::new(n, 4));
+    let far = [Decimal::MAX, Decimal::MIN, Decimal::new(1, 28), Decimal::from(-1), Decimal::ZERO];
+    prop_oneof![8 => plain, 1 => select(far.to_vec())]
+}
+
+fn extreme_dimension() -> impl Strategy<Value = CdrDimensionType> {
+    select(vec![
+        CdrDimensionType::Energy,
+        CdrDimensionType::Time,
+        CdrDimensionType::ParkingTime,
+        CdrDimensionType::ReservationTime,
+        CdrDimensionType::MinPower,
+        CdrDimensionType::MaxPower,
+        CdrDimensionType::MaxCurrent,
+    ])
 }
 
 fn at(text: &str) -> DateTime<Utc> {
@@ -212,6 +239,32 @@ proptest! {
         };
         prop_assert_eq!(amounts(&again), amounts(&priced));
         prop_assert_eq!(&again.findings, &support::unbilled_time(&again));
+    }
+
+    #[test]
+    fn nothing_that_a_cdr_or_a_tariff_can_say_stops_the_program(
+        tariff in tariff(),
+        periods in vec((extreme_time(), vec((extreme_dimension(), extreme_number()), 0..4)), 0..5),
+        ends in extreme_time(),
+        extreme_price in extreme_number(),
+        zone in select(ZONES.to_vec()),
+    ) {
+        let mut tariff = tariff.tariff;
+        tariff.elements[0].price_components[0].price = extreme_price;
+        tariff.max_price = Some(ocpi::Price { excl_vat: extreme_price, incl_vat: None });
+        let charging_periods = periods.into_iter().map(|(start_date_time, dimensions)| {
+            let dimension = |(dimension, volume)| CdrDimension { dimension, volume };
+            let dimensions = dimensions.into_iter().map(dimension).collect();
+            ChargingPeriod { start_date_time, dimensions, tariff_id: None }
+        });
+        let mut cdr = support::empty_cdr();
+        cdr.charging_periods = charging_periods.collect();
+        cdr.end_date_time = ends;
+        if let Ok(priced) = rating::cdr::price(&tariff, &cdr, zone, Some(&tax("21"))) {
+            let zero = Amount::zero(priced.currency);
+            let lines = priced.lines.iter().map(|line| line.amount.incl_vat);
+            prop_assert_eq!(sum(lines, zero), priced.gross());
+        }
     }
 
     #[test]

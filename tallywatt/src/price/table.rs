@@ -42,8 +42,7 @@ pub(super) fn render(answer: &Answer) -> String {
     }
     text.push('\n');
     if let Some(stated) = answer.stated_total_cost.filter(|stated| !stated.excl_vat.is_zero()) {
-        let differs = stated.excl_vat - total.excl_vat;
-        let verdict = if differs.is_zero() { "the same".to_owned() } else { differs.to_string() };
+        let verdict = if stated.excl_vat == total.excl_vat { "the same" } else { "not the same" };
         let _ = writeln!(text, "The CDR states {} without VAT: {verdict}", amount(stated.excl_vat));
     }
     for finding in &report.findings {

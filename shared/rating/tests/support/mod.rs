@@ -135,3 +135,11 @@ pub(crate) fn unbilled_time(priced: &PricedSession) -> Vec<Finding> {
     let by_nature = |finding: &&Finding| finding.code == FindingCode::PeriodWithoutTime;
     priced.findings.iter().filter(by_nature).cloned().collect()
 }
+
+/// A CDR that says as little as possible.
+pub(crate) fn empty_cdr() -> Cdr {
+    let text = r#"{"start_date_time":"2026-03-28T12:00:00Z","end_date_time":"2026-03-28T12:00:00Z",
+        "currency":"EUR","charging_periods":[
+            {"start_date_time":"2026-03-28T12:00:00Z","dimensions":[]}]}"#;
+    ocpi::read::cdr(text).unwrap()
+}
