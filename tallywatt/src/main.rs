@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 use tallywatt::{
     charger::{self, ChargerArgs},
     demo::{self, DemoArgs},
+    price::{self, PriceArgs},
     up::{self, UpArgs},
 };
 use tokio::signal::unix::{SignalKind, signal};
@@ -33,6 +34,7 @@ struct Cli {
 enum Command {
     Demo(DemoArgs),
     Up(UpArgs),
+    Price(PriceArgs),
     Charger(ChargerArgs),
 }
 
@@ -43,6 +45,10 @@ async fn main() -> ExitCode {
         match cli.command {
             Command::Demo(args) => demo::run(&args, cli.json).await,
             Command::Up(args) => up::run(&args, cli.json).await,
+            Command::Price(mut args) => {
+                args.json |= cli.json;
+                price::run(&args)
+            }
             Command::Charger(mut args) => {
                 args.json |= cli.json;
                 charger::run(args).await.map(|()| ExitCode::SUCCESS)
