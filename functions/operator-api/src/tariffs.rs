@@ -29,8 +29,8 @@ pub(crate) fn router() -> OpenApiRouter<Api> {
 #[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct TariffBody {
-    /// An OCPI 2.2.1 Tariff object. `country_code`, `party_id`, `id` and `last_updated` may be left
-    /// out; what is given must be ours.
+    /// An OCPI 2.2.1 Tariff object. `country_code`, `party_id` and `id` are ours, given or not;
+    /// `last_updated` is when it is published.
     #[schema(value_type = Object)]
     tariff: Map<String, Value>,
     /// What OCPI cannot say.
