@@ -1,5 +1,6 @@
 //! The command: demo, price, charger.
 
+pub mod budget;
 pub mod charger;
 pub mod closing;
 pub mod demo;

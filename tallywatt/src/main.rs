@@ -7,6 +7,7 @@ use std::{
 
 use clap::{Parser, Subcommand};
 use tallywatt::{
+    budget::{self, BudgetArgs},
     charger::{self, ChargerArgs},
     demo::{self, DemoArgs},
     price::{self, PriceArgs},
@@ -49,6 +50,7 @@ async fn main() -> ExitCode {
                 args.json |= cli.json;
                 price::run(&args)
             }
+            Command::Budget(args) => budget::run(args, cli.json).await,
             Command::Charger(mut args) => {
                 args.json |= cli.json;
                 charger::run(args).await.map(|()| ExitCode::SUCCESS)
