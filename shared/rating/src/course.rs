@@ -63,26 +63,7 @@ pub(crate) fn course(timeline: &Timeline, uses_power: bool) -> Result<Course, Ra
     }
     let released_ms = released(timeline, end_ms, &mut findings);
     if released_ms > end_ms {
-        let total = energy(timeline.meter_stop, timeline.meter_start)?;
-        let rest = Reading { at_ms: end_ms, wh: total };
-        states.split(end_ms, released_ms, |start_ms, end_ms, state| {
-            // Nothing charges after the transaction; the charger's own fault excuses standing there.
-            let kind = match state {
-                State::Operator | State::Free => SegmentKind::Operator,
-                State::Charging | State::Idle | State::Flow => SegmentKind::Idle,
-            };
-            stretches.push(Stretch {
-                start_ms,
-                end_ms,
-                kind,
-                time_ms: end_ms - start_ms,
-                from: rest,
-                to: rest,
-                power_kw: Bounds::exactly(Decimal::ZERO),
-                current_a: Bounds::exactly(Decimal::ZERO),
-                billable: true,
-            });
-        });
+        after_the_end(timeline, released_ms, &mut states, &mut stretches)?;
     }
     Ok(Course {
         stretches,
@@ -91,6 +72,36 @@ pub(crate) fn course(timeline: &Timeline, uses_power: bool) -> Result<Course, Ra
         stated: false,
         findings,
     })
+}
+
+/// The time from the end until the connector is free. Nothing charges after the transaction; only
+/// the charger's own fault excuses the vehicle that still stands there.
+fn after_the_end(
+    timeline: &Timeline,
+    released_ms: i64,
+    states: &mut States,
+    stretches: &mut Vec<Stretch>,
+) -> Result<(), QuantityError> {
+    let at_ms = timeline.ended_at.timestamp_millis();
+    let rest = Reading { at_ms, wh: energy(timeline.meter_stop, timeline.meter_start)? };
+    states.split(at_ms, released_ms, |start_ms, end_ms, state| {
+        let kind = match state {
+            State::Operator | State::Free => SegmentKind::Operator,
+            State::Charging | State::Idle | State::Flow => SegmentKind::Idle,
+        };
+        stretches.push(Stretch {
+            start_ms,
+            end_ms,
+            kind,
+            time_ms: end_ms - start_ms,
+            from: rest,
+            to: rest,
+            power_kw: Bounds::exactly(Decimal::ZERO),
+            current_a: Bounds::exactly(Decimal::ZERO),
+            billable: true,
+        });
+    });
+    Ok(())
 }
 
 /// A vehicle that does not charge draws no current, whether somebody measured it or not.
@@ -111,8 +122,9 @@ fn released(timeline: &Timeline, end_ms: i64, findings: &mut Findings) -> i64 {
     released_ms.max(end_ms)
 }
 
+/// To a millionth of a Wh: finer than any meter, and coarse enough for a CDR's numbers.
 fn energy(reading: WattHours, start: WattHours) -> Result<Decimal, QuantityError> {
-    reading.checked_sub(start).map(WattHours::wh)
+    reading.checked_sub(start).map(|energy| energy.wh().round_dp(6))
 }
 
 /// The readings to interpolate between, from start to end and never falling.

@@ -267,3 +267,13 @@ fn a_time_that_cannot_be_read_is_refused_at_publication_and_at_pricing() {
     assert_eq!(tariff.validate(&jurisdiction, Currency::EUR)[0].code, "not_priceable");
     assert!(rate(&tariff, &hour(1000), ZONE, &tax("21")).is_err());
 }
+
+#[test]
+fn a_meter_that_reports_absurdly_many_decimals_still_gets_a_cdr() {
+    let mut timeline = hour(0);
+    timeline.meter_stop = WattHours::new(number("12345.678901234567890"));
+    let tariff = version(vec![element(TariffDimensionType::Energy, "0.30")], 0);
+    let priced = rate(&tariff, &timeline, ZONE, &tax("21")).unwrap();
+    let cdr = cdr_of(&priced, &tariff, &session_of(&timeline), &site(ZONE));
+    assert!(serde_json::to_string(&cdr).unwrap().contains(r#""total_energy":12.345678901"#));
+}
