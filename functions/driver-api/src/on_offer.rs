@@ -1,0 +1,135 @@
+//! What is on offer to a driver at a charger now, and how they would pay.
+
+use chrono::{DateTime, Utc};
+use http_api::{Problem, ProblemType};
+use network::{Charger, Entitlement, EntitlementStatus, Payer, Site, Tier};
+use quantities::{ChargePointId, DriverId, TariffRef};
+use tokio::try_join;
+
+use crate::api::Api;
+
+/// What is on offer to a driver.
+#[derive(Debug, Clone)]
+pub(crate) struct OnOffer {
+    pub(crate) charger: Charger,
+    pub(crate) site: Site,
+    /// What the driver charges with; none: they have nothing on file.
+    pub(crate) entitlement: Option<Entitlement>,
+    /// The price group at the moment asked for.
+    pub(crate) tier: Tier,
+    /// The tariff version that this price group is offered then.
+    pub(crate) tariff: TariffRef,
+}
+
+pub(crate) async fn on_offer(
+    api: &Api,
+    driver: &DriverId,
+    charge_point_id: &ChargePointId,
+    now: DateTime<Utc>,
+) -> Result<OnOffer, Problem> {
+    let (charger, entitlements) =
+        try_join!(api.store.charger(charge_point_id), api.store.entitlements_of(driver))?;
+    let charger = charger.ok_or_else(|| Problem::not_found("charger"))?;
+    let (site, offers) =
+        try_join!(api.store.site(&charger.site_id), api.store.offers(&charger.site_id))?;
+    let site = site.ok_or_else(|| anyhow::anyhow!("the charger's site is not configured"))?;
+    let entitlement = choose(entitlements, now);
+    let tier = entitlement.as_ref().map_or_else(Tier::retail, |known| known.tier_at(now));
+    let nothing = || Problem::new(ProblemType::Conflict, "Nothing is on offer at this site now.");
+    let tariff = offers.at(&tier, now).cloned().ok_or_else(nothing)?;
+    Ok(OnOffer { charger, site, entitlement, tier, tariff })
+}
+
+/// The entry that a driver charges with from the app: one that may charge and has a card, a
+/// membership before retail; the same one every time.
+fn choose(entitlements: Vec<Entitlement>, now: DateTime<Utc>) -> Option<Entitlement> {
+    let mut usable: Vec<_> = entitlements
+        .into_iter()
+        .filter(|known| known.app_start.is_none())
+        .filter(|known| known.status_at(now) == EntitlementStatus::Accepted)
+        .collect();
+    usable.sort_by_key(|known| {
+        let card = matches!(known.payer, Payer::Card { .. });
+        let member = known.tier_at(now) != Tier::retail();
+        (!card, !member, known.id_tag.clone())
+    });
+    usable.into_iter().next()
+}
+
+#[cfg(test)]
+mod tests {
+    use network::{
+        AppStart, HoldRef, StripeCustomerId, StripePaymentIntentId, StripePaymentMethodId,
+        StripeSubscriptionId, Subscription,
+    };
+    use quantities::{Amount, ConnectorId, Currency};
+
+    use super::*;
+
+    fn card() -> Payer {
+        Payer::Card {
+            customer: StripeCustomerId("cus_1".to_owned()),
+            payment_method: StripePaymentMethodId("pm_1".to_owned()),
+        }
+    }
+
+    fn entitlement(tag: &str, tier: &str, payer: Payer) -> Entitlement {
+        Entitlement {
+            id_tag: tag.parse().unwrap(),
+            status: EntitlementStatus::Accepted,
+            parent_id_tag: None,
+            expires_at: None,
+            driver_id: Some("driver-1".parse().unwrap()),
+            tier: tier.parse().unwrap(),
+            subscription: None,
+            payer,
+            app_start: None,
+        }
+    }
+
+    fn chosen(entitlements: Vec<Entitlement>) -> Option<String> {
+        let now = "2026-03-01T12:00:00Z".parse().unwrap();
+        choose(entitlements, now).map(|known| known.id_tag.as_str().to_owned())
+    }
+
+    #[test]
+    fn a_driver_pays_with_their_card_and_as_the_member_they_are() {
+        let retail = entitlement("A1", "retail", card());
+        let gold = entitlement("B1", "gold", card());
+        let unpaid = entitlement("C1", "gold", Payer::Unknown);
+        assert_eq!(chosen(vec![unpaid.clone(), retail, gold]), Some("B1".to_owned()));
+        assert_eq!(chosen(vec![unpaid]), Some("C1".to_owned()));
+        assert_eq!(chosen(vec![]), None);
+    }
+
+    #[test]
+    fn a_membership_that_has_lapsed_is_not_preferred() {
+        let mut lapsed = entitlement("B1", "gold", card());
+        lapsed.subscription = Some(Subscription {
+            id: StripeSubscriptionId("sub_1".to_owned()),
+            status: "canceled".to_owned(),
+            current_period_end: "2026-04-01T00:00:00Z".parse().unwrap(),
+            as_of: "2026-02-01T00:00:00Z".parse().unwrap(),
+        });
+        let retail = entitlement("A1", "retail", card());
+        assert_eq!(chosen(vec![lapsed, retail]), Some("A1".to_owned()));
+    }
+
+    #[test]
+    fn neither_a_blocked_tag_nor_the_tag_of_an_earlier_start_is_charged_with() {
+        let mut blocked = entitlement("A1", "gold", card());
+        blocked.status = EntitlementStatus::Blocked;
+        let mut start = entitlement("B1", "gold", card());
+        start.app_start = Some(AppStart {
+            charge_point_id: "CP1".parse().unwrap(),
+            connector_id: ConnectorId(1),
+            tariff: TariffRef { id: "T1".parse().unwrap(), version: 1 },
+            hold: HoldRef {
+                payment_intent: StripePaymentIntentId("pi_1".to_owned()),
+                amount: Amount::new(3000, Currency::EUR),
+            },
+            used_by: None,
+        });
+        assert_eq!(chosen(vec![blocked, start]), None);
+    }
+}

@@ -1,0 +1,352 @@
+//! The receipt: what was billed and how it was paid, for machines and for people.
+
+use std::collections::BTreeMap;
+
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderMap, HeaderName, HeaderValue, header},
+    response::{Html, IntoResponse, Response},
+};
+use chrono::{DateTime, Utc};
+use http_api::{AmountView, Driver, Log, Param, Problem, ProblemType, TariffRefView};
+use network::Site;
+use quantities::{Amount, MoneyError, SessionId, TaxPercent};
+use rating::{Cost, PricedSession};
+use rust_decimal::Decimal;
+use serde::Serialize;
+use session::{Session, SessionState};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    api::Api,
+    page::page,
+    sessions::file,
+    views::{BillView, PaymentView},
+};
+
+/// The page loads nothing and runs nothing.
+const POLICY: HeaderValue =
+    HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'");
+
+pub(crate) fn router() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(routes!(get))
+}
+
+/// What a receipt is made of.
+pub(crate) struct Receipt {
+    pub(crate) session: Session,
+    pub(crate) site: Site,
+    pub(crate) price: PricedSession,
+    pub(crate) taxes: Vec<TaxSum>,
+    pub(crate) payment: PaymentView,
+}
+
+/// What was sold at one tax rate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TaxSum {
+    /// The rate; none where none is stated.
+    pub(crate) percent: Option<TaxPercent>,
+    pub(crate) excl_tax: Amount,
+    pub(crate) tax: Amount,
+}
+
+/// A receipt.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Receipt)]
+struct ReceiptView {
+    /// The session.
+    session_id: String,
+    /// Where it was.
+    site: SiteView,
+    /// The charger.
+    charge_point_id: String,
+    /// The connector.
+    connector_id: u32,
+    /// When it began.
+    started_at: DateTime<Utc>,
+    /// When it ended.
+    ended_at: Option<DateTime<Utc>>,
+    /// When the connector was free again, where standing idle costs something.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    released_at: Option<DateTime<Utc>>,
+    /// The meter's register at the start, in kWh.
+    meter_start_kwh: Decimal,
+    /// The meter's register at the end, in kWh.
+    meter_stop_kwh: Option<Decimal>,
+    /// Energy in kWh.
+    energy_kwh: Decimal,
+    /// The tariff version that it was priced with.
+    tariff: TariffRefView,
+    /// What was billed.
+    bill: BillView,
+    /// The tax in it, by rate.
+    taxes: Vec<TaxView>,
+    /// How it was paid.
+    payment: PaymentView,
+}
+
+/// The site of a receipt.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = ReceiptSite)]
+struct SiteView {
+    /// Its id.
+    id: String,
+    /// What it is called.
+    name: String,
+    /// Street and number.
+    street: String,
+    /// Postal code.
+    postal_code: Option<String>,
+    /// City.
+    city: String,
+    /// ISO 3166-1 alpha-3 code.
+    country: String,
+    /// Its IANA time zone.
+    time_zone: String,
+}
+
+/// The tax at one rate.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = ReceiptTax)]
+struct TaxView {
+    /// What it is called.
+    #[schema(example = "VAT")]
+    name: String,
+    /// Percent; none where none is stated.
+    percent: Option<Decimal>,
+    /// What it is on.
+    excl_tax: AmountView,
+    /// The tax.
+    tax: AmountView,
+}
+
+/// Gets the receipt of a session that has its price: as JSON, or, with `Accept: text/html`, as a
+/// page to read and print.
+#[utoipa::path(get, path = "/driver/sessions/{session_id}/receipt", tag = "sessions",
+    params(("session_id" = String, Path)),
+    security(("jwt" = [])),
+    responses((status = 200, description = "The receipt", content(
+        (ReceiptView = "application/json"), (String = "text/html")))))]
+async fn get(
+    driver: Driver,
+    State(api): State<Api>,
+    log: Log,
+    headers: HeaderMap,
+    Param(id): Param<SessionId>,
+) -> Result<Response, Problem> {
+    let file = file(&api, &driver, id, &log).await?;
+    let Some(price) = file.rated else { return Err(no_price(file.session.state)) };
+    let site = api.store.site(&file.session.site_id).await?;
+    let site = site.ok_or_else(|| anyhow::anyhow!("the session's site is not configured"))?;
+    let taxes = taxes(&price).map_err(anyhow::Error::from)?;
+    let payment = PaymentView::of(&file.session, file.payment.as_ref());
+    let receipt = Receipt { session: file.session, site, price, taxes, payment };
+    let vary = (header::VARY, HeaderValue::from_static("accept"));
+    if wants_page(&headers) {
+        let policy: (HeaderName, _) = (header::CONTENT_SECURITY_POLICY, POLICY);
+        return Ok(([vary, policy], Html(page(&receipt).into_string())).into_response());
+    }
+    Ok(([vary], Json(view(&receipt)?)).into_response())
+}
+
+fn no_price(state: SessionState) -> Problem {
+    let detail = match state {
+        SessionState::Waived => "Nothing is charged for this session, so there is no receipt.",
+        SessionState::Held => "A person is looking at this session; it has no price yet.",
+        SessionState::AwaitingRelease => "The session has its price when the vehicle has left.",
+        _ => "The session has its price shortly after it has ended.",
+    };
+    Problem::new(ProblemType::NotPriced, detail)
+}
+
+fn view(receipt: &Receipt) -> Result<ReceiptView, Problem> {
+    let Receipt { session, site, price, .. } = receipt;
+    let tax = |sum: &TaxSum| TaxView {
+        name: session.tax.name.clone(),
+        percent: sum.percent.map(|percent| percent.percent().normalize()),
+        excl_tax: sum.excl_tax.into(),
+        tax: sum.tax.into(),
+    };
+    Ok(ReceiptView {
+        session_id: session.id.to_string(),
+        site: SiteView {
+            id: site.id.to_string(),
+            name: site.name.clone(),
+            street: site.address.street.clone(),
+            postal_code: site.address.postal_code.clone(),
+            city: site.address.city.clone(),
+            country: site.address.country.clone(),
+            time_zone: session.time_zone.name().to_owned(),
+        },
+        charge_point_id: session.charge_point_id.to_string(),
+        connector_id: session.connector_id.0,
+        started_at: session.started_at,
+        ended_at: session.ended_at,
+        released_at: session.released_at,
+        meter_start_kwh: session.meter_start.kwh(),
+        meter_stop_kwh: session.meter_stop.map(quantities::WattHours::kwh),
+        energy_kwh: price.total_energy.kwh(),
+        tariff: (&price.tariff).into(),
+        bill: BillView::of(price, true)?,
+        taxes: receipt.taxes.iter().map(tax).collect(),
+        payment: receipt.payment.clone(),
+    })
+}
+
+/// The lines summed by tax rate.
+fn taxes(price: &PricedSession) -> Result<Vec<TaxSum>, MoneyError> {
+    let mut by_percent: BTreeMap<Option<TaxPercent>, Cost> = BTreeMap::new();
+    for line in &price.lines {
+        let sum = by_percent.entry(line.tax_percent).or_insert(Cost::zero(price.currency));
+        *sum = sum.checked_add(line.amount)?;
+    }
+    let sum = |(percent, cost): (Option<TaxPercent>, Cost)| {
+        let tax = cost.incl_vat.checked_sub(cost.excl_vat)?;
+        Ok(TaxSum { percent, excl_tax: cost.excl_vat, tax })
+    };
+    by_percent.into_iter().map(sum).collect()
+}
+
+/// Whether HTML is preferred to JSON (RFC 9110, 12.5.1): named, and ranked higher.
+fn wants_page(headers: &HeaderMap) -> bool {
+    let accept = headers.get_all(header::ACCEPT).into_iter().filter_map(|value| value.to_str().ok());
+    let (mut html, mut json) = (Decimal::ZERO, Decimal::ZERO);
+    for range in accept.flat_map(|value| value.split(',')) {
+        let mut parts = range.split(';').map(str::trim);
+        let kind = parts.next().unwrap_or_default().to_ascii_lowercase();
+        let quality = parts.find_map(|part| part.strip_prefix("q="));
+        let quality = quality.map_or(Ok(Decimal::ONE), str::parse).unwrap_or(Decimal::ZERO);
+        match kind.as_str() {
+            "text/html" => html = html.max(quality),
+            "application/json" | "application/*" | "*/*" => json = json.max(quality),
+            _ => {}
+        }
+    }
+    html > json
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use network::{Address, Jurisdiction};
+    use quantities::{Currency, WattHours};
+    use rating::{Item, Line, Method, Totals, Unit};
+
+    use super::*;
+    use crate::sessions::tests::{at, session};
+
+    fn cost(excl: i64, incl: i64) -> Cost {
+        let eur = |minor| Amount::new(minor, Currency::EUR);
+        Cost { excl_vat: eur(excl), incl_vat: eur(incl) }
+    }
+
+    fn line(item: Item, percent: Option<i64>, amount: Cost) -> Line {
+        let tax_percent = percent.map(|p| TaxPercent::try_from(Decimal::from(p)).unwrap());
+        let (quantity, unit, rate_unit) = match item {
+            Item::Energy => (Decimal::new(10_500, 3), Unit::KilowattHour, Unit::KilowattHour),
+            _ => (Decimal::from(3_900), Unit::Second, Unit::Hour),
+        };
+        Line {
+            item,
+            description: format!("{item:?} <b>"),
+            element: Some(0),
+            quantity,
+            measured: quantity,
+            unit,
+            rate: Decimal::new(4, 1),
+            rate_unit,
+            tax_percent,
+            amount,
+            from: at(0),
+            to: at(30),
+            energy: WattHours::from(10_500),
+            segments: vec![0],
+        }
+    }
+
+    pub(crate) fn receipt() -> Receipt {
+        let lines = vec![
+            line(Item::Energy, Some(21), cost(420, 508)),
+            line(Item::ParkingTime, Some(21), cost(100, 121)),
+            line(Item::Flat, None, cost(50, 50)),
+        ];
+        let none = cost(0, 0);
+        let price = PricedSession {
+            tariff: quantities::TariffRef { id: "AMS-RETAIL".parse().unwrap(), version: 3 },
+            currency: Currency::EUR,
+            lines,
+            segments: vec![],
+            totals: Totals {
+                total: cost(570, 679),
+                fixed: cost(50, 50),
+                energy: cost(420, 508),
+                time: none,
+                parking: cost(100, 121),
+                reservation: none,
+            },
+            total_energy: WattHours::from(10_500),
+            total_time_s: Decimal::from(1_800),
+            total_parking_time_s: Decimal::ZERO,
+            findings: vec![],
+            method: Method { interpolation: String::new(), rounding: String::new() },
+        };
+        let session = Session { ended_at: Some(at(30)), ..session() };
+        let site = Site {
+            id: session.site_id.clone(),
+            name: "Zuid & <script>alert(1)</script>".to_owned(),
+            address: Address {
+                street: "Strawinskylaan 1".to_owned(),
+                postal_code: Some("1077 XW".to_owned()),
+                city: "Amsterdam".to_owned(),
+                country: "NLD".to_owned(),
+                latitude: "52.339300".to_owned(),
+                longitude: "4.873100".to_owned(),
+            },
+            time_zone: session.time_zone,
+            currency: Currency::EUR,
+            jurisdiction: Jurisdiction { per_kwh_allowed: true, tax: session.tax.clone() },
+            hold: session.hold,
+            silent_after_s: 3600,
+            release_wait_s: 3600,
+        };
+        let taxes = taxes(&price).unwrap();
+        let payment = PaymentView::of(&session, None);
+        Receipt { session, site, price, taxes, payment }
+    }
+
+    #[test]
+    fn tax_is_summed_by_rate_and_a_line_without_tax_stays_without() {
+        // 21 %: 4.20 + 1.00 without tax, 0.88 + 0.21 of tax; nothing stated on the flat 0.50.
+        let eur = |minor| Amount::new(minor, Currency::EUR);
+        let receipt = receipt();
+        let [none, vat] = receipt.taxes.as_slice() else { panic!("{:?}", receipt.taxes) };
+        assert_eq!((none.percent, none.excl_tax, none.tax), (None, eur(50), eur(0)));
+        assert_eq!((vat.excl_tax, vat.tax), (eur(520), eur(109)));
+    }
+
+    #[test]
+    fn a_receipt_as_json_adds_up() {
+        let view = serde_json::to_value(view(&receipt()).unwrap()).unwrap();
+        assert_eq!(view["bill"]["total_incl_tax"]["minor"], 679);
+        assert_eq!(view["bill"]["total_tax"]["minor"], 109);
+        assert_eq!(view["energy_kwh"], "10.5");
+        assert_eq!(view["bill"]["lines"][0]["rate"], "0.4");
+    }
+
+    fn page_for(accept: &str) -> bool {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT, HeaderValue::from_str(accept).unwrap());
+        wants_page(&headers)
+    }
+
+    #[test]
+    fn a_browser_gets_a_page_and_everybody_else_json() {
+        assert!(page_for("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"));
+        assert!(page_for("text/html"));
+        assert!(!page_for("*/*"));
+        assert!(!page_for("application/json, text/html;q=0.9"));
+        assert!(!page_for("text/html;q=0"));
+        assert!(!wants_page(&HeaderMap::new()));
+    }
+}

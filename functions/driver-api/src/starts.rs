@@ -1,0 +1,408 @@
+//! Starting from the app: the money is held first, then the charger is told to start.
+
+use std::time::Duration;
+
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+};
+use chrono::TimeDelta;
+use http_api::{Body, Check, Driver, Log, Param, Problem, ProblemType, TariffRefView};
+use messages::{ChargerAction, ChargerCall, Envelope, Event};
+use network::{AppStart, Entitlement, EntitlementStatus, HoldRef, Payer};
+use payments::{
+    PaymentError,
+    stripe::{HoldOutcome, OffSession, Reference},
+};
+use quantities::{ChargePointId, ConnectorId, DriverId, IdTag};
+use runtime::Metric;
+use serde::{Deserialize, Serialize};
+use session::ConnectorStatus;
+use store::{CallRecord, CallState, Saved};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+use uuid::Uuid;
+
+use crate::{
+    api::Api,
+    on_offer::{OnOffer, on_offer},
+    words::RefusalView,
+};
+
+/// The header that makes a start the same one when it is sent again.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// How long the one-time tag opens the charger.
+const TAG_GOOD_FOR: TimeDelta = TimeDelta::minutes(10);
+/// How long the charger is asked to start.
+const CALL_FOR: TimeDelta = TimeDelta::seconds(60);
+/// A charger that changes its connection is back within seconds: so often it is looked for …
+const LOOKS_MAX: u32 = 20;
+/// … and so long in between.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(500);
+
+pub(crate) fn router() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(routes!(post)).routes(routes!(get))
+}
+
+/// Where to charge.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct StartBody {
+    /// The charger.
+    charge_point_id: String,
+    /// The connector, from 1.
+    connector_id: u32,
+    /// The tariff version that the driver was shown. If another is on offer now, nothing starts.
+    #[serde(default)]
+    tariff: Option<TariffRefView>,
+}
+
+/// A start from the app.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Start)]
+struct StartView {
+    /// Its id.
+    id: String,
+    /// How far it got.
+    status: StartStatus,
+    /// The session, once there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session_id: Option<String>,
+    /// What the charger answered to RemoteStartTransaction: `Accepted` or `Rejected`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    charger_answer: Option<String>,
+}
+
+/// How far a start got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum StartStatus {
+    /// The money is held and the charger was told; the session has not begun.
+    Pending,
+    /// The session has begun.
+    Started,
+    /// No session has begun in time; the hold is released.
+    Abandoned,
+}
+
+/// A start as it was asked for.
+struct Asked {
+    id: Uuid,
+    id_tag: IdTag,
+    charge_point_id: ChargePointId,
+    connector_id: ConnectorId,
+    tariff: Option<TariffRefView>,
+}
+
+/// Starts a session: holds the site's amount on the driver's card, then tells the charger to start.
+/// If the card is refused, nothing starts. The same Idempotency-Key is the same start with the
+/// same answer; after a refusal, try again with a new key.
+#[utoipa::path(post, path = "/driver/starts", tag = "starts",
+    params(("Idempotency-Key" = String, Header,
+        description = "1 to 255 visible ASCII characters, new for every start")),
+    request_body = StartBody,
+    security(("jwt" = [])),
+    responses((status = 202, description = "The charger is being told", body = StartView)))]
+async fn post(
+    driver: Driver,
+    State(api): State<Api>,
+    log: Log,
+    headers: HeaderMap,
+    Body(body): Body<StartBody>,
+) -> Result<(StatusCode, Json<StartView>), Problem> {
+    let asked = read(&driver.id, &headers, body)?;
+    log.field("start_id", asked.id.to_string());
+    if let Some(standing) = api.store.entitlement(&asked.id_tag).await? {
+        return again(&standing, &asked, &log);
+    }
+    let on_offer = on_offer(&api, &driver.id, &asked.charge_point_id, log.now()).await?;
+    same_price(&asked, &on_offer)?;
+    available(&api, &asked).await?;
+    let entitlement = hold(&api, &asked, &on_offer, &log).await?;
+    let call = Envelope::new(Event::ChargerCall(call(&asked, &log)), log.now(), log.trace());
+    if api.store.begin_app_start(&entitlement, log.now(), &call).await? == Saved::Duplicate {
+        let standing = api.store.entitlement(&asked.id_tag).await?;
+        let standing = standing.ok_or_else(|| anyhow::anyhow!("a start that stands is gone"))?;
+        return again(&standing, &asked, &log);
+    }
+    log.outcome("accepted");
+    Ok((StatusCode::ACCEPTED, Json(view(asked.id, &entitlement, None))))
+}
+
+/// Gets a start: whether its session has begun.
+#[utoipa::path(get, path = "/driver/starts/{start_id}", tag = "starts",
+    params(("start_id" = String, Path)),
+    security(("jwt" = [])),
+    responses((status = 200, body = StartView)))]
+async fn get(
+    driver: Driver,
+    State(api): State<Api>,
+    log: Log,
+    Param(id): Param<Uuid>,
+) -> Result<Json<StartView>, Problem> {
+    log.field("start_id", id.to_string());
+    let entitlement = api.store.entitlement(&id_tag(id)?).await?;
+    let entitlement = entitlement.ok_or_else(|| Problem::not_found("start"))?;
+    let app_start = entitlement.app_start.as_ref().ok_or_else(|| Problem::not_found("start"))?;
+    if entitlement.driver_id.as_ref() != Some(&driver.id) {
+        return Err(Problem::somebody_elses("start"));
+    }
+    let call = match app_start.used_by {
+        Some(_) => None,
+        None => api.store.call(&app_start.charge_point_id, &id.to_string()).await?,
+    };
+    Ok(Json(view(id, &entitlement, call)))
+}
+
+fn read(driver: &DriverId, headers: &HeaderMap, body: StartBody) -> Result<Asked, Problem> {
+    let key = headers.get(IDEMPOTENCY_KEY).and_then(|key| key.to_str().ok());
+    let good = |key: &&str| (1..=255).contains(&key.len());
+    let Some(key) = key.filter(good) else {
+        let detail = "Send the header Idempotency-Key: 1 to 255 visible ASCII characters, new for \
+                      every start, the same when a start is sent again.";
+        return Err(Problem::new(ProblemType::MalformedRequest, detail));
+    };
+    let mut check = Check::default();
+    let charge_point_id = check.parse("/charge_point_id", &body.charge_point_id);
+    check.that("/connector_id", body.connector_id > 0, "must be 1 or more");
+    let charge_point_id = check.finish(|| charge_point_id)?;
+    let id = start_id(driver, key);
+    Ok(Asked {
+        id,
+        id_tag: id_tag(id)?,
+        charge_point_id,
+        connector_id: ConnectorId(body.connector_id),
+        tariff: body.tariff,
+    })
+}
+
+/// The same key of the same driver is the same start.
+fn start_id(driver: &DriverId, key: &str) -> Uuid {
+    Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("start/{driver}/{key}").as_bytes())
+}
+
+/// The one-time tag of a start, 20 characters. No card reader reads such a tag from a card: theirs
+/// are hexadecimal.
+fn id_tag(start_id: Uuid) -> Result<IdTag, Problem> {
+    let tag = format!("APP-{}", session::digest(&format!("tag/{start_id}")));
+    tag.parse().map_err(|error| anyhow::Error::from(error).into())
+}
+
+/// The answer to a start that was made before.
+fn again(
+    standing: &Entitlement,
+    asked: &Asked,
+    log: &Log,
+) -> Result<(StatusCode, Json<StartView>), Problem> {
+    let same = standing.app_start.as_ref().is_some_and(|start| {
+        start.charge_point_id == asked.charge_point_id && start.connector_id == asked.connector_id
+    });
+    if !same {
+        let detail = "This Idempotency-Key was used for a start at another connector. Use a new one.";
+        return Err(Problem::new(ProblemType::KeyReused, detail));
+    }
+    log.outcome("repeat");
+    Ok((StatusCode::ACCEPTED, Json(view(asked.id, standing, None))))
+}
+
+fn same_price(asked: &Asked, on_offer: &OnOffer) -> Result<(), Problem> {
+    let now: TariffRefView = (&on_offer.tariff).into();
+    match &asked.tariff {
+        Some(shown) if *shown != now => {
+            let detail = "Another price is on offer now. Show it to the driver and start again.";
+            Err(Problem::new(ProblemType::PriceChanged, detail))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Nobody's money is held for a charger that cannot start.
+async fn available(api: &Api, asked: &Asked) -> Result<(), Problem> {
+    let id = &asked.charge_point_id;
+    let unavailable = |detail: &str| Problem::new(ProblemType::ChargerUnavailable, detail);
+    let connector = api.store.connector(id, asked.connector_id).await?;
+    let broken = [ConnectorStatus::Faulted, ConnectorStatus::Unavailable];
+    if connector.is_some_and(|connector| broken.contains(&connector.status)) {
+        return Err(unavailable("The connector is out of order. Use another one."));
+    }
+    for look in 1..=LOOKS_MAX {
+        if api.store.connection(id).await?.is_some() {
+            return Ok(());
+        }
+        if look < LOOKS_MAX {
+            tokio::time::sleep(LOOK_AGAIN_AFTER).await;
+        }
+    }
+    Err(unavailable("The charger is not connected. Use another one, or try again later."))
+}
+
+/// Holds the site's amount on the driver's card. Gives the one-time entry of the start.
+async fn hold(
+    api: &Api,
+    asked: &Asked,
+    on_offer: &OnOffer,
+    log: &Log,
+) -> Result<Entitlement, Problem> {
+    let entitlement = on_offer.entitlement.as_ref();
+    let Some((Payer::Card { customer, payment_method }, known)) =
+        entitlement.map(|known| (&known.payer, known))
+    else {
+        let detail = "There is no card on file to pay with. Add one and start again.";
+        return Err(Problem::new(ProblemType::NoPaymentMethod, detail));
+    };
+    let reference = Reference::Start(asked.id.to_string());
+    let amount = on_offer.site.hold;
+    // When it was first asked for is not known: all of the customer's intents may be ours.
+    let money = OffSession { customer, payment_method, amount, requested_at: None };
+    let placed = api.cards.stripe().await?.place_hold(&reference, money).await;
+    let hold = match placed.map_err(no_outcome)? {
+        HoldOutcome::Held { payment_intent, amount } => HoldRef { payment_intent, amount },
+        HoldOutcome::Refused { refusal, .. } => {
+            log.count(Metric::Refusals, 1);
+            log.field("decline", refusal.reason());
+            return Err(refused(&RefusalView::from(&refusal)));
+        }
+    };
+    Ok(Entitlement {
+        id_tag: asked.id_tag.clone(),
+        status: EntitlementStatus::Accepted,
+        parent_id_tag: known.parent_id_tag.clone(),
+        expires_at: Some(log.now() + TAG_GOOD_FOR),
+        driver_id: known.driver_id.clone(),
+        tier: on_offer.tier.clone(),
+        // The price is pinned: what becomes of the membership meanwhile does not matter.
+        subscription: None,
+        payer: known.payer.clone(),
+        app_start: Some(AppStart {
+            charge_point_id: asked.charge_point_id.clone(),
+            connector_id: asked.connector_id,
+            tariff: on_offer.tariff.clone(),
+            hold,
+            used_by: None,
+        }),
+    })
+}
+
+fn no_outcome(error: PaymentError) -> Problem {
+    if error.is_retryable() {
+        return Problem::unavailable(error);
+    }
+    anyhow::Error::from(error).into()
+}
+
+fn refused(refusal: &RefusalView) -> Problem {
+    let problem = Problem::new(ProblemType::PaymentRefused, refusal.message.as_str());
+    let problem = problem.with("code", refusal.code.as_str());
+    let problem = problem.with("customer_must_act", refusal.customer_must_act);
+    match &refusal.decline_code {
+        Some(decline_code) => problem.with("decline_code", decline_code.as_str()),
+        None => problem,
+    }
+}
+
+fn call(asked: &Asked, log: &Log) -> ChargerCall {
+    ChargerCall {
+        charge_point_id: asked.charge_point_id.clone(),
+        unique_id: asked.id.to_string(),
+        action: ChargerAction::RemoteStartTransaction {
+            connector_id: asked.connector_id.0,
+            id_tag: asked.id_tag.clone(),
+        },
+        expires_at: log.now() + CALL_FOR,
+    }
+}
+
+fn view(id: Uuid, entitlement: &Entitlement, call: Option<CallRecord>) -> StartView {
+    let used_by = entitlement.app_start.as_ref().and_then(|start| start.used_by);
+    // Expired only when the sweep has said so: until then a session may still use the start.
+    let status = match (used_by, entitlement.status) {
+        (Some(_), _) => StartStatus::Started,
+        (None, EntitlementStatus::Accepted) => StartStatus::Pending,
+        (None, _) => StartStatus::Abandoned,
+    };
+    let answered = call.filter(|call| call.state == CallState::Answered);
+    StartView {
+        id: id.to_string(),
+        status,
+        session_id: used_by.map(|session| session.to_string()),
+        charger_answer: answered.and_then(|call| call.answer),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use network::{StripePaymentIntentId, Tier};
+    use payments::Refusal;
+    use quantities::{Amount, Currency, SessionId, TariffRef, TransactionId};
+
+    use super::*;
+
+    fn start(status: EntitlementStatus, used_by: Option<SessionId>) -> Entitlement {
+        let app_start = AppStart {
+            charge_point_id: "CP1".parse().unwrap(),
+            connector_id: ConnectorId(1),
+            tariff: TariffRef { id: "T1".parse().unwrap(), version: 1 },
+            hold: HoldRef {
+                payment_intent: StripePaymentIntentId("pi_1".to_owned()),
+                amount: Amount::new(3000, Currency::EUR),
+            },
+            used_by,
+        };
+        Entitlement {
+            id_tag: id_tag(Uuid::nil()).unwrap(),
+            status,
+            parent_id_tag: None,
+            expires_at: None,
+            driver_id: None,
+            tier: Tier::retail(),
+            subscription: None,
+            payer: Payer::Unknown,
+            app_start: Some(app_start),
+        }
+    }
+
+    fn driver(id: &str) -> DriverId {
+        id.parse().unwrap()
+    }
+
+    #[test]
+    fn the_same_key_of_the_same_driver_is_the_same_start() {
+        let id = start_id(&driver("d1"), "key");
+        assert_eq!(id, start_id(&driver("d1"), "key"));
+        assert_ne!(id, start_id(&driver("d2"), "key"));
+        assert_ne!(id, start_id(&driver("d1"), "other"));
+    }
+
+    #[test]
+    fn a_tag_fits_ocpp_and_comes_from_no_card() {
+        let one = id_tag(start_id(&driver("d1"), "key")).unwrap();
+        let other = id_tag(start_id(&driver("d1"), "other")).unwrap();
+        assert_eq!(one.as_str().len(), 20);
+        assert_ne!(one, other);
+        assert!(one.as_str().chars().any(|c| !c.is_ascii_hexdigit()));
+    }
+
+    #[test]
+    fn a_start_is_pending_until_a_session_uses_it_or_the_sweep_gives_it_up() {
+        let status = |start: &Entitlement| view(Uuid::nil(), start, None).status;
+        assert_eq!(status(&start(EntitlementStatus::Accepted, None)), StartStatus::Pending);
+        assert_eq!(status(&start(EntitlementStatus::Expired, None)), StartStatus::Abandoned);
+        let session = SessionId::of(&"CP1".parse().unwrap(), TransactionId(1));
+        let used = start(EntitlementStatus::Accepted, Some(session));
+        let told = view(Uuid::nil(), &used, None);
+        assert_eq!(told.status, StartStatus::Started);
+        assert_eq!(told.session_id, Some(session.to_string()));
+    }
+
+    #[test]
+    fn a_refused_card_answers_402_with_the_issuers_reason() {
+        let refusal = Refusal {
+            code: "card_declined".to_owned(),
+            decline_code: Some("insufficient_funds".to_owned()),
+        };
+        let problem = refused(&RefusalView::from(&refusal));
+        assert_eq!(problem.status().as_u16(), 402);
+        assert!(format!("{problem:?}").contains("insufficient_funds"));
+    }
+}

@@ -1,0 +1,374 @@
+//! Sessions, prices and payments as a driver sees them.
+
+use chrono::{DateTime, Utc};
+use http_api::{AmountView, Problem, TariffRefView};
+use network::Payer;
+use payments::{Payment, PaymentState};
+use rating::{Item, Line, PricedSession, Unit};
+use rust_decimal::Decimal;
+use serde::Serialize;
+use session::{Session, SessionState};
+use store::SessionFile;
+use utoipa::ToSchema;
+
+use crate::{sessions::Priced, words::RefusalView};
+
+const PENDING: &str = "The card is about to be asked.";
+
+/// A session in the history.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = SessionSummary)]
+pub(crate) struct SummaryView {
+    /// Its id.
+    id: String,
+    /// Where it is on its way: `active`, `ended`, `awaiting_release`, `held`, `rated`, `waived`.
+    #[schema(value_type = String, example = "rated")]
+    state: SessionState,
+    /// The site.
+    site_id: String,
+    /// The charger.
+    charge_point_id: String,
+    /// The connector.
+    connector_id: u32,
+    /// When it began.
+    started_at: DateTime<Utc>,
+    /// When it ended.
+    ended_at: Option<DateTime<Utc>>,
+    /// Energy in kWh, once it is priced.
+    energy_kwh: Option<Decimal>,
+    /// What it cost, tax included, once it is priced.
+    total: Option<AmountView>,
+}
+
+/// A session.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Session)]
+pub(crate) struct SessionView {
+    /// Its id.
+    id: String,
+    /// Where it is on its way: `active`, `ended`, `awaiting_release` (the idle fee runs until the
+    /// connector is free), `held` (a person looks at it), `rated`, `waived` (nothing is charged).
+    #[schema(value_type = String, example = "active")]
+    state: SessionState,
+    /// The site.
+    site_id: String,
+    /// The charger.
+    charge_point_id: String,
+    /// The connector.
+    connector_id: u32,
+    /// The site's IANA time zone.
+    time_zone: String,
+    /// When it began.
+    started_at: DateTime<Utc>,
+    /// When it ended.
+    ended_at: Option<DateTime<Utc>>,
+    /// The tariff version that it is priced with.
+    tariff: Option<TariffRefView>,
+    /// Energy in kWh, so far or finally.
+    energy_kwh: Option<Decimal>,
+    /// What it costs, so far or finally. None while a person looks at it.
+    price: Option<BillView>,
+    /// How it is paid.
+    payment: PaymentView,
+}
+
+/// What a session costs.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Bill)]
+pub(crate) struct BillView {
+    /// Whether this is the price that is paid; else the cost so far.
+    is_final: bool,
+    /// What is billed. The lines add up to the totals.
+    lines: Vec<LineView>,
+    /// The total without tax.
+    total_excl_tax: AmountView,
+    /// The tax in it.
+    total_tax: AmountView,
+    /// What is paid.
+    total_incl_tax: AmountView,
+}
+
+/// One line of a bill.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = BillLine)]
+pub(crate) struct LineView {
+    /// What is billed: `ENERGY`, `TIME`, `PARKING_TIME`, `FLAT`, …
+    #[schema(value_type = String, example = "ENERGY")]
+    item: Item,
+    /// The same in words.
+    description: String,
+    /// How much is billed, in `unit`.
+    quantity: Decimal,
+    /// `kWh`, `s` or `session`.
+    #[schema(value_type = String, example = "kWh")]
+    unit: Unit,
+    /// Major units without tax per `rate_unit`.
+    rate: Decimal,
+    /// What `rate` is for one of: `kWh`, `h` or `session`.
+    #[schema(value_type = String, example = "kWh")]
+    rate_unit: Unit,
+    /// Tax in percent; none where none is stated.
+    tax_percent: Option<Decimal>,
+    /// What it costs without tax.
+    excl_tax: AmountView,
+    /// What it costs with tax.
+    incl_tax: AmountView,
+    /// Start of what it bills.
+    from: DateTime<Utc>,
+    /// End of what it bills.
+    to: DateTime<Utc>,
+}
+
+/// How a session is paid.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Payment)]
+pub(crate) struct PaymentView {
+    /// How far it is.
+    pub(crate) status: PaymentStatus,
+    /// The same in words.
+    pub(crate) message: String,
+    /// What is or was held on the card.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held: Option<AmountView>,
+    /// What was taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    captured: Option<AmountView>,
+    /// What is still owed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owed: Option<AmountView>,
+    /// Why the card was last refused, if it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) refusal: Option<RefusalView>,
+}
+
+/// How far a payment is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum PaymentStatus {
+    /// A roaming provider bills the driver.
+    Roaming,
+    /// Nobody is known to pay.
+    Nobody,
+    /// Nothing is held yet.
+    Pending,
+    /// Money is held on the card.
+    Held,
+    /// The card was refused when money was to be held.
+    Refused,
+    /// The hold is gone before the price was known; the card is charged without it.
+    HoldLost,
+    /// The price is known and being taken.
+    Collecting,
+    /// All is paid.
+    Paid,
+    /// Nothing is due.
+    NothingDue,
+    /// The card was refused; the rest is owed.
+    Owed,
+}
+
+impl SummaryView {
+    pub(crate) fn of(session: &Session, priced: Option<&PricedSession>) -> Self {
+        Self {
+            id: session.id.to_string(),
+            state: session.state,
+            site_id: session.site_id.to_string(),
+            charge_point_id: session.charge_point_id.to_string(),
+            connector_id: session.connector_id.0,
+            started_at: session.started_at,
+            ended_at: session.ended_at,
+            energy_kwh: priced.map(|priced| priced.total_energy.kwh()),
+            total: priced.map(|priced| priced.gross().into()),
+        }
+    }
+}
+
+impl SessionView {
+    pub(crate) fn of(file: &SessionFile, priced: &Priced) -> Result<Self, Problem> {
+        let session = &file.session;
+        let bill = |price: &PricedSession| BillView::of(price, file.rated.is_some());
+        Ok(Self {
+            id: session.id.to_string(),
+            state: session.state,
+            site_id: session.site_id.to_string(),
+            charge_point_id: session.charge_point_id.to_string(),
+            connector_id: session.connector_id.0,
+            time_zone: session.time_zone.name().to_owned(),
+            started_at: session.started_at,
+            ended_at: session.ended_at,
+            tariff: session.tariff.as_ref().map(TariffRefView::from),
+            energy_kwh: priced.energy.map(quantities::WattHours::kwh),
+            price: priced.price.as_ref().map(bill).transpose()?,
+            payment: PaymentView::of(session, file.payment.as_ref()),
+        })
+    }
+}
+
+impl BillView {
+    pub(crate) fn of(price: &PricedSession, is_final: bool) -> Result<Self, Problem> {
+        Ok(Self {
+            is_final,
+            lines: price.lines.iter().map(LineView::of).collect(),
+            total_excl_tax: price.net().into(),
+            total_tax: price.tax().map_err(anyhow::Error::from)?.into(),
+            total_incl_tax: price.gross().into(),
+        })
+    }
+}
+
+impl LineView {
+    fn of(line: &Line) -> Self {
+        Self {
+            item: line.item,
+            description: line.description.clone(),
+            quantity: line.quantity.normalize(),
+            unit: line.unit,
+            rate: line.rate.normalize(),
+            rate_unit: line.rate_unit,
+            tax_percent: line.tax_percent.map(|tax| tax.percent().normalize()),
+            excl_tax: line.amount.excl_vat.into(),
+            incl_tax: line.amount.incl_vat.into(),
+            from: line.from,
+            to: line.to,
+        }
+    }
+}
+
+impl PaymentView {
+    pub(crate) fn of(session: &Session, payment: Option<&Payment>) -> Self {
+        let Some(payment) = payment else {
+            let (status, message) = match session.payer {
+                Payer::Card { .. } => (PaymentStatus::Pending, PENDING),
+                Payer::Roaming { .. } => {
+                    (PaymentStatus::Roaming, "Your charging provider bills you.")
+                }
+                Payer::Unknown => {
+                    (PaymentStatus::Nobody, "Nobody is charged before a person has looked at it.")
+                }
+            };
+            let message = message.to_owned();
+            return Self { status, message, held: None, captured: None, owed: None, refusal: None };
+        };
+        let status = status(payment);
+        let has_price = payment.total.is_some();
+        Self {
+            status,
+            message: message(status, payment),
+            held: payment.payment_intent.as_ref().map(|_| payment.hold.into()),
+            captured: has_price.then(|| payment.captured.into()),
+            owed: has_price.then(|| payment.owed.into()),
+            refusal: payment.refusal.as_ref().map(RefusalView::from),
+        }
+    }
+}
+
+fn status(payment: &Payment) -> PaymentStatus {
+    use PaymentState as State;
+
+    match (payment.total, payment.state) {
+        (Some(_), _) if !payment.is_settled() => PaymentStatus::Collecting,
+        (Some(_), _) if payment.owed.minor > 0 => PaymentStatus::Owed,
+        (Some(total), _) if total.is_zero() => PaymentStatus::NothingDue,
+        (Some(_), _) => PaymentStatus::Paid,
+        (None, State::Created | State::HoldRequested) => PaymentStatus::Pending,
+        (None, State::HoldRefused) => PaymentStatus::Refused,
+        (None, State::HoldLost) => PaymentStatus::HoldLost,
+        (None, _) => PaymentStatus::Held,
+    }
+}
+
+fn message(status: PaymentStatus, payment: &Payment) -> String {
+    let Payment { hold, captured, owed, .. } = payment;
+    let message = match status {
+        PaymentStatus::Held => {
+            return format!("{hold} are held on the card until the price is known.");
+        }
+        PaymentStatus::Paid => {
+            return format!("{captured} were taken from the card. Nothing else is held.");
+        }
+        PaymentStatus::Owed => {
+            return format!("{captured} were taken from the card; {owed} are still owed.");
+        }
+        PaymentStatus::Refused => "The card was refused, so the session is stopped.",
+        PaymentStatus::HoldLost => "The hold is gone; the card is charged when the price is known.",
+        PaymentStatus::Collecting => "The price is being taken from the card.",
+        PaymentStatus::NothingDue => "Nothing is due; what was held is released.",
+        PaymentStatus::Pending | PaymentStatus::Roaming | PaymentStatus::Nobody => PENDING,
+    };
+    message.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use network::{StripeCustomerId, StripePaymentIntentId, StripePaymentMethodId};
+    use payments::{DifferenceState, Refusal};
+    use quantities::{Amount, Currency};
+
+    use super::*;
+    use crate::sessions::tests::session;
+
+    fn eur(minor: i64) -> Amount {
+        Amount::new(minor, Currency::EUR)
+    }
+
+    fn held() -> Payment {
+        let customer = StripeCustomerId("cus_1".to_owned());
+        let method = StripePaymentMethodId("pm_1".to_owned());
+        let payment_intent = StripePaymentIntentId("pi_1".to_owned());
+        let hold = network::HoldRef { payment_intent, amount: eur(3000) };
+        Payment::with_placed_hold(session().id, customer, method, hold)
+    }
+
+    fn told(payment: &Payment) -> PaymentView {
+        PaymentView::of(&session(), Some(payment))
+    }
+
+    #[test]
+    fn what_is_held_is_told_before_the_price_is_known() {
+        let told = told(&held());
+        assert_eq!(told.status, PaymentStatus::Held);
+        assert_eq!(told.message, "30.00 EUR are held on the card until the price is known.");
+        assert_eq!(told.captured, None);
+    }
+
+    #[test]
+    fn a_capture_in_progress_is_not_called_paid() {
+        let priced = held().with_total(eur(1250)).unwrap();
+        assert_eq!(told(&priced).status, PaymentStatus::Collecting);
+        let paid = Payment {
+            state: PaymentState::Captured,
+            captured: eur(1250),
+            owed: eur(0),
+            ..priced
+        };
+        assert_eq!(told(&paid).status, PaymentStatus::Paid);
+    }
+
+    #[test]
+    fn a_refused_difference_is_owed_and_says_why() {
+        let refusal = Refusal {
+            code: "card_declined".to_owned(),
+            decline_code: Some("insufficient_funds".to_owned()),
+        };
+        let owed = Payment {
+            state: PaymentState::Captured,
+            captured: eur(3000),
+            owed: eur(250),
+            difference: DifferenceState::Refused,
+            refusal: Some(refusal),
+            ..held().with_total(eur(3250)).unwrap()
+        };
+        let told = told(&owed);
+        assert_eq!(told.status, PaymentStatus::Owed);
+        let words = "30.00 EUR were taken from the card; 2.50 EUR are still owed.";
+        assert_eq!(told.message, words);
+        assert!(told.refusal.unwrap().message.contains("not enough money"));
+    }
+
+    #[test]
+    fn a_session_that_costs_nothing_takes_nothing() {
+        let zero = held().with_total(eur(0)).unwrap();
+        let released = Payment { state: PaymentState::Canceled, ..zero };
+        assert_eq!(told(&released).status, PaymentStatus::NothingDue);
+    }
+}

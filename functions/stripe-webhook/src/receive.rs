@@ -1,0 +1,100 @@
+//! An event comes in: the signature, the store, what it says, the mark that it is done.
+
+use axum::{
+    body::Bytes,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+};
+use chrono::{DateTime, Utc};
+use http_api::{Log, Problem, ProblemType};
+use payments::webhook::{StripeEvent, WebhookError, verify};
+use store::StripeEventRow;
+
+use crate::{api::Api, carry_out::carry_out};
+
+/// Stripe's header with the time and the signatures.
+const SIGNATURE: &str = "stripe-signature";
+
+/// A webhook that Stripe has signed.
+#[derive(Debug, PartialEq, Eq)]
+enum Signed {
+    /// It is an event.
+    Event(StripeEvent),
+    /// It cannot be read: stored for a person, and nothing else is done.
+    Unreadable {
+        /// Stripe's id of it, or one made from its content.
+        id: String,
+        /// Its type, as far as it has one.
+        event_type: String,
+    },
+}
+
+pub(crate) async fn receive(
+    State(api): State<Api>,
+    log: Log,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<StatusCode, Problem> {
+    let secret = api.secrets.stripe(&api.secret_name).await.map_err(Problem::unavailable)?;
+    let body = std::str::from_utf8(&body).map_err(|_| bad_signature())?;
+    let signed = read(body, &headers, &secret.webhook_secret, log.now())?;
+    let (id, event_type) = signed.names();
+    log.field("stripe_event", id);
+    log.field("stripe_event_type", event_type);
+
+    let standing = api.store.keep_stripe_event(&row(id, event_type, body, log.now())).await?;
+    if standing.handled_at.is_some() {
+        log.outcome("repeat");
+        return Ok(StatusCode::OK);
+    }
+    let Signed::Event(event) = &signed else {
+        // Not the sender's fault, and sending it again would not help.
+        log.outcome("unreadable");
+        return Ok(StatusCode::OK);
+    };
+    carry_out(&api.store, event, &log).await?;
+    api.store.stripe_event_handled(&event.id, log.now()).await?;
+    Ok(StatusCode::OK)
+}
+
+impl Signed {
+    fn names(&self) -> (&str, &str) {
+        match self {
+            Self::Event(event) => (&event.id, &event.event_type),
+            Self::Unreadable { id, event_type } => (id, event_type),
+        }
+    }
+}
+
+fn read(
+    body: &str,
+    headers: &HeaderMap,
+    secret: &str,
+    now: DateTime<Utc>,
+) -> Result<Signed, Problem> {
+    let signature = headers.get(SIGNATURE).and_then(|value| value.to_str().ok());
+    match verify(body, signature.unwrap_or_default(), secret, now) {
+        Ok(event) => Ok(Signed::Event(event)),
+        Err(WebhookError::Signature) => Err(bad_signature()),
+        Err(WebhookError::Unreadable { event_id, event_type }) => {
+            let digest = || format!("unreadable_{}", session::digest(body));
+            let id = if event_id.is_empty() { digest() } else { event_id };
+            Ok(Signed::Unreadable { id, event_type })
+        }
+    }
+}
+
+fn bad_signature() -> Problem {
+    let detail = "The header Stripe-Signature does not fit the body, or is too old.";
+    Problem::new(ProblemType::BadSignature, detail)
+}
+
+fn row(id: &str, event_type: &str, body: &str, now: DateTime<Utc>) -> StripeEventRow {
+    StripeEventRow {
+        id: id.to_owned(),
+        event_type: event_type.to_owned(),
+        body: body.to_owned(),
+        received_at: now,
+        handled_at: None,
+    }
+}
