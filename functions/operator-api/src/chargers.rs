@@ -85,7 +85,8 @@ fn view(charger: &Charger, new_password: Option<String>) -> ChargerView {
 }
 
 /// Lists the chargers of a site.
-#[utoipa::path(get, path = "/operator/chargers", operation_id = "list_chargers", tag = "chargers",
+#[utoipa::path(get, path = "/operator/chargers",
+    tag = "chargers", operation_id = "list_chargers",
     params(OfSite),
     security(("jwt" = ["admin", "support", "finance"])),
     responses((status = 200, body = Vec<ChargerView>)))]
@@ -99,7 +100,8 @@ async fn list(
 }
 
 /// Gets a charger.
-#[utoipa::path(get, path = "/operator/chargers/{id}", operation_id = "get_charger", tag = "chargers",
+#[utoipa::path(get, path = "/operator/chargers/{id}",
+    tag = "chargers", operation_id = "get_charger",
     params(("id" = String, Path)),
     security(("jwt" = ["admin", "support", "finance"])),
     responses((status = 200, body = ChargerView)))]
@@ -112,7 +114,8 @@ async fn get(
 }
 
 /// Creates or changes a charger.
-#[utoipa::path(put, path = "/operator/chargers/{id}", operation_id = "put_charger", tag = "chargers",
+#[utoipa::path(put, path = "/operator/chargers/{id}",
+    tag = "chargers", operation_id = "put_charger",
     params(("id" = String, Path)),
     request_body = ChargerBody,
     security(("jwt" = ["admin"])),
@@ -155,7 +158,8 @@ async fn put(
 }
 
 /// Gives a charger a new random password. The old one is no longer good for new connections.
-#[utoipa::path(post, path = "/operator/chargers/{id}/password", operation_id = "set_charger_password", tag = "chargers",
+#[utoipa::path(post, path = "/operator/chargers/{id}/password",
+    tag = "chargers", operation_id = "set_charger_password",
     params(("id" = String, Path)),
     security(("jwt" = ["admin"])),
     responses((status = 200, body = NewPassword)))]

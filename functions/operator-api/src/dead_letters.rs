@@ -48,7 +48,8 @@ fn hundred() -> u32 {
 }
 
 /// Counts the dead letters of every queue.
-#[utoipa::path(get, path = "/operator/dead-letters", operation_id = "list_dead_letters", tag = "queues",
+#[utoipa::path(get, path = "/operator/dead-letters",
+    tag = "queues", operation_id = "list_dead_letters",
     security(("jwt" = ["admin", "support", "finance"])),
     responses((status = 200, body = Vec<DeadLetters>)))]
 async fn list(
@@ -64,7 +65,8 @@ async fn list(
 }
 
 /// Puts dead letters back into their queue. One that is moved twice is handled once.
-#[utoipa::path(post, path = "/operator/dead-letters/{queue}/redrive", operation_id = "redrive_dead_letters", tag = "queues",
+#[utoipa::path(post, path = "/operator/dead-letters/{queue}/redrive",
+    tag = "queues", operation_id = "redrive_dead_letters",
     params(("queue" = String, Path)),
     request_body = RedriveBody,
     security(("jwt" = ["finance"])),

@@ -143,7 +143,8 @@ impl From<Entitlement> for EntitlementView {
 }
 
 /// Gets what a tag opens.
-#[utoipa::path(get, path = "/operator/entitlements/{id_tag}", operation_id = "get_entitlement", tag = "entitlements",
+#[utoipa::path(get, path = "/operator/entitlements/{id_tag}",
+    tag = "entitlements", operation_id = "get_entitlement",
     params(("id_tag" = String, Path)),
     security(("jwt" = ["admin", "support"])),
     responses((status = 200, body = EntitlementView)))]
@@ -158,7 +159,8 @@ async fn get(
 }
 
 /// Creates or changes what a tag opens. Sessions that run keep their tier and payer.
-#[utoipa::path(put, path = "/operator/entitlements/{id_tag}", operation_id = "put_entitlement", tag = "entitlements",
+#[utoipa::path(put, path = "/operator/entitlements/{id_tag}",
+    tag = "entitlements", operation_id = "put_entitlement",
     params(("id_tag" = String, Path)),
     request_body = EntitlementBody,
     security(("jwt" = ["admin", "support"])),
@@ -186,7 +188,8 @@ async fn put(
 }
 
 /// Removes a tag: it opens nothing from now on.
-#[utoipa::path(delete, path = "/operator/entitlements/{id_tag}", operation_id = "delete_entitlement", tag = "entitlements",
+#[utoipa::path(delete, path = "/operator/entitlements/{id_tag}",
+    tag = "entitlements", operation_id = "delete_entitlement",
     params(("id_tag" = String, Path)),
     security(("jwt" = ["admin", "support"])),
     responses((status = 204)))]

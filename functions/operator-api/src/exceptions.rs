@@ -128,7 +128,8 @@ impl From<ExceptionRecord> for ExceptionView {
 }
 
 /// Lists the exceptions that nobody has decided yet, newest first.
-#[utoipa::path(get, path = "/operator/exceptions", operation_id = "list_exceptions", tag = "exceptions",
+#[utoipa::path(get, path = "/operator/exceptions",
+    tag = "exceptions", operation_id = "list_exceptions",
     security(("jwt" = ["support", "finance"])),
     responses((status = 200, body = Vec<ExceptionView>)))]
 async fn list(
@@ -140,7 +141,8 @@ async fn list(
 }
 
 /// Gets an exception, decided or not.
-#[utoipa::path(get, path = "/operator/exceptions/{exception_id}", operation_id = "get_exception", tag = "exceptions",
+#[utoipa::path(get, path = "/operator/exceptions/{exception_id}",
+    tag = "exceptions", operation_id = "get_exception",
     params(("exception_id" = String, Path)),
     security(("jwt" = ["support", "finance"])),
     responses((status = 200, body = ExceptionView)))]
@@ -153,7 +155,8 @@ async fn get(
 }
 
 /// Decides an exception. The same decision again is answered as before and changes nothing.
-#[utoipa::path(post, path = "/operator/exceptions/{exception_id}/resolution", operation_id = "resolve_exception", tag = "exceptions",
+#[utoipa::path(post, path = "/operator/exceptions/{exception_id}/resolution",
+    tag = "exceptions", operation_id = "resolve_exception",
     params(("exception_id" = String, Path)),
     request_body = ResolutionBody,
     security(("jwt" = ["support"])),

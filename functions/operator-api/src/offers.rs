@@ -68,7 +68,8 @@ fn view(offers: &Offers, findings: Vec<FindingView>) -> OffersView {
 }
 
 /// Gets what a site offers.
-#[utoipa::path(get, path = "/operator/sites/{id}/offers", operation_id = "get_offers", tag = "sites",
+#[utoipa::path(get, path = "/operator/sites/{id}/offers",
+    tag = "sites", operation_id = "get_offers",
     params(("id" = String, Path)),
     security(("jwt" = ["admin", "support", "finance"])),
     responses((status = 200, body = OffersView)))]
@@ -82,7 +83,8 @@ async fn get(
 }
 
 /// Puts a tariff version on offer. It must be in the site's currency and lawful there.
-#[utoipa::path(put, path = "/operator/sites/{id}/offers", operation_id = "put_offer", tag = "sites",
+#[utoipa::path(put, path = "/operator/sites/{id}/offers",
+    tag = "sites", operation_id = "put_offer",
     params(("id" = String, Path)),
     request_body = OfferBody,
     security(("jwt" = ["admin"])),

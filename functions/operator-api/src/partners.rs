@@ -54,7 +54,8 @@ impl From<RoamingPartner> for PartnerView {
 }
 
 /// Lists the roaming partners.
-#[utoipa::path(get, path = "/operator/partners", operation_id = "list_partners", tag = "partners",
+#[utoipa::path(get, path = "/operator/partners",
+    tag = "partners", operation_id = "list_partners",
     security(("jwt" = ["admin"])),
     responses((status = 200, body = Vec<PartnerView>)))]
 async fn list(
@@ -66,7 +67,8 @@ async fn list(
 }
 
 /// Gets a roaming partner.
-#[utoipa::path(get, path = "/operator/partners/{id}", operation_id = "get_partner", tag = "partners",
+#[utoipa::path(get, path = "/operator/partners/{id}",
+    tag = "partners", operation_id = "get_partner",
     params(("id" = String, Path)),
     security(("jwt" = ["admin"])),
     responses((status = 200, body = PartnerView)))]
@@ -80,7 +82,8 @@ async fn get(
 }
 
 /// Creates or changes a roaming partner. A new one needs its token.
-#[utoipa::path(put, path = "/operator/partners/{id}", operation_id = "put_partner", tag = "partners",
+#[utoipa::path(put, path = "/operator/partners/{id}",
+    tag = "partners", operation_id = "put_partner",
     params(("id" = String, Path)),
     request_body = PartnerBody,
     security(("jwt" = ["admin"])),

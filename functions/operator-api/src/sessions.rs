@@ -85,7 +85,8 @@ struct DeliveryView {
 }
 
 /// Lists the sessions that are not done, newest first.
-#[utoipa::path(get, path = "/operator/sessions", operation_id = "list_open_sessions", tag = "sessions",
+#[utoipa::path(get, path = "/operator/sessions",
+    tag = "sessions", operation_id = "list_open_sessions",
     security(("jwt" = ["support", "finance"])),
     responses((status = 200, body = Vec<OpenSession>)))]
 async fn list(
@@ -108,7 +109,8 @@ async fn list(
 }
 
 /// Gets all that is stored about a session.
-#[utoipa::path(get, path = "/operator/sessions/{session_id}", operation_id = "get_session", tag = "sessions",
+#[utoipa::path(get, path = "/operator/sessions/{session_id}",
+    tag = "sessions", operation_id = "get_session",
     params(("session_id" = String, Path)),
     security(("jwt" = ["support", "finance"])),
     responses((status = 200, body = FileView)))]

@@ -122,7 +122,8 @@ impl From<Site> for SiteView {
 }
 
 /// Lists the sites.
-#[utoipa::path(get, path = "/operator/sites", operation_id = "list_sites", tag = "sites",
+#[utoipa::path(get, path = "/operator/sites",
+    tag = "sites", operation_id = "list_sites",
     security(("jwt" = ["admin", "support", "finance"])),
     responses((status = 200, body = Vec<SiteView>)))]
 async fn list(
@@ -134,7 +135,8 @@ async fn list(
 }
 
 /// Gets a site.
-#[utoipa::path(get, path = "/operator/sites/{id}", operation_id = "get_site", tag = "sites",
+#[utoipa::path(get, path = "/operator/sites/{id}",
+    tag = "sites", operation_id = "get_site",
     params(("id" = String, Path)),
     security(("jwt" = ["admin", "support", "finance"])),
     responses((status = 200, body = SiteView)))]
@@ -147,7 +149,8 @@ async fn get(
 }
 
 /// Creates or changes a site. Sessions that run keep what was pinned when they started.
-#[utoipa::path(put, path = "/operator/sites/{id}", operation_id = "put_site", tag = "sites",
+#[utoipa::path(put, path = "/operator/sites/{id}",
+    tag = "sites", operation_id = "put_site",
     params(("id" = String, Path)),
     request_body = SiteBody,
     security(("jwt" = ["admin"])),

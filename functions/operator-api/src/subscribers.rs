@@ -73,7 +73,8 @@ fn view(subscriber: WebhookSubscriber, new_signing_secret: Option<String>) -> Su
 }
 
 /// Lists the webhook subscribers.
-#[utoipa::path(get, path = "/operator/subscribers", operation_id = "list_subscribers", tag = "subscribers",
+#[utoipa::path(get, path = "/operator/subscribers",
+    tag = "subscribers", operation_id = "list_subscribers",
     security(("jwt" = ["admin"])),
     responses((status = 200, body = Vec<SubscriberView>)))]
 async fn list(
@@ -85,7 +86,8 @@ async fn list(
 }
 
 /// Gets a webhook subscriber.
-#[utoipa::path(get, path = "/operator/subscribers/{id}", operation_id = "get_subscriber", tag = "subscribers",
+#[utoipa::path(get, path = "/operator/subscribers/{id}",
+    tag = "subscribers", operation_id = "get_subscriber",
     params(("id" = String, Path)),
     security(("jwt" = ["admin"])),
     responses((status = 200, body = SubscriberView)))]
@@ -98,7 +100,8 @@ async fn get(
 }
 
 /// Creates or changes a webhook subscriber.
-#[utoipa::path(put, path = "/operator/subscribers/{id}", operation_id = "put_subscriber", tag = "subscribers",
+#[utoipa::path(put, path = "/operator/subscribers/{id}",
+    tag = "subscribers", operation_id = "put_subscriber",
     params(("id" = String, Path)),
     request_body = SubscriberBody,
     security(("jwt" = ["admin"])),
@@ -123,7 +126,8 @@ async fn put(
 }
 
 /// Gives a webhook subscriber a new signing secret. Functions that run use it within five minutes.
-#[utoipa::path(post, path = "/operator/subscribers/{id}/secret", operation_id = "set_subscriber_secret", tag = "subscribers",
+#[utoipa::path(post, path = "/operator/subscribers/{id}/secret",
+    tag = "subscribers", operation_id = "set_subscriber_secret",
     params(("id" = String, Path)),
     security(("jwt" = ["admin"])),
     responses((status = 200, body = NewSigningSecret)))]
@@ -139,7 +143,8 @@ async fn new_secret(
 }
 
 /// Removes a webhook subscriber and its secret: it gets nothing from now on.
-#[utoipa::path(delete, path = "/operator/subscribers/{id}", operation_id = "delete_subscriber", tag = "subscribers",
+#[utoipa::path(delete, path = "/operator/subscribers/{id}",
+    tag = "subscribers", operation_id = "delete_subscriber",
     params(("id" = String, Path)),
     security(("jwt" = ["admin"])),
     responses((status = 204)))]

@@ -93,7 +93,8 @@ fn view(version: TariffVersion, findings: Vec<FindingView>) -> TariffView {
 }
 
 /// Lists the published versions of a tariff, oldest first.
-#[utoipa::path(get, path = "/operator/tariffs/{id}/versions", operation_id = "list_tariff_versions", tag = "tariffs",
+#[utoipa::path(get, path = "/operator/tariffs/{id}/versions",
+    tag = "tariffs", operation_id = "list_tariff_versions",
     params(("id" = String, Path)),
     security(("jwt" = ["admin", "support", "finance"])),
     responses((status = 200, body = Vec<TariffView>)))]
@@ -107,7 +108,8 @@ async fn list(
 }
 
 /// Gets one version of a tariff.
-#[utoipa::path(get, path = "/operator/tariffs/{id}/versions/{version}", operation_id = "get_tariff_version", tag = "tariffs",
+#[utoipa::path(get, path = "/operator/tariffs/{id}/versions/{version}",
+    tag = "tariffs", operation_id = "get_tariff_version",
     params(("id" = String, Path), ("version" = u32, Path)),
     security(("jwt" = ["admin", "support", "finance"])),
     responses((status = 200, body = TariffView)))]
@@ -121,7 +123,8 @@ async fn get(
 }
 
 /// Publishes the next version of a tariff. The same content again is the same version.
-#[utoipa::path(post, path = "/operator/tariffs/{id}/versions", operation_id = "publish_tariff_version", tag = "tariffs",
+#[utoipa::path(post, path = "/operator/tariffs/{id}/versions",
+    tag = "tariffs", operation_id = "publish_tariff_version",
     params(("id" = String, Path)),
     request_body = TariffBody,
     security(("jwt" = ["admin"])),
@@ -284,7 +287,8 @@ mod tests {
         };
         let component = json!({ "type": "ENERGY", "price": 0.49, "vat": 19, "step_size": 1 });
         let good = json!({
-            "price_components": [component], "restrictions": { "day_of_week": [], "start_time": "08:00" },
+            "price_components": [component],
+            "restrictions": { "day_of_week": [], "start_time": "08:00" },
         });
         assert_eq!(unknown_in(&tariff(&good)), Vec::<String>::new());
         let misspelt = json!({ "price_components": [component], "restriction": { "max_kwh": 5 } });
