@@ -27,7 +27,8 @@ async fn take(
     let (id, answer) = match Frame::parse(&message.text) {
         Ok(Frame::CallResult { id, payload }) => {
             let status = serde_json::from_str::<RemoteStartStopResponse>(payload.as_json());
-            (id, status.map_or("Unknown", |response| response.status.as_str()).to_owned())
+            let status = status.map(|response| response.status.as_str().to_owned());
+            (id, status.unwrap_or_else(|_| "Unknown".to_owned()))
         }
         Ok(Frame::CallError { id, code, .. }) => (id, code.as_str().to_owned()),
         Ok(Frame::Call { id, action, .. }) => {
