@@ -8,6 +8,7 @@ as one line of JSON; says what it does on stderr.
 import argparse
 import hashlib
 import json
+import os
 import re
 import sys
 import time
@@ -67,8 +68,8 @@ def zipped(options, name):
     target = options.zips / f"{name}-{stat.st_mtime_ns}-{stat.st_size}.zip"
     if not target.exists():
         for old in options.zips.glob(f"{name}-[0-9]*-[0-9]*.zip"):
-            old.unlink()
-        half = target.with_suffix(".part")
+            old.unlink(missing_ok=True)
+        half = target.with_suffix(f".{os.getpid()}")
         with zipfile.ZipFile(half, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
             archive.write(binary, "bootstrap")
         half.rename(target)

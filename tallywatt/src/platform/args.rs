@@ -1,7 +1,6 @@
 //! The platform's command line.
 
 use std::{
-    collections::BTreeMap,
     net::{IpAddr, Ipv4Addr},
     path::PathBuf,
 };
@@ -64,20 +63,20 @@ impl PlatformArgs {
     pub fn options(&self, progress: Progress) -> anyhow::Result<Options> {
         let target = match self.endpoint_url.as_deref() {
             None => Target::Local,
-            Some(endpoint) => Target::Existing(Existing {
+            Some(endpoint) => Target::Existing(Box::new(Existing {
                 endpoint: (endpoint != "aws").then(|| endpoint.parse()).transpose()?,
                 listen: self.listen,
                 issuer_port: self.issuer_port,
                 stripe_port: self.stripe_port,
                 issuer_url: self.issuer_url.clone(),
                 stripe_url: self.stripe_url.clone(),
-            }),
+            })),
         };
         let request_log = self.request_log.as_deref().map(std::path::absolute).transpose()?;
         Ok(Options {
             target,
             stack: self.stack.clone(),
-            parameters: BTreeMap::from_iter(self.parameters.iter().cloned()),
+            parameters: self.parameters.iter().cloned().collect(),
             switches: TestSwitches { deliver_twice: self.deliver_twice, request_log },
             progress,
         })

@@ -3,7 +3,7 @@
 use std::{
     env, fs,
     path::{Path, PathBuf},
-    process::Stdio,
+    process::{self, Stdio},
 };
 
 use anyhow::{Context as _, bail, ensure};
@@ -85,12 +85,14 @@ fn lay_out(binary: &Path, folder: &Path) -> anyhow::Result<()> {
     let bootstrap = folder.join("bootstrap");
     let context = || format!("laying out {}", bootstrap.display());
     fs::create_dir_all(folder).with_context(context)?;
-    if bootstrap.exists() {
-        fs::remove_file(&bootstrap).with_context(context)?;
+    // Made aside and moved in place, so that two platforms can start at once.
+    let aside = folder.join(format!("bootstrap.{}", process::id()));
+    if fs::hard_link(binary, &aside).is_err() {
+        fs::copy(binary, &aside).with_context(context)?;
     }
-    if fs::hard_link(binary, &bootstrap).is_err() {
-        fs::copy(binary, &bootstrap).with_context(context)?;
-    }
+    fs::rename(&aside, &bootstrap).with_context(context)?;
+    // Two names of one file are not moved onto each other.
+    let _ = fs::remove_file(&aside);
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! An OpenID Connect issuer: what API Gateway's JWT authorizer trusts on the local platform.
+//! An issuer of tokens, as `OpenID Connect` has it: what API Gateway's JWT authorizer trusts on the local platform.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -17,9 +17,9 @@ use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 use url::Url;
 
-use super::{TestSwitches, progress::Progress};
+use super::{Places, TestSwitches, progress::Progress};
 
-const READY_WITHIN: Duration = Duration::from_secs(60);
+const READY_WITHIN: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(50);
 
 /// A running MiniStack and the functions it runs.
@@ -36,20 +36,19 @@ impl Ministack {
     /// Starts it with IAM enforced, and waits until it answers.
     pub(super) async fn start(
         python: &Path,
-        launcher: &Path,
-        folder: &Path,
+        places: &Places,
         switches: &TestSwitches,
         progress: &Progress,
     ) -> anyhow::Result<Self> {
         let step = progress.begin("started the emulator");
-        let folder = tempfile::Builder::new().prefix("run-").tempdir_in(folder);
+        let folder = tempfile::Builder::new().prefix("run-").tempdir_in(&places.own);
         let folder = folder.context("making a folder for the emulator")?;
         let port = free_port()?;
         let endpoint: Url = format!("http://127.0.0.1:{port}").parse()?;
         let log = File::create(folder.path().join("ministack.log"))?;
         let mut command = Command::new(python);
         command
-            .arg(launcher)
+            .arg(places.workspace.join("infra/local/launcher.py"))
             // Functions inherit the emulator's environment: nothing of ours is to leak into them.
             .env_clear()
             .envs(env::var_os("PATH").map(|path| ("PATH", path)))

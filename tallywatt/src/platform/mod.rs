@@ -7,6 +7,7 @@
 mod args;
 mod artifacts;
 mod aws;
+mod deployment;
 mod issuer;
 mod ministack;
 mod progress;
@@ -17,18 +18,15 @@ use std::{
     env, fs,
     net::IpAddr,
     path::{Path, PathBuf},
-    process::Stdio,
     time::Duration,
 };
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use messages::Queue;
 use serde_json::{Value, json};
 use stripe_twin::{Twin, TwinConfig, WebhookEndpoint};
 use tokio::{
-    io::{AsyncBufReadExt as _, BufReader},
     net::TcpListener,
-    process::Command,
     time::{Instant, sleep},
 };
 use url::Url;
@@ -38,7 +36,7 @@ pub use self::{
     aws::{Aws, Refused, Service},
     progress::{Phase, Progress, Step},
 };
-use self::{issuer::Issuer, ministack::Ministack};
+use self::{deployment::Deployment, issuer::Issuer, ministack::Ministack};
 
 /// The region the emulator pretends to be in.
 const LOCAL_REGION: &str = "eu-central-1";
@@ -77,7 +75,7 @@ pub enum Target {
     Local,
     /// An AWS that is already there, asked with the usual `AWS_*` variables. The functions must
     /// be in `target/lambda`, as `cargo lambda build --release` leaves them.
-    Existing(Existing),
+    Existing(Box<Existing>),
 }
 
 /// An AWS that is already there, and how it reaches the Stripe twin and the issuer, which still
@@ -161,73 +159,46 @@ impl Platform {
     /// When any step fails; the error says which and carries the program's own words. What was
     /// started until then ends.
     pub async fn start(options: Options) -> anyhow::Result<Self> {
-        let workspace = workspace();
-        let target = target_folder(&workspace);
-        let folder = target.join("tallywatt");
-        fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
-        let progress = options.progress.clone();
-        let local = workspace.join("infra/local");
-
-        let requirements = local.join("requirements.txt");
-        let python = python::interpreter(&requirements, &folder, &progress);
-        let (python, artifacts, ministack, aws, existing) = match options.target {
+        let places = Places::new()?;
+        let Options { target, stack, parameters: given, switches, progress } = options;
+        let python = python::interpreter(&places.requirements, &places.own, &progress);
+        let (python, ministack, aws, existing) = match target {
             Target::Local => {
-                let artifacts = folder.join("lambda");
-                let build = artifacts::build(&workspace, &artifacts, &progress);
+                let build = artifacts::build(&places.workspace, &places.debug_builds, &progress);
                 let (python, ()) = tokio::try_join!(python, build)?;
-                let launcher = local.join("launcher.py");
-                let switches = &options.switches;
-                let ministack =
-                    Ministack::start(&python, &launcher, &folder, switches, &progress).await?;
+                let ministack = Ministack::start(&python, &places, &switches, &progress).await?;
                 let aws = Aws::emulator(ministack.endpoint.clone())?;
-                (python, artifacts, Some(ministack), aws, Existing::here())
+                (python, Some(ministack), aws, Box::new(Existing::here()))
             }
             Target::Existing(existing) => {
                 let aws = Aws::from_environment(existing.endpoint.clone())?;
-                (python.await?, target.join("lambda"), None, aws, existing)
+                (python.await?, None, aws, existing)
             }
         };
-
-        let issuer_listener = listen(existing.listen, existing.issuer_port).await?;
-        let issuer_url = advertised(existing.issuer_url.as_ref(), &issuer_listener)?;
-        let issuer = Issuer::start(issuer_listener, issuer_url.clone(), AUDIENCE)?;
-        let stripe_listener = listen(existing.listen, existing.stripe_port).await?;
-        let stripe_url = advertised(existing.stripe_url.as_ref(), &stripe_listener)?;
-        let config = TwinConfig { api_key: API_KEY.to_owned(), ..TwinConfig::default() };
-        let twin = stripe_twin::serve(stripe_listener, config)?;
+        let (issuer, issuer_url) = start_issuer(&existing).await?;
+        let (twin, stripe_url) = start_twin(&existing).await?;
 
         let mut parameters = BTreeMap::from([
             ("JwtIssuer".to_owned(), issuer_url),
             ("JwtAudience".to_owned(), AUDIENCE.to_owned()),
             ("StripeApiBase".to_owned(), stripe_url.clone()),
         ]);
-        if ministack.is_some() {
-            let local = LOCAL_PARAMETERS.map(|(name, value)| (name.to_owned(), value.to_owned()));
-            parameters.extend(local);
+        if let Some(endpoint) = aws.endpoint() {
+            parameters.insert("LocalEndpoint".to_owned(), endpoint.to_owned());
         }
-        let endpoint = ministack.as_ref().map(|ministack| &ministack.endpoint);
-        if let Some(endpoint) = endpoint.or(existing.endpoint.as_ref()) {
-            let endpoint = endpoint.as_str().trim_end_matches('/').to_owned();
-            parameters.insert("LocalEndpoint".to_owned(), endpoint);
+        let local = ministack.is_some();
+        if local {
+            let differs = LOCAL_PARAMETERS.map(|(name, value)| (name.to_owned(), value.to_owned()));
+            parameters.extend(differs);
         }
-        parameters.extend(options.parameters);
-        let deployment = Deployment {
-            python: &python,
-            workspace: &workspace,
-            artifacts: &artifacts,
-            zips: &folder.join("zips"),
-            stack: &options.stack,
-            emulated: ministack.is_some(),
-            parameters: &parameters,
-        };
-        let outputs = match deployment.run(&aws, &progress).await {
-            Ok(outputs) => outputs,
-            Err(error) => {
-                let log = ministack.as_ref().map(Ministack::log).unwrap_or_default();
-                return Err(error.context(format!("deploying {}\n{log}", options.stack)));
-            }
-        };
-        let stack = options.stack;
+        parameters.extend(given);
+        let artifacts = if local { &places.debug_builds } else { &places.release_builds };
+        let deployment = Deployment { stack: &stack, parameters: &parameters, artifacts, local };
+        let outputs = deployment.run(&python, &places, &aws, &progress).await;
+        let outputs = outputs.with_context(|| {
+            let log = ministack.as_ref().map(Ministack::log).unwrap_or_default();
+            format!("cannot deploy {stack}\n{log}")
+        })?;
         let platform = Self { ministack, issuer, twin, stripe_url, aws, outputs, progress, stack };
         platform.connect_stripe().await?;
         Ok(platform)
@@ -255,7 +226,7 @@ impl Platform {
         let created = self.aws.call(Service::SecretsManager, "CreateSecret", &create).await;
         let Err(error) = created else { return Ok(()) };
         let there = error.downcast_ref::<Refused>();
-        if !there.is_some_and(|refused| refused.code == "ResourceExistsException") {
+        if there.is_none_or(|refused| refused.code != "ResourceExistsException") {
             return Err(error);
         }
         let put = json!({ "SecretId": name, "SecretString": text });
@@ -492,60 +463,6 @@ impl Existing {
     }
 }
 
-/// One run of `infra/local/deploy.py`.
-struct Deployment<'a> {
-    python: &'a Path,
-    workspace: &'a Path,
-    artifacts: &'a Path,
-    zips: &'a Path,
-    stack: &'a str,
-    emulated: bool,
-    parameters: &'a BTreeMap<String, String>,
-}
-
-impl Deployment<'_> {
-    /// Gives the stack's outputs.
-    async fn run(
-        &self,
-        aws: &Aws,
-        progress: &Progress,
-    ) -> anyhow::Result<BTreeMap<String, String>> {
-        let step = progress.begin("deployed the template");
-        let infra = self.workspace.join("infra");
-        let mut deploy = Command::new(self.python)
-            .arg(infra.join("local/deploy.py"))
-            .args(["--stack", self.stack])
-            .arg("--template")
-            .arg(infra.join("template.yaml"))
-            .arg("--artifacts")
-            .arg(self.artifacts)
-            .arg("--zips")
-            .arg(self.zips)
-            .args(self.emulated.then_some("--discard-code"))
-            .args(self.parameters.iter().map(|(name, value)| format!("{name}={value}")))
-            .envs(aws.environment())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .context("starting the deployment")?;
-        let Some(stderr) = deploy.stderr.take() else { bail!("the deployment has no output") };
-        let mut said = String::new();
-        let mut lines = BufReader::new(stderr).lines();
-        while let Some(line) = lines.next_line().await? {
-            step.note(&line);
-            said = said + &line + "\n";
-        }
-        let output = deploy.wait_with_output().await.context("waiting for the deployment")?;
-        ensure!(output.status.success(), "the deployment failed:\n{said}");
-        let outputs = serde_json::from_slice(&output.stdout);
-        let outputs = outputs.context("reading the stack's outputs")?;
-        step.done();
-        Ok(outputs)
-    }
-}
-
 fn is_not_found(error: &anyhow::Error) -> bool {
     let refused = error.downcast_ref::<Refused>();
     refused.is_some_and(|refused| refused.code == "ResourceNotFoundException")
@@ -562,9 +479,46 @@ pub fn workspace() -> PathBuf {
     fs::canonicalize(&workspace).unwrap_or(workspace)
 }
 
-fn target_folder(workspace: &Path) -> PathBuf {
-    let configured = env::var_os("CARGO_TARGET_DIR");
-    configured.map_or_else(|| workspace.join("target"), |folder| workspace.join(folder))
+/// Where everything is, in the workspace and in Cargo's target folder.
+struct Places {
+    workspace: PathBuf,
+    requirements: PathBuf,
+    /// Our own folder among Cargo's.
+    own: PathBuf,
+    debug_builds: PathBuf,
+    /// As `cargo lambda build --release` leaves them. Never ours: what goes to AWS is not
+    /// overwritten with a debug build.
+    release_builds: PathBuf,
+}
+
+impl Places {
+    fn new() -> anyhow::Result<Self> {
+        let workspace = workspace();
+        let configured = env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+        let target = workspace.join(configured);
+        let own = target.join("tallywatt");
+        fs::create_dir_all(&own).with_context(|| format!("making {}", own.display()))?;
+        Ok(Self {
+            requirements: workspace.join("infra/local/requirements.txt"),
+            debug_builds: own.join("lambda"),
+            release_builds: target.join("lambda"),
+            own,
+            workspace,
+        })
+    }
+}
+
+async fn start_issuer(existing: &Existing) -> anyhow::Result<(Issuer, String)> {
+    let listener = listen(existing.listen, existing.issuer_port).await?;
+    let url = advertised(existing.issuer_url.as_ref(), &listener)?;
+    Ok((Issuer::start(listener, url.clone(), AUDIENCE)?, url))
+}
+
+async fn start_twin(existing: &Existing) -> anyhow::Result<(Twin, String)> {
+    let listener = listen(existing.listen, existing.stripe_port).await?;
+    let url = advertised(existing.stripe_url.as_ref(), &listener)?;
+    let config = TwinConfig { api_key: API_KEY.to_owned(), ..TwinConfig::default() };
+    Ok((stripe_twin::serve(listener, config)?, url))
 }
 
 async fn listen(address: IpAddr, port: u16) -> anyhow::Result<TcpListener> {

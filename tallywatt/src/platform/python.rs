@@ -25,8 +25,7 @@ pub(super) async fn interpreter(
 ) -> anyhow::Result<PathBuf> {
     let wanted =
         fs::read(requirements).with_context(|| format!("reading {}", requirements.display()))?;
-    let digest: String =
-        Sha256::digest(&wanted).iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    let digest = hex::encode(&Sha256::digest(&wanted)[..6]);
     let home = folder.join(format!("venv-{digest}"));
     let python = home.join("bin/python");
     if python.exists() {
