@@ -36,6 +36,7 @@ enum Command {
     Demo(DemoArgs),
     Up(UpArgs),
     Price(PriceArgs),
+    Budget(BudgetArgs),
     Charger(ChargerArgs),
 }
 
