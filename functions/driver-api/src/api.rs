@@ -91,7 +91,7 @@ mod tests {
             .retry_config(RetryConfig::disabled())
             .build();
         let cards = Cards::new(Secrets::new(&aws), "test/stripe".to_owned(), String::new());
-        let store = Store::new(&aws, Tables::named_for_tests());
+        let store = Store::new(&aws, Tables::with_prefix("test"));
         router().split_for_parts().0.with_state(Api { store, cards: Arc::new(cards) })
     }
 

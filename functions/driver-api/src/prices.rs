@@ -96,7 +96,7 @@ struct LimitView {
 }
 
 /// Gets the price of a session that this driver starts now.
-#[utoipa::path(get, tag = "prices",
+#[utoipa::path(get, operation_id = "get_price", tag = "prices",
     path = "/driver/chargers/{charge_point_id}/connectors/{connector_id}/price",
     params(("charge_point_id" = String, Path), ("connector_id" = u32, Path)),
     security(("jwt" = [])),

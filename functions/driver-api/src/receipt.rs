@@ -125,6 +125,7 @@ struct TaxView {
 /// Gets the receipt of a session that has its price: as JSON, or, with `Accept: text/html`, as a
 /// page to read and print.
 #[utoipa::path(get, path = "/driver/sessions/{session_id}/receipt", tag = "sessions",
+    operation_id = "get_receipt",
     params(("session_id" = String, Path)),
     security(("jwt" = [])),
     responses((status = 200, description = "The receipt", content(
@@ -211,7 +212,8 @@ fn taxes(price: &PricedSession) -> Result<Vec<TaxSum>, MoneyError> {
 
 /// Whether HTML is preferred to JSON (RFC 9110, 12.5.1): named, and ranked higher.
 fn wants_page(headers: &HeaderMap) -> bool {
-    let accept = headers.get_all(header::ACCEPT).into_iter().filter_map(|value| value.to_str().ok());
+    let accept =
+        headers.get_all(header::ACCEPT).into_iter().filter_map(|value| value.to_str().ok());
     let (mut html, mut json) = (Decimal::ZERO, Decimal::ZERO);
     for range in accept.flat_map(|value| value.split(',')) {
         let mut parts = range.split(';').map(str::trim);

@@ -58,6 +58,7 @@ pub(crate) struct Priced {
 
 /// Lists the driver's sessions, newest first.
 #[utoipa::path(get, path = "/driver/sessions", tag = "sessions",
+    operation_id = "list_sessions",
     params(PageParams),
     security(("jwt" = [])),
     responses((status = 200, body = PageView)))]
@@ -89,6 +90,7 @@ async fn list(
 /// Gets a session: while it runs, its energy and cost so far; afterwards, the price and how it is
 /// paid.
 #[utoipa::path(get, path = "/driver/sessions/{session_id}", tag = "sessions",
+    operation_id = "get_session",
     params(("session_id" = String, Path)),
     security(("jwt" = [])),
     responses((status = 200, body = SessionView)))]

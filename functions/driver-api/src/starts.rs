@@ -99,6 +99,7 @@ struct Asked {
 /// If the card is refused, nothing starts. The same Idempotency-Key is the same start with the
 /// same answer; after a refusal, try again with a new key.
 #[utoipa::path(post, path = "/driver/starts", tag = "starts",
+    operation_id = "start",
     params(("Idempotency-Key" = String, Header,
         description = "1 to 255 visible ASCII characters, new for every start")),
     request_body = StartBody,
@@ -132,6 +133,7 @@ async fn post(
 
 /// Gets a start: whether its session has begun.
 #[utoipa::path(get, path = "/driver/starts/{start_id}", tag = "starts",
+    operation_id = "get_start",
     params(("start_id" = String, Path)),
     security(("jwt" = [])),
     responses((status = 200, body = StartView)))]
@@ -199,7 +201,8 @@ fn again(
         start.charge_point_id == asked.charge_point_id && start.connector_id == asked.connector_id
     });
     if !same {
-        let detail = "This Idempotency-Key was used for a start at another connector. Use a new one.";
+        let detail =
+            "This Idempotency-Key was used for a start at another connector. Use a new one.";
         return Err(Problem::new(ProblemType::KeyReused, detail));
     }
     log.outcome("repeat");

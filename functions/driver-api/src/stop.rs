@@ -37,6 +37,7 @@ struct StopView {
 /// Stops a session: the charger is told to. Asking again tells it again only when it has not heard
 /// or has refused.
 #[utoipa::path(post, path = "/driver/sessions/{session_id}/stop", tag = "sessions",
+    operation_id = "stop_session",
     params(("session_id" = String, Path)),
     security(("jwt" = [])),
     responses((status = 202, description = "The charger is being told", body = StopView)))]

@@ -335,12 +335,8 @@ mod tests {
     fn a_capture_in_progress_is_not_called_paid() {
         let priced = held().with_total(eur(1250)).unwrap();
         assert_eq!(told(&priced).status, PaymentStatus::Collecting);
-        let paid = Payment {
-            state: PaymentState::Captured,
-            captured: eur(1250),
-            owed: eur(0),
-            ..priced
-        };
+        let paid =
+            Payment { state: PaymentState::Captured, captured: eur(1250), owed: eur(0), ..priced };
         assert_eq!(told(&paid).status, PaymentStatus::Paid);
     }
 

@@ -55,8 +55,12 @@ fn message(refusal: &Refusal) -> &'static str {
             "There is not enough money or credit on the card. Use another card, or top it up."
         }
         "expired_card" => "The card has expired. Use another card.",
-        "incorrect_cvc" | "invalid_cvc" | "incorrect_number" | "invalid_number"
-        | "invalid_expiry_month" | "invalid_expiry_year" => {
+        "incorrect_cvc"
+        | "invalid_cvc"
+        | "incorrect_number"
+        | "invalid_number"
+        | "invalid_expiry_month"
+        | "invalid_expiry_year" => {
             "The card's details are not right. Enter the card again, or use another one."
         }
         "card_velocity_exceeded" | "withdrawal_count_limit_exceeded" => {

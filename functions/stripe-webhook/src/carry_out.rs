@@ -109,3 +109,43 @@ async fn lose_hold(
     log.outcome("hold lost");
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use network::StripeCustomerId;
+
+    use super::*;
+
+    fn event(event_type: &str) -> StripeEvent {
+        StripeEvent {
+            id: "evt_1".to_owned(),
+            event_type: event_type.to_owned(),
+            created: "2026-03-01T12:00:00Z".parse().unwrap(),
+            about: About::Subscription {
+                subscription: StripeSubscriptionId("sub_1".to_owned()),
+                customer: StripeCustomerId("cus_1".to_owned()),
+                status: "active".to_owned(),
+                current_period_end: "2026-04-01T00:00:00Z".parse().unwrap(),
+            },
+        }
+    }
+
+    fn said_by(event: &StripeEvent) -> Subscription {
+        let id = StripeSubscriptionId("sub_1".to_owned());
+        said(event, &id, "active", "2026-04-01T00:00:00Z".parse().unwrap())
+    }
+
+    #[test]
+    fn a_membership_is_as_old_as_stripes_word_of_it() {
+        let event = event("customer.subscription.updated");
+        let said = said_by(&event);
+        assert_eq!((said.as_of, said.status.as_str()), (event.created, "active"));
+        assert!(said.holds_at(event.created));
+    }
+
+    #[test]
+    fn a_deleted_subscription_gives_no_tier_even_within_the_paid_period() {
+        let event = event(DELETED);
+        assert!(!said_by(&event).holds_at(event.created));
+    }
+}

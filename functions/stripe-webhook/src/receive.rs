@@ -98,3 +98,65 @@ fn row(id: &str, event_type: &str, body: &str, now: DateTime<Utc>) -> StripeEven
         handled_at: None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+    use hmac::{Hmac, Mac as _};
+    use serde_json::{Value, json};
+    use sha2::Sha256;
+
+    use super::*;
+
+    const SECRET: &str = "whsec_test";
+
+    fn now() -> DateTime<Utc> {
+        "2026-03-01T12:00:00Z".parse().unwrap()
+    }
+
+    fn signed(secret: &str, body: &str) -> HeaderMap {
+        let at = now().timestamp();
+        let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+        mac.update(format!("{at}.{body}").as_bytes());
+        let value = format!("t={at},v1={}", hex::encode(mac.finalize().into_bytes()));
+        HeaderMap::from_iter([(SIGNATURE.parse().unwrap(), HeaderValue::from_str(&value).unwrap())])
+    }
+
+    fn event(object: &Value) -> String {
+        let created = now().timestamp();
+        let data = json!({ "object": object });
+        json!({ "id": "evt_1", "type": "payment_intent.canceled", "created": created, "data": data })
+            .to_string()
+    }
+
+    fn status(body: &str, headers: &HeaderMap) -> Option<u16> {
+        let refused = read(body, headers, SECRET, now()).err();
+        refused.map(|problem| problem.status().as_u16())
+    }
+
+    #[test]
+    fn what_stripe_has_not_signed_is_refused() {
+        let body = event(&json!({ "id": "pi_1", "status": "canceled" }));
+        assert_eq!(status(&body, &signed(SECRET, &body)), None);
+        assert_eq!(status(&body, &HeaderMap::new()), Some(400));
+        assert_eq!(status(&body, &signed("whsec_other", &body)), Some(400));
+        assert_eq!(status(&format!("{body} "), &signed(SECRET, &body)), Some(400));
+    }
+
+    #[test]
+    fn a_signed_event_that_cannot_be_read_is_kept_under_its_own_id() {
+        let body = event(&json!({ "id": "pi_1" }));
+        let read = read(&body, &signed(SECRET, &body), SECRET, now()).unwrap();
+        assert_eq!(read.names(), ("evt_1", "payment_intent.canceled"));
+        assert!(matches!(read, Signed::Unreadable { .. }), "{read:?}");
+    }
+
+    #[test]
+    fn signed_nonsense_is_kept_under_an_id_made_from_it() {
+        let kept = |body: &str| read(body, &signed(SECRET, body), SECRET, now()).unwrap();
+        let (one, other) = (kept("not JSON"), kept("not JSON either"));
+        assert!(one.names().0.starts_with("unreadable_"));
+        assert_eq!(one, kept("not JSON"));
+        assert_ne!(one, other);
+    }
+}

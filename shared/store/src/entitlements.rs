@@ -48,7 +48,8 @@ impl Store {
         self.delete(&self.tables.entitlements, &token_pk(id_tag), None).await
     }
 
-    /// The entries of a driver. Eventually consistent.
+    /// The lasting entries of a driver; the one-time tags of starts from the app, of which there is
+    /// one for every session, are not among them. Eventually consistent.
     ///
     /// # Errors
     ///
@@ -178,7 +179,8 @@ fn entitlement_item(entitlement: &Entitlement) -> Result<Item, StoreError> {
     // The key is the tag: left out of messages, it names a person.
     let mut item = to_item("TOKEN#…", entitlement)?;
     item.insert(PK.to_owned(), s(pk));
-    if let Some(driver) = &entitlement.driver_id {
+    if let Some(driver) = entitlement.driver_id.as_ref().filter(|_| entitlement.app_start.is_none())
+    {
         item.insert("gsi_driver".to_owned(), s(driver.as_str()));
     }
     if let Some(subscription) = &entitlement.subscription {
