@@ -17,6 +17,8 @@ from contextvars import ContextVar
 from urllib.parse import parse_qs, quote
 
 from ministack import app as ministack
+from ministack.core import iam_actions
+from ministack.core import iam_actions
 from ministack.services import apigateway, cloudfront, lambda_svc
 from ministack.services.cloudformation import provisioners
 
@@ -115,6 +117,16 @@ async def app(scope, receive, send, app=ministack.app):
 ministack.app = app
 
 
+# IAM: a batch needs the permission of its single operation (sqs:SendMessage for SendMessageBatch).
+# MiniStack: asks for a permission that AWS does not have.
+def _iam_action(*args, extract=iam_actions.extract_iam_action, **kwargs):
+    action = extract(*args, **kwargs)
+    return action.removesuffix("Batch") if action and action.startswith("sqs:") else action
+
+
+iam_actions.extract_iam_action = _iam_action
+
+
 # Lambda: a stream's batch whose answer names a failed record is read again from that record on
 # (ReportBatchItemFailures). MiniStack: ignores the answer, and the record is lost. As an error the
 # whole batch is read again, which a consumer takes as normal.
@@ -129,6 +141,16 @@ def _execute(func, event, *args, execute=lambda_svc._execute_function, **kwargs)
 
 
 lambda_svc._execute_function = _execute
+
+
+# IAM: a batch request to SQS needs the permission of the single one (there is no
+# sqs:SendMessageBatch). MiniStack: asks for a permission named as the operation.
+def _action_from_target(headers, action=iam_actions._action_from_target):
+    named = action(headers)
+    return named.removesuffix("Batch") if named and named.endswith("MessageBatch") else named
+
+
+iam_actions._action_from_target = _action_from_target
 
 
 # For tests: SQS delivers at least once; so deliver everything twice, the second time when the
