@@ -55,10 +55,17 @@ pub async fn run(args: &DemoArgs, json: bool) -> anyhow::Result<ExitCode> {
     let step = progress.begin("seeded sites, chargers, tariffs and drivers");
     let network = Network::seed(&platform, &inbox, &cases).await?;
     step.done();
-    let (played, closing) = play(&platform, &inbox, &network, &cases, &progress).await?;
-
-    let checks = closing.checks(&played);
-    let ok = checks.iter().all(|check| check.ok);
+    let result = play(&platform, &inbox, &network, &cases, &progress).await;
+    let checked = result.as_ref().ok().map(|(played, closing)| closing.checks(played));
+    let checks = checked.unwrap_or_default();
+    let ok = !checks.is_empty() && checks.iter().all(|check| check.ok);
+    if !ok {
+        // The last ones tell most; the first ones are often their repetition.
+        for line in platform.complaints().await?.iter().rev().take(10) {
+            progress.say(line);
+        }
+    }
+    let (played, closing) = result?;
     if json {
         print_json(&played, &closing, &checks)?;
     } else {

@@ -400,6 +400,36 @@ impl Platform {
     ///
     /// When CloudWatch Logs cannot be read.
     pub async fn logs(&self, function: &str) -> anyhow::Result<Vec<String>> {
+        let own = format!(r#""Function":"{function}""#);
+        let events = self.log_events().await?;
+        let streams: HashSet<String> = events
+            .iter()
+            .filter(|(_, message)| message.contains(&own))
+            .map(|(stream, _)| stream.clone())
+            .collect();
+        let lines = events.into_iter().filter(|(stream, _)| streams.contains(stream));
+        Ok(lines.map(|(_, message)| message).collect())
+    }
+
+    /// What went wrong in any function, oldest first: lines with an error or with failed messages,
+    /// and what is no line of ours (a crash).
+    ///
+    /// # Errors
+    ///
+    /// When CloudWatch Logs cannot be read.
+    pub async fn complaints(&self) -> anyhow::Result<Vec<String>> {
+        let lines = self.log_events().await?.into_iter().map(|(_, message)| message);
+        let fine = |line: &String| {
+            let ours = line.contains(r#""Function":"#);
+            let emulators = ["START RequestId", "END RequestId", "REPORT RequestId", "INIT_START"];
+            let emulators = emulators.iter().any(|start| line.starts_with(start));
+            emulators || (ours && !line.contains(r#""error":"#) && !line.contains(r#""failures":"#))
+        };
+        Ok(lines.filter(|line| !fine(line) && !line.trim().is_empty()).collect())
+    }
+
+    /// Every line of the functions' log with its stream, oldest first.
+    async fn log_events(&self) -> anyhow::Result<Vec<(String, String)>> {
         let mut request = json!({ "logGroupName": self.output("FunctionLogs")? });
         let mut events: Vec<(String, String)> = Vec::new();
         loop {
@@ -421,11 +451,7 @@ impl Platform {
                 _ => break,
             }
         }
-        let own = format!(r#""Function":"{function}""#);
-        let own = events.iter().filter(|(_, message)| message.contains(&own));
-        let streams: HashSet<String> = own.map(|(stream, _)| stream.clone()).collect();
-        events.retain(|(stream, _)| streams.contains(stream));
-        Ok(events.into_iter().map(|(_, message)| message).collect())
+        Ok(events)
     }
 
     /// The emulator's own log; empty elsewhere.
