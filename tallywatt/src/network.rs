@@ -146,19 +146,49 @@ impl Network {
         let body = json!({ "charge_point_id": case.charge_point_id, "connector_id": 1 });
         let started = self.http.post_once(&driver, "/driver/starts", "demo-start", &body).await?;
         let id = started.get("id").and_then(Value::as_str).context("a start without id")?;
+        let session = self.session_of_start(&driver, id).await?;
+        self.wait_until_steady(&driver, &session).await?;
+        let path = format!("/driver/sessions/{session}/stop");
+        self.http.ask(&driver, Method::POST, &path, None).await.map(drop)
+    }
+
+    /// The session that a start from the app became.
+    async fn session_of_start(&self, driver: &str, id: &str) -> anyhow::Result<String> {
         let path = format!("/driver/starts/{id}");
-        for _ in 0..300 {
-            let start = self.http.ask(&driver, Method::GET, &path, None).await?;
+        for _ in 0..POLLS_MAX {
+            let start = self.http.ask(driver, Method::GET, &path, None).await?;
             if let Some(session) = start.get("session_id").and_then(Value::as_str) {
-                let live = format!("/driver/sessions/{session}");
-                self.http.ask(&driver, Method::GET, &live, None).await?;
-                return Ok(());
+                return Ok(session.to_owned());
             }
-            tokio::time::sleep(Duration::from_millis(200)).await;
+            tokio::time::sleep(POLL).await;
         }
         bail!("the session that the app started did not begin")
     }
+
+    /// Watches the running energy in the app until it stays as it is: then the charger waits.
+    async fn wait_until_steady(&self, driver: &str, session: &str) -> anyhow::Result<()> {
+        let path = format!("/driver/sessions/{session}");
+        let (mut seen, mut same) = (Value::Null, 0);
+        for _ in 0..POLLS_MAX {
+            let live = self.http.ask(driver, Method::GET, &path, None).await?;
+            let energy = live.get("energy_kwh").cloned().unwrap_or_default();
+            same = if energy == seen { same + 1 } else { 0 };
+            if same >= STEADY_POLLS && seen != Value::Null {
+                return Ok(());
+            }
+            seen = energy;
+            tokio::time::sleep(POLL).await;
+        }
+        bail!("the running session never came to a halt")
+    }
 }
+
+/// How often the app asks, and how often at the most.
+const POLL: Duration = Duration::from_millis(200);
+const POLLS_MAX: u32 = 300;
+
+/// This many answers alike mean that the charger waits for a word.
+const STEADY_POLLS: u32 = 8;
 
 /// The case that is started from the app.
 const APP_CASE: &str = "app-start";
