@@ -23,13 +23,13 @@ use crate::{
     inbox::Inbox,
     network::Network,
     platform::{Options, Platform, Progress, TestSwitches, workspace},
-    scenario::{Case, Manner, play_all},
+    scenario::{Case, Manner, Played, play_all},
 };
 
 /// Starts the processes and fills their caches, unmeasured.
 const WARM_UP: &str = "member";
-/// A session that a card pays, and one that a partner pays.
-const MEASURED: [&str; 2] = ["retail-time-of-use", "roaming"];
+/// What is measured: a session that a card pays, and one that a partner pays.
+pub const MEASURED: [&str; 2] = ["retail-time-of-use", "roaming"];
 const SETTLED_WITHIN: Duration = Duration::from_mins(2);
 
 const DOCUMENT: &str = "ARCHITECTURE.md";
@@ -67,7 +67,7 @@ pub async fn run(args: BudgetArgs, json: bool) -> anyhow::Result<ExitCode> {
     measure(&platform, &network, &log, warm_up).await?;
     let mut all = Vec::new();
     for case in measured {
-        all.push(measure(&platform, &network, &log, case).await?);
+        all.push(measure(&platform, &network, &log, case).await?.0);
     }
     let budget = Budget::of(all);
     step.done();
@@ -83,7 +83,7 @@ pub async fn run(args: BudgetArgs, json: bool) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Plays one case alone and gives what it asked.
+/// Plays one case alone and gives what it asked, and what came of it.
 ///
 /// # Errors
 ///
@@ -93,15 +93,15 @@ pub async fn measure(
     network: &Network,
     log: &RequestLog,
     case: Case,
-) -> anyhow::Result<Measured> {
+) -> anyhow::Result<(Measured, Vec<Played>)> {
     platform.settled(SETTLED_WITHIN).await?;
     let from = log.length()?;
     let name = case.name.clone();
-    play_all(platform, network, &[case], Manner::default(), |_| {}).await?;
+    let played = play_all(platform, network, &[case], Manner::default(), |_| {}).await?;
     platform.settled(SETTLED_WITHIN).await?;
     let functions = log.since(from)?;
     ensure!(!functions.is_empty(), "{name} asked nothing: the log is not written");
-    Ok(Measured { case: name, functions })
+    Ok((Measured { case: name, functions }, played))
 }
 
 /// The file that the local platform writes requests to.

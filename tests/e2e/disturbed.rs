@@ -1,0 +1,145 @@
+//! Must show 3 and 4: repeats and crashes change no cent.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use anyhow::{Context as _, ensure};
+use messages::Queue;
+use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
+use reqwest::Method;
+use serde_json::json;
+use tallywatt::{
+    closing::{Closing, SessionRows},
+    platform::{Platform, TestSwitches},
+    scenario::{Manner, Played},
+};
+use tokio::time::sleep;
+
+use crate::harness::{Suite, World, rows};
+
+/// What a session came to, in the words that a driver, an accountant and a partner would use.
+#[derive(Debug, PartialEq, Eq)]
+struct Outcome {
+    state: String,
+    gross: Option<String>,
+    captured: Option<String>,
+    owed: Option<String>,
+    cdr: Option<String>,
+    booked: Vec<String>,
+}
+
+impl Outcome {
+    fn of(rows: &SessionRows) -> Self {
+        let payment = rows.payment.as_ref();
+        let lines = rows.journal.iter().flat_map(|entry| entry.lines());
+        let mut booked: Vec<_> =
+            lines.map(|line| format!("{:?} {:?} {}", line.side, line.account, line.amount)).collect();
+        booked.sort();
+        Self {
+            state: rows.state.clone(),
+            gross: rows.rated.as_ref().map(|priced| priced.gross().to_string()),
+            captured: payment.map(|payment| payment.captured.to_string()),
+            owed: payment.map(|payment| payment.owed.to_string()),
+            cdr: rows.cdr.as_ref().map(|cdr| format!("{:?}", cdr.total_cost)),
+            booked,
+        }
+    }
+}
+
+fn outcomes(played: &[Played], closing: &Closing) -> anyhow::Result<BTreeMap<String, Outcome>> {
+    let mut outcomes = BTreeMap::new();
+    for Played { case, session_id, .. } in played {
+        if session_id.is_some() {
+            let outcome = Outcome::of(rows(played, closing, &case.name)?);
+            outcomes.insert(case.name.clone(), outcome);
+        }
+    }
+    Ok(outcomes)
+}
+
+pub(crate) async fn everything_sent_and_delivered_twice_charges_once(
+    suite: &Suite,
+) -> anyhow::Result<()> {
+    let before = suite.shared().await?.before()?;
+    let switches = TestSwitches { deliver_twice: true, ..TestSwitches::default() };
+    let (world, _alone) = suite.own(switches).await?;
+    let manner = Manner { repeat: 2, ..Manner::default() };
+    let played = world.play(&world.cases, manner).await?;
+    let closing = world.close().await?;
+    let sent = |played: &[Played]| played.iter().map(|p| p.report.exchanges.len()).sum::<usize>();
+    let alone = sent(&before.played);
+    assert_eq!(sent(&played), alone, "an exchange is a call with all its repeats");
+
+    world.must_hold(&closing.checks(&played)).await?;
+    same(&outcomes(&played, &closing)?, &outcomes(&before.played, &before.closing)?);
+    assert_eq!(world.intents(), before.intents, "PaymentIntents at Stripe by status");
+    // Each invocation of a queue's consumer was doubled: had it not been, nothing was shown.
+    let consumed = world.log().await?;
+    let rated = consumed.iter().filter(|line| line.contains(r#""Function":"rate-session""#));
+    ensure!(rated.count() >= 2 * before.closing.sessions.len(), "nothing was delivered twice");
+    Ok(())
+}
+
+/// Compares case by case, so that a difference names its case.
+fn same(found: &BTreeMap<String, Outcome>, expected: &BTreeMap<String, Outcome>) {
+    assert_eq!(found.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
+    for (case, outcome) in found {
+        assert_eq!(Some(outcome), expected.get(case), "{case}");
+    }
+}
+
+pub(crate) async fn killed_processes_lose_and_double_nothing(suite: &Suite) -> anyhow::Result<()> {
+    let before = suite.shared().await?.before()?;
+    let (world, _alone) = suite.own(TestSwitches::default()).await?;
+    let manner = Manner { attempts_max: 60, ..Manner::default() };
+
+    let mut killed = BTreeMap::new();
+    let played = {
+        let playing = play_patiently(&world, manner);
+        let killing = kill(&world.platform, &mut killed);
+        tokio::select! {
+            played = playing => played?,
+            never = killing => match never {},
+        }
+    };
+    let kills: usize = killed.values().sum();
+    ensure!(kills > 10, "only {killed:?} were killed: this test proved nothing");
+    recover(&world).await?;
+    let closing = world.close().await?;
+
+    let wrong = world.must_hold(&closing.checks(&played)).await;
+    wrong.with_context(|| format!("after {kills} kills: {killed:?}"))?;
+    same(&outcomes(&played, &closing)?, &outcomes(&before.played, &before.closing)?);
+    Ok(())
+}
+
+/// Plays every case; the pipeline works on the first while the last still charge, and goes on for a
+/// while under the same fire.
+async fn play_patiently(world: &World, manner: Manner) -> anyhow::Result<Vec<Played>> {
+    let played = world.play(&world.cases, manner).await?;
+    sleep(Duration::from_secs(5)).await;
+    Ok(played)
+}
+
+/// Kills a process of a function every 150 to 300 ms, for ever. The seed makes the pauses the same
+/// on every run; which process it hits is chance.
+async fn kill(platform: &Platform, killed: &mut BTreeMap<String, usize>) -> std::convert::Infallible {
+    let mut pauses = StdRng::seed_from_u64(7);
+    loop {
+        sleep(Duration::from_millis(pauses.random_range(150..300))).await;
+        if let Some(function) = platform.kill_random_function_process() {
+            *killed.entry(function).or_default() += 1;
+        }
+    }
+}
+
+/// What an operator does after a bad day: what failed too often is sent round again.
+async fn recover(world: &World) -> anyhow::Result<()> {
+    world.settled().await?;
+    for queue in Queue::ALL {
+        if !world.platform.dead_letters(queue).await?.is_empty() {
+            let path = format!("/dead-letters/{}/redrive", queue.name());
+            world.operator(Method::POST, &path, Some(&json!({}))).await?;
+        }
+    }
+    Ok(())
+}

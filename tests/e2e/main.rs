@@ -1,0 +1,79 @@
+//! The whole system, running, asked from outside: chargers over OCPP, operators and drivers over
+//! HTTP, Stripe by its twin, AWS by its own interfaces.
+//!
+//! `cargo test -p e2e -- <part of a name>` runs some of them. Nothing is skipped for want of a
+//! tool: Python 3, Node and npm are needed, and what is missing is a failure.
+
+mod budget;
+mod clients;
+mod disturbed;
+mod drivers;
+mod harness;
+mod pipeline;
+mod price;
+mod refusals;
+mod sessions;
+mod stripe;
+
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+    sync::Arc,
+};
+
+use harness::Suite;
+use libtest_mimic::{Arguments, Trial};
+
+/// Makes a trial of each test: an async function of the suite.
+macro_rules! trials {
+    ($suite:expr; $($module:ident::$test:ident,)+) => {
+        vec![$({
+            let suite = Arc::clone($suite);
+            let name = concat!(stringify!($module), "::", stringify!($test));
+            Trial::test(name, move || suite.run($module::$test(&suite)))
+        }),+]
+    };
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let suite = match Suite::new() {
+        Ok(suite) => Arc::new(suite),
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "error: {error:#}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let trials = trials! { &suite;
+        sessions::every_recorded_session_becomes_what_its_case_says,
+        sessions::every_recorded_session_costs_what_was_worked_out_by_hand,
+        sessions::every_party_agrees_when_all_are_through,
+        budget::every_message_keeps_to_its_budget,
+        clients::the_python_client_goes_through_a_session,
+        clients::the_node_client_goes_through_a_session_in_strict_mode,
+        refusals::a_charger_without_the_right_password_is_refused,
+        refusals::malformed_frames_get_the_error_that_the_specification_names,
+        refusals::an_oversized_frame_is_not_taken,
+        refusals::a_request_without_a_good_token_is_refused,
+        refusals::a_role_that_does_not_allow_it_is_refused,
+        refusals::another_drivers_session_is_not_found,
+        refusals::a_webhook_with_a_bad_signature_is_refused,
+        refusals::no_secret_is_in_any_log,
+        pipeline::a_subscriber_that_failed_gets_its_event_again_and_the_others_do_not,
+        pipeline::a_capture_that_stripe_cannot_make_is_made_when_its_dead_letter_is_redriven,
+        pipeline::a_person_bills_waives_and_dismisses_what_was_kept,
+        pipeline::a_refused_hold_stops_the_session_which_says_why,
+        pipeline::a_membership_that_ends_at_stripe_ends_here,
+        drivers::the_app_shows_price_running_cost_history_and_receipt,
+        drivers::a_start_that_the_card_refuses_starts_nothing,
+        price::an_example_of_the_specification_is_priced,
+        price::bad_input_is_told_a_line_for_every_problem,
+        stripe::the_twin_is_what_stripes_own_sdk_expects,
+        disturbed::everything_sent_and_delivered_twice_charges_once,
+        disturbed::killed_processes_lose_and_double_nothing,
+    };
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    // Ends the platform: statics are never dropped, this is.
+    drop(suite);
+    conclusion.exit_code()
+}
