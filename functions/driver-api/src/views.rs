@@ -236,20 +236,30 @@ impl LineView {
 
 impl PaymentView {
     pub(crate) fn of(session: &Session, payment: Option<&Payment>) -> Self {
-        let Some(payment) = payment else {
-            let (status, message) = match session.payer {
-                Payer::Card { .. } => (PaymentStatus::Pending, PENDING),
-                Payer::Roaming { .. } => {
-                    (PaymentStatus::Roaming, "Your charging provider bills you.")
-                }
-                Payer::Unknown => {
-                    (PaymentStatus::Nobody, "Nobody is charged before a person has looked at it.")
-                }
-            };
-            let message = message.to_owned();
-            return Self { status, message, held: None, captured: None, owed: None, refusal: None };
+        if let Some(payment) = payment {
+            return Self::of_card(session, payment);
+        }
+        let (status, message) = match (&session.payer, &session.placed_hold) {
+            (Payer::Card { customer, payment_method }, Some(hold)) => {
+                // Held by the app before the session began; its own record follows.
+                let (customer, method) = (customer.clone(), payment_method.clone());
+                let placed = Payment::with_placed_hold(session.id, customer, method, hold.clone());
+                return Self::of_card(session, &placed);
+            }
+            (Payer::Card { .. }, None) => (PaymentStatus::Pending, PENDING),
+            (Payer::Roaming { .. }, _) => {
+                (PaymentStatus::Roaming, "Your charging provider bills you.")
+            }
+            (Payer::Unknown, _) => {
+                (PaymentStatus::Nobody, "Nobody is charged before a person has looked at it.")
+            }
         };
-        let status = status(payment);
+        let message = message.to_owned();
+        Self { status, message, held: None, captured: None, owed: None, refusal: None }
+    }
+
+    fn of_card(session: &Session, payment: &Payment) -> Self {
+        let status = status(session, payment);
         let has_price = payment.total.is_some();
         Self {
             status,
@@ -262,10 +272,12 @@ impl PaymentView {
     }
 }
 
-fn status(payment: &Payment) -> PaymentStatus {
+fn status(session: &Session, payment: &Payment) -> PaymentStatus {
     use PaymentState as State;
 
     match (payment.total, payment.state) {
+        // The price is on its way to the payment.
+        (None, _) if session.state == SessionState::Rated => PaymentStatus::Collecting,
         (Some(_), _) if !payment.is_settled() => PaymentStatus::Collecting,
         (Some(_), _) if payment.owed.minor > 0 => PaymentStatus::Owed,
         (Some(total), _) if total.is_zero() => PaymentStatus::NothingDue,
@@ -329,6 +341,27 @@ mod tests {
         assert_eq!(told.status, PaymentStatus::Held);
         assert_eq!(told.message, "30.00 EUR are held on the card until the price is known.");
         assert_eq!(told.captured, None);
+    }
+
+    #[test]
+    fn what_the_app_has_held_is_told_before_the_payment_has_its_own_record() {
+        let Payment { customer, payment_method, hold, .. } = held();
+        let payment_intent = StripePaymentIntentId("pi_1".to_owned());
+        let begun = Session {
+            payer: Payer::Card { customer, payment_method },
+            placed_hold: Some(network::HoldRef { payment_intent, amount: hold }),
+            ..session()
+        };
+        assert_eq!(PaymentView::of(&begun, None).status, PaymentStatus::Held);
+        let walked_up = Session { placed_hold: None, ..begun };
+        assert_eq!(PaymentView::of(&walked_up, None).status, PaymentStatus::Pending);
+    }
+
+    #[test]
+    fn a_hold_is_not_called_open_once_the_price_is_known() {
+        let rated = Session { state: SessionState::Rated, ..session() };
+        let told = PaymentView::of(&rated, Some(&held()));
+        assert_eq!(told.status, PaymentStatus::Collecting);
     }
 
     #[test]
