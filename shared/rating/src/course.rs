@@ -74,8 +74,9 @@ pub(crate) fn course(timeline: &Timeline, uses_power: bool) -> Result<Course, Ra
     })
 }
 
-/// The time from the end until the connector is free. Nothing charges after the transaction; only
-/// the charger's own fault excuses the vehicle that still stands there.
+/// The time from the end until the connector is free. Idle is only what the charger says is idle
+/// (Finishing, SuspendedEV): a session that was told after an offline period is followed by the
+/// first status of the charger's next start, hours later, and nobody stood there all that time.
 fn after_the_end(
     timeline: &Timeline,
     released_ms: i64,
@@ -86,8 +87,8 @@ fn after_the_end(
     let rest = Reading { at_ms, wh: energy(timeline.meter_stop, timeline.meter_start)? };
     states.split(at_ms, released_ms, |start_ms, end_ms, state| {
         let kind = match state {
-            State::Operator | State::Free => SegmentKind::Operator,
-            State::Charging | State::Idle | State::Flow => SegmentKind::Idle,
+            State::Idle => SegmentKind::Idle,
+            State::Charging | State::Flow | State::Operator | State::Free => SegmentKind::Operator,
         };
         stretches.push(Stretch {
             start_ms,

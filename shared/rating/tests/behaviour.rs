@@ -175,6 +175,19 @@ fn idle_time_is_billed_until_the_connector_is_free_and_faults_are_not() {
 }
 
 #[test]
+fn after_an_offline_session_nobody_stood_idle_until_the_chargers_next_start() {
+    // The charger was offline: no Finishing, no Available at the end; its next status comes with
+    // its next start, two hours later. At 6.00 an hour that would be 12.00 for nothing known.
+    let tariff = version(vec![element(TariffDimensionType::ParkingTime, "6.00")], 0);
+    let mut timeline = hour(10_000);
+    timeline.statuses =
+        vec![StatusChange { at: at("2026-03-02T10:00:01Z"), status: ConnectorStatus::Charging }];
+    timeline.released_at = Some(at("2026-03-02T13:00:00Z"));
+    let priced = rate(&tariff, &timeline, ZONE, &tax("0")).unwrap();
+    assert!(priced.net().is_zero(), "{}", priced.net());
+}
+
+#[test]
 fn a_minimum_without_vat_carries_the_vat_of_the_bill() {
     let mut tariff = time_of_use();
     tariff.tariff.min_price = Some(ocpi::Price { excl_vat: number("2.00"), incl_vat: None });
