@@ -4,50 +4,23 @@
 //! same message again replaces itself. Readings without a transaction (clock-aligned, or under the
 //! −1 and 0 of an offline charger) are kept with the charger.
 
+mod keep;
+
 use lambda_runtime::Error;
-use ocpp::{EmptyResponse, Frame, MeterValuesRequest};
-use quantities::SessionId;
-use runtime::{Function, Invocation, OcppCall};
+use runtime::{Function, Invocation, OcppMessage};
+use session::ExceptionRecord;
 use store::Store;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let function = Function::start("ocpp-meter-values").await?;
     let store = Store::from_environment(&function.aws)?;
-    let handler = async |call, invocation: &Invocation| keep(&store, call, invocation).await;
-    function.serve_ocpp(handler).await
-}
-
-async fn keep(
-    store: &Store,
-    call: OcppCall<MeterValuesRequest>,
-    invocation: &Invocation,
-) -> anyhow::Result<EmptyResponse> {
-    let OcppCall { caller, request, frame, .. } = call;
-    let read_at = request.meter_value.iter().map(|value| value.timestamp).min();
-    let read_at = read_at.unwrap_or(invocation.now());
-    let charge_point_id = &caller.charge_point_id;
-    match request.transaction_id.filter(|transaction| transaction.0 > 0) {
-        Some(transaction_id) => {
-            let session_id = SessionId::of(charge_point_id, transaction_id);
-            invocation.session(session_id);
-            let digest = content_digest(&frame);
-            store.keep_meter_values(session_id, read_at, &digest, invocation.now(), &frame).await?;
-        }
-        None => {
-            let connector_id = request.connector_id;
-            store
-                .keep_meter_outside_transaction(charge_point_id, connector_id, read_at, &frame)
-                .await?;
-        }
-    }
-    Ok(EmptyResponse {})
-}
-
-/// A digest of what was read, whatever the message id.
-fn content_digest(frame: &str) -> String {
-    match Frame::parse(frame) {
-        Ok(Frame::Call { payload, .. }) => session::digest(payload.as_json()),
-        _ => session::digest(frame),
-    }
+    let handler = async |call, invocation: &Invocation| keep::keep(&store, call, invocation).await;
+    let keep = async |message: &OcppMessage, why: &str, invocation: &Invocation| {
+        let id = &message.caller.charge_point_id;
+        let now = invocation.now();
+        let exception = ExceptionRecord::of_unreadable(id, &message.text, why, now);
+        store.raise(&exception).await.map(drop).map_err(anyhow::Error::from)
+    };
+    function.serve_ocpp_keeping(handler, keep).await
 }

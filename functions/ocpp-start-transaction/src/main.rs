@@ -3,76 +3,24 @@
 //! The transactionId follows from what the charger says, so the same StartTransaction gets the same
 //! number and the session is stored once, whatever the message id.
 
-use anyhow::{Context as _, bail};
-use lambda_runtime::Error;
-use messages::{Envelope, Event};
-use ocpp::{IdTagInfo, StartTransactionRequest, StartTransactionResponse};
-use runtime::{Function, Invocation, Metric, OcppCall};
-use session::{Session, Start};
-use store::{Started, Store};
+mod start;
 
-/// How many numbers are tried before the charger is asked to come back: two starts of one charger
-/// share a number once in two thousand million.
-const ATTEMPTS_MAX: u32 = 4;
+use lambda_runtime::Error;
+use runtime::{Function, Invocation, OcppMessage};
+use session::ExceptionRecord;
+use store::Store;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let function = Function::start("ocpp-start-transaction").await?;
     let store = Store::from_environment(&function.aws)?;
-    let handler = async |call, invocation: &Invocation| start(&store, call, invocation).await;
-    function.serve_ocpp(handler).await
-}
-
-async fn start(
-    store: &Store,
-    call: OcppCall<StartTransactionRequest>,
-    invocation: &Invocation,
-) -> anyhow::Result<StartTransactionResponse> {
-    let OcppCall { caller, request, frame, .. } = call;
-    let known = store.start_context(&caller.site_id, &request.id_tag).await?;
-    let site = known.site.context("the charger's site is not configured")?;
-    let start = Start {
-        charge_point_id: &caller.charge_point_id,
-        time_zone: caller.time_zone,
-        request: &request,
-        frame: &frame,
-        received_at: invocation.now(),
-        site: &site,
-        offers: &known.offers,
-        entitlement: known.entitlement.as_ref(),
+    let handler =
+        async |call, invocation: &Invocation| start::start(&store, call, invocation).await;
+    let keep = async |message: &OcppMessage, why: &str, invocation: &Invocation| {
+        let id = &message.caller.charge_point_id;
+        let now = invocation.now();
+        let exception = ExceptionRecord::of_unreadable(id, &message.text, why, now);
+        store.raise(&exception).await.map(drop).map_err(anyhow::Error::from)
     };
-    let (session, id_tag_info) = open(store, &start, invocation).await?;
-    invocation.session(session.id);
-    Ok(StartTransactionResponse { id_tag_info, transaction_id: session.transaction_id })
-}
-
-/// Stores the session under the first number that is free, or finds it stored already.
-async fn open(
-    store: &Store,
-    start: &Start<'_>,
-    invocation: &Invocation,
-) -> anyhow::Result<(Session, IdTagInfo)> {
-    for attempt in 0..ATTEMPTS_MAX {
-        let (mut session, mut id_tag_info) = start.open(attempt);
-        let event = Event::SessionStarted { session_id: session.id };
-        let envelope = Envelope::new(event, start.received_at, invocation.trace());
-        let mut started = store.start(&session, &envelope).await?;
-        if started == Started::StartSpent {
-            (session, id_tag_info) = start.open_for_nobody(attempt);
-            started = store.start(&session, &envelope).await?;
-        }
-        match started {
-            Started::New => {
-                invocation.count(Metric::SessionsStarted, 1);
-                invocation.outcome(id_tag_info.status.as_str());
-                return Ok((session, id_tag_info));
-            }
-            Started::Exists(standing) if start.opened(&standing) => {
-                invocation.outcome("repeat");
-                return Ok((*standing, id_tag_info));
-            }
-            Started::Exists(_) | Started::StartSpent => {}
-        }
-    }
-    bail!("no free transactionId in {ATTEMPTS_MAX} attempts")
+    function.serve_ocpp_keeping(handler, keep).await
 }

@@ -6,7 +6,8 @@
 mod stop;
 
 use lambda_runtime::Error;
-use runtime::{Function, Invocation};
+use runtime::{Function, Invocation, OcppMessage};
+use session::ExceptionRecord;
 use store::Store;
 
 #[tokio::main(flavor = "current_thread")]
@@ -14,5 +15,11 @@ async fn main() -> Result<(), Error> {
     let function = Function::start("ocpp-stop-transaction").await?;
     let store = Store::from_environment(&function.aws)?;
     let handler = async |call, invocation: &Invocation| stop::stop(&store, call, invocation).await;
-    function.serve_ocpp(handler).await
+    let keep = async |message: &OcppMessage, why: &str, invocation: &Invocation| {
+        let id = &message.caller.charge_point_id;
+        let now = invocation.now();
+        let exception = ExceptionRecord::of_unreadable(id, &message.text, why, now);
+        store.raise(&exception).await.map(drop).map_err(anyhow::Error::from)
+    };
+    function.serve_ocpp_keeping(handler, keep).await
 }

@@ -127,15 +127,33 @@ impl Function {
         R: Request,
         F: AsyncFn(OcppCall<R>, &Invocation) -> anyhow::Result<R::Response>,
     {
-        let handler = &handler;
+        self.serve_ocpp_keeping(handler, async |_: &OcppMessage, _: &str, _: &Invocation| Ok(()))
+            .await
+    }
+
+    /// As [`serve_ocpp`](Self::serve_ocpp), for messages that money depends on: `keep` gets each
+    /// one that is refused, and why, before the charger is told so.
+    ///
+    /// # Errors
+    ///
+    /// When Lambda's runtime API cannot be reached.
+    pub async fn serve_ocpp_keeping<R, F, K>(self, handler: F, keep: K) -> Result<(), Error>
+    where
+        R: Request,
+        F: AsyncFn(OcppCall<R>, &Invocation) -> anyhow::Result<R::Response>,
+        K: AsyncFn(&OcppMessage, &str, &Invocation) -> anyhow::Result<()>,
+    {
+        let (handler, keep) = (&handler, &keep);
         self.serve_message(async move |message, invocation: &Invocation| {
             let Incoming { id, request, warnings } = match read_call::<R>(&message.text) {
                 Ok(incoming) => incoming,
                 Err(refusal) => {
+                    let why = refusal.to_string();
+                    let kept = keep(&message, &why, invocation).await;
                     invocation.count(Metric::BadFrames, 1);
                     invocation.outcome("refused");
-                    invocation.field("refusal", refusal.to_string());
-                    return Ok(refusal.reply());
+                    invocation.field("refusal", why);
+                    return Ok(refusal.reply().map(|reply| unless_failed(kept, reply, invocation)));
                 }
             };
             if !warnings.is_empty() {
@@ -143,13 +161,9 @@ impl Function {
             }
             let OcppMessage { caller, text: frame } = message;
             let call = OcppCall { caller, request, warnings, frame };
-            Ok(Some(match handler(call, invocation).await {
-                Ok(response) => Frame::call_result(&id, &response),
-                Err(error) => {
-                    invocation.fail(&error);
-                    Frame::call_error(&id, ErrorCode::InternalError, "try again later")
-                }
-            }))
+            let answered = handler(call, invocation).await;
+            let reply = answered.map(|response| Frame::call_result(&id, &response));
+            Ok(Some(reply.unwrap_or_else(|error| failed(&id, &error, invocation))))
         })
         .await
     }
@@ -197,5 +211,18 @@ impl Function {
             handler(caller, event, invocation).await
         })
         .await
+    }
+}
+
+/// The answer to a message that could not be handled: the charger is to send it again.
+fn failed(id: &str, error: &anyhow::Error, invocation: &Invocation) -> Frame {
+    invocation.fail(error);
+    Frame::call_error(id, ErrorCode::InternalError, "try again later")
+}
+
+fn unless_failed(done: anyhow::Result<()>, reply: Frame, invocation: &Invocation) -> Frame {
+    match done {
+        Ok(()) => reply,
+        Err(error) => failed(reply.id(), &error, invocation),
     }
 }

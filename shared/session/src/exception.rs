@@ -26,6 +26,8 @@ pub enum ExceptionReason {
     NeverReleased,
     /// Rating could not price the session; the detail says why.
     Unratable,
+    /// A transaction message lacks what it cannot do without; the frame is all there is of it.
+    UnreadableMessage,
 }
 
 /// One exception.
@@ -105,6 +107,7 @@ impl ExceptionReason {
             Self::ConflictingStop => "conflicting_stop",
             Self::NeverReleased => "never_released",
             Self::Unratable => "unratable",
+            Self::UnreadableMessage => "unreadable_message",
         }
     }
 }
@@ -149,6 +152,20 @@ impl ExceptionRecord {
             raised_at,
             state: ExceptionState::Open,
         }
+    }
+
+    /// An open exception about a transaction message that is refused: what it says of energy must
+    /// not be lost with it.
+    #[must_use]
+    pub fn of_unreadable(
+        charge_point_id: &ChargePointId,
+        frame: &str,
+        refusal: &str,
+        raised_at: DateTime<Utc>,
+    ) -> Self {
+        let (reason, subject) = (ExceptionReason::UnreadableMessage, crate::digest(frame));
+        let detail = format!("a transaction message was refused: {refusal}");
+        Self::of_message(reason, charge_point_id, &subject, detail, raised_at).with_frame(frame)
     }
 
     /// The same, with the frame that raised it.
