@@ -144,8 +144,9 @@ async def session(station, id_tag):
         ],
     )
     stop = await ask(request)
+    # OCPP 1.6, 6.50: idTagInfo is optional here.
     check("StopTransaction is accepted",
-          stop.id_tag_info and stop.id_tag_info["status"] == AuthorizationStatus.accepted,
+          not stop.id_tag_info or stop.id_tag_info["status"] == AuthorizationStatus.accepted,
           stop.id_tag_info)
     again = await ask(request)
     check("StopTransaction sent again gets the same answer",

@@ -41,7 +41,11 @@ pub(crate) async fn the_app_shows_price_running_cost_history_and_receipt(
 
     let path = format!("/sessions/{session}");
     let (_, live) = world.driver(driver, Method::GET, &path).await?;
-    assert_eq!((&live["state"], &live["energy_kwh"]), (&json!("active"), &json!("2.5")), "{live:#}");
+    assert_eq!(
+        (&live["state"], &live["energy_kwh"]),
+        (&json!("active"), &json!("2.5")),
+        "{live:#}"
+    );
     let bill = &live["price"];
     assert_eq!((&bill["is_final"], &bill["total_incl_tax"]["minor"]), (&json!(false), &json!(121)));
 
@@ -72,8 +76,7 @@ async fn paid_and_told(world: &World, driver: &str, session: &str) -> anyhow::Re
     assert_eq!(history.len(), 1, "{history:#?}");
     assert_eq!((&history[0]["id"], &history[0]["total"]["minor"]), (&json!(session), &json!(242)));
 
-    let (status, receipt) =
-        world.driver(driver, Method::GET, &format!("{path}/receipt")).await?;
+    let (status, receipt) = world.driver(driver, Method::GET, &format!("{path}/receipt")).await?;
     assert_eq!(status, 200, "{receipt:#}");
     let total = &receipt["bill"]["total_incl_tax"]["minor"];
     assert_eq!((total, &receipt["energy_kwh"]), (&json!(242), &json!("5")), "{receipt:#}");

@@ -106,7 +106,8 @@ pub(crate) async fn a_capture_that_stripe_cannot_make_is_made_when_its_dead_lett
         .await?;
 
     let redrive = json!({ "limit": 10 });
-    let moved = world.operator(Method::POST, "/dead-letters/capture/redrive", Some(&redrive)).await?;
+    let moved =
+        world.operator(Method::POST, "/dead-letters/capture/redrive", Some(&redrive)).await?;
     assert_eq!(moved["moved"], 1, "{moved}");
     let captured = |file: &Value| file["payment"]["state"] == "captured";
     let file = world.file_when(session, "the capture", captured).await?;
@@ -240,7 +241,9 @@ pub(crate) async fn a_refused_hold_stops_the_session_which_says_why(
     Ok(())
 }
 
-pub(crate) async fn a_membership_that_ends_at_stripe_ends_here(suite: &Suite) -> anyhow::Result<()> {
+pub(crate) async fn a_membership_that_ends_at_stripe_ends_here(
+    suite: &Suite,
+) -> anyhow::Result<()> {
     let world = suite.shared().await?;
     let card = world.card("pm_card_visa").await?;
     let product = world.stripe("POST", "/v1/products", &[("name", "Gold")]).await?;

@@ -32,7 +32,8 @@ pub(crate) async fn a_charger_without_the_right_password_is_refused(
     assert_eq!(refusal(unknown)?, Refused::Status(403));
     // The name and password of one charger at the address of another.
     let other = world.cases.first().context("no case")?.charge_point_id.as_str();
-    let basic = |name: &str| format!("Basic {}", BASE64_STANDARD.encode(format!("{name}:{password}")));
+    let basic =
+        |name: &str| format!("Basic {}", BASE64_STANDARD.encode(format!("{name}:{password}")));
     assert_eq!(handshake(world, other, Some(&basic(id)), true).await?, 403);
     assert_eq!(handshake(world, id, None, true).await?, 401);
     let unagreed = handshake(world, id, Some(&basic(id)), false).await?;
@@ -115,7 +116,11 @@ pub(crate) async fn malformed_frames_get_the_error_that_the_specification_names(
     ];
     for (frame, id, code) in &frames {
         let answer = station.exchange(frame).await?;
-        assert_eq!((&answer[0], &answer[1], &answer[2]), (&json!(4), &json!(id), &json!(code)), "{frame}: {answer}");
+        assert_eq!(
+            (&answer[0], &answer[1], &answer[2]),
+            (&json!(4), &json!(id), &json!(code)),
+            "{frame}: {answer}"
+        );
         ensure!(answer[3].is_string() && answer[4].is_object(), "{answer}");
     }
     // What is neither call nor answer is ignored, and the connection goes on.
@@ -124,12 +129,16 @@ pub(crate) async fn malformed_frames_get_the_error_that_the_specification_names(
     ensure!(heartbeat["currentTime"].is_string(), "{heartbeat}");
     station.leave().await;
 
-    world.logged("a frame that is no JSON", |line| {
-        line["charge_point_id"] == id && line["outcome"] == "refused" && line["BadFrames"] == 1
-    }).await?;
-    world.logged("an unknown action", |line| {
-        line["charge_point_id"] == id && line["outcome"] == "not implemented"
-    }).await?;
+    world
+        .logged("a frame that is no JSON", |line| {
+            line["charge_point_id"] == id && line["outcome"] == "refused" && line["BadFrames"] == 1
+        })
+        .await?;
+    world
+        .logged("an unknown action", |line| {
+            line["charge_point_id"] == id && line["outcome"] == "not implemented"
+        })
+        .await?;
     Ok(())
 }
 
@@ -157,9 +166,11 @@ pub(crate) async fn an_oversized_frame_is_not_taken(suite: &Suite) -> anyhow::Re
     let rated = |file: &Value| file["session"]["state"] == "rated";
     let file = world.file_when(session, "the price", rated).await?;
     assert_eq!(file["meter_values"], 1, "the oversized one is not among them");
-    world.logged("an oversized frame", |line| {
-        line["charge_point_id"] == id && line["refusal"] == "frame too large"
-    }).await?;
+    world
+        .logged("an oversized frame", |line| {
+            line["charge_point_id"] == id && line["refusal"] == "frame too large"
+        })
+        .await?;
     Ok(())
 }
 
@@ -215,9 +226,19 @@ pub(crate) async fn a_role_that_does_not_allow_it_is_refused(suite: &Suite) -> a
     let requests: [(&[&str], Method, &str, Option<&Value>); 5] = [
         // A driver's token has no role.
         (&[], Method::GET, "/operator/sites/AMS-01", None),
-        (&["support", "finance"], Method::POST, "/operator/tariffs/AMS-RETAIL/versions", Some(&tariff)),
+        (
+            &["support", "finance"],
+            Method::POST,
+            "/operator/tariffs/AMS-RETAIL/versions",
+            Some(&tariff),
+        ),
         (&["admin", "finance"], Method::POST, nothing, Some(&dismiss)),
-        (&["admin", "support"], Method::POST, "/operator/dead-letters/cdr/redrive", Some(&json!({}))),
+        (
+            &["admin", "support"],
+            Method::POST,
+            "/operator/dead-letters/cdr/redrive",
+            Some(&json!({})),
+        ),
         (&["admin"], Method::GET, "/operator/sessions", None),
     ];
     for (roles, method, path, body) in requests {

@@ -44,12 +44,12 @@ impl Suite {
         &self,
         test: impl Future<Output = anyhow::Result<()>>,
     ) -> Result<(), libtest_mimic::Failed> {
-        self.runtime.block_on(test).map_err(|error| format!("{error:?}").into())
+        self.runtime.block_on(test).map_err(|error| format!("{error:#}").into())
     }
 
     /// The world that most tests share: every recorded session was played in it before.
     pub(crate) async fn shared(&self) -> anyhow::Result<&World> {
-        let start = || async { World::shared().await.map_err(|error| format!("{error:?}")) };
+        let start = || async { World::shared().await.map_err(|error| format!("{error:#}")) };
         match self.shared.get_or_init(start).await {
             Ok(world) => Ok(world),
             Err(error) => bail!("the shared world did not come to be: {error}"),

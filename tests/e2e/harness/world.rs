@@ -105,10 +105,14 @@ impl World {
     async fn play_before(&self, log: &RequestLog) -> anyhow::Result<Before> {
         let mut played = Vec::new();
         let mut measured = Vec::new();
-        let (alone, together): (Vec<Case>, Vec<Case>) =
-            self.cases.iter().cloned().partition(|case| budget::MEASURED.contains(&case.name.as_str()));
+        let (alone, together): (Vec<Case>, Vec<Case>) = self
+            .cases
+            .iter()
+            .cloned()
+            .partition(|case| budget::MEASURED.contains(&case.name.as_str()));
         for case in alone {
-            let (usage, of_case) = budget::measure(&self.platform, &self.network, log, case).await?;
+            let (usage, of_case) =
+                budget::measure(&self.platform, &self.network, log, case).await?;
             measured.push(usage);
             played.extend(of_case);
         }
@@ -125,11 +129,7 @@ impl World {
     }
 
     /// Plays `cases` together, the start from the app included.
-    pub(crate) async fn play(
-        &self,
-        cases: &[Case],
-        manner: Manner,
-    ) -> anyhow::Result<Vec<Played>> {
+    pub(crate) async fn play(&self, cases: &[Case], manner: Manner) -> anyhow::Result<Vec<Played>> {
         let starting = self.network.start_from_app(&self.platform, cases);
         let playing = play_all(&self.platform, &self.network, cases, manner, |_| {});
         let (played, ()) = tokio::try_join!(playing, starting)?;
@@ -289,8 +289,7 @@ impl World {
         form: &[(&str, &str)],
     ) -> anyhow::Result<Value> {
         let url = format!("{}{path}", self.platform.stripe_url());
-        let body =
-            url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
         let request = self.stripe.request(method.parse()?, url);
         let request = request.bearer_auth(self.platform.stripe().api_key());
         let request =
