@@ -53,7 +53,8 @@ def main():
     key = f"template-{hashlib.sha256(packaged.encode()).hexdigest()[:16]}.yaml"
     s3.put_object(Bucket=bucket, Key=key, Body=packaged.encode())
     url = f"{s3.meta.endpoint_url}/{bucket}/{key}"
-    parameters = [dict(zip(("ParameterKey", "ParameterValue"), p.split("=", 1))) for p in options.parameters]
+    pairs = [parameter.split("=", 1) for parameter in options.parameters]
+    parameters = [{"ParameterKey": name, "ParameterValue": value} for name, value in pairs]
     outputs = deploy(boto3.client("cloudformation"), options.stack, url, parameters)
     if options.discard_code:
         for code in zips.values():
@@ -97,7 +98,10 @@ def deploy(cloudformation, stack, template_url, parameters):
     change = cloudformation.create_change_set(
         StackName=stack, ChangeSetName=f"deploy-{int(time.time())}", ChangeSetType=kind, TemplateURL=template_url,
         Parameters=parameters, Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"])["Id"]
-    while (made := cloudformation.describe_change_set(ChangeSetName=change))["Status"].endswith(("PENDING", "PROGRESS")):
+    while True:
+        made = cloudformation.describe_change_set(ChangeSetName=change)
+        if not made["Status"].endswith(("PENDING", "IN_PROGRESS")):
+            break
         time.sleep(POLL_SECONDS)
     if made["Status"] == "FAILED":
         reason = made.get("StatusReason", "")
