@@ -114,7 +114,7 @@ pub struct RequestLog {
 #[serde(tag = "kind", rename_all = "lowercase")]
 enum Line {
     Request { function: String, service: String, operation: String, targets: Vec<String> },
-    Invocation { function: String },
+    Invocation { function: String, records: u32 },
 }
 
 /// What one case asked.
@@ -131,6 +131,8 @@ pub struct Measured {
 pub struct Usage {
     /// Lambda invocations.
     pub invocations: u32,
+    /// Messages of a queue, or records of a stream, that these were given.
+    pub records: u32,
     /// DynamoDB: `GetItem`, `BatchGetItem`, `Query`.
     pub reads: u32,
     /// Items that these looked up by key; a query counts as one.
@@ -150,6 +152,7 @@ pub struct Usage {
 impl AddAssign for Usage {
     fn add_assign(&mut self, other: Self) {
         self.invocations += other.invocations;
+        self.records += other.records;
         self.reads += other.reads;
         self.read_items += other.read_items;
         self.writes += other.writes;
@@ -211,8 +214,9 @@ impl Line {
     fn usage(self) -> (String, Usage) {
         let mut usage = Usage::default();
         let (function, service, operation, targets) = match self {
-            Self::Invocation { function } => {
+            Self::Invocation { function, records } => {
                 usage.invocations = 1;
+                usage.records = records;
                 return (function, usage);
             }
             Self::Request { function, service, operation, targets } => {

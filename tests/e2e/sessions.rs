@@ -1,5 +1,7 @@
 //! Must show 1: recorded sessions become money.
 
+use std::fmt::Write as _;
+
 use anyhow::{Context as _, ensure};
 use payments::PaymentState;
 
@@ -96,7 +98,7 @@ pub(crate) async fn every_recorded_session_costs_what_was_worked_out_by_hand(
         let expected = (net, gross, hold, captured, owed);
         if found != expected {
             let lines = serde_json::to_string_pretty(&priced.lines)?;
-            wrong += &format!("{case} is {found:?} and not {expected:?}: {lines}\n");
+            writeln!(wrong, "{case} is {found:?} and not {expected:?}: {lines}")?;
         }
     }
     assert_eq!(wrong, "");

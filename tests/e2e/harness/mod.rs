@@ -22,7 +22,7 @@ pub(crate) use self::{
 };
 
 /// How long anything may take that happens by itself; far more than it needs.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// What all tests share.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use tallywatt::charger::{Connection, Received};
 
 use super::world::session_id;
 
-const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+const ANSWER_WITHIN: Duration = Duration::from_mins(1);
 
 /// A connected charger that says what it is told to say. It accepts whatever it is called to do.
 #[derive(Debug)]

@@ -37,7 +37,7 @@ fn folder() -> anyhow::Result<PathBuf> {
 }
 
 fn digest(text: &[u8]) -> String {
-    Sha256::digest(text).iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(Sha256::digest(text)).chars().take(12).collect()
 }
 
 /// A Python that has `requirements`, in an environment of its own below target/.
