@@ -60,8 +60,7 @@ fn the_template_carries_the_function_that_is_tested_here() -> anyhow::Result<()>
     let code = template.split_once("FunctionCode: |\n").context("no FunctionCode")?.1;
     let inside = |line: &&str| line.is_empty() || line.starts_with(INDENT);
     let lines = code.lines().take_while(inside);
-    let code: String =
-        lines.map(|line| format!("{}\n", line.strip_prefix(INDENT).unwrap_or(line))).collect();
-    assert_eq!(code.trim_end(), read(SOURCE)?.trim_end());
+    let code: Vec<_> = lines.map(|line| line.strip_prefix(INDENT).unwrap_or(line)).collect();
+    assert_eq!(code.join("\n").trim_end(), read(SOURCE)?.trim_end());
     Ok(())
 }
