@@ -28,8 +28,9 @@ use crate::{
 
 /// Starts the processes and fills their caches, unmeasured.
 const WARM_UP: &str = "member";
-/// What is measured: a session that a card pays, and one that a partner pays.
-pub const MEASURED: [&str; 2] = ["retail-time-of-use", "roaming"];
+/// What is measured: a session that a card pays, one that a partner pays, and one whose vehicle
+/// stays when it is full.
+pub const MEASURED: [&str; 3] = ["retail-time-of-use", "roaming", "idle-after-full"];
 const SETTLED_WITHIN: Duration = Duration::from_mins(2);
 
 const DOCUMENT: &str = "ARCHITECTURE.md";
@@ -59,11 +60,12 @@ pub async fn run(args: BudgetArgs, json: bool) -> anyhow::Result<ExitCode> {
     let platform = Platform::start(options).await?;
     let inbox = Inbox::start(IpAddr::V4(Ipv4Addr::LOCALHOST)).await?;
     let read = |name: &str| Case::read(&workspace().join("events/ocpp").join(name));
-    let cases = [read(WARM_UP)?, read(MEASURED[0])?, read(MEASURED[1])?];
+    let measured = MEASURED.iter().map(|name| read(name)).collect::<anyhow::Result<Vec<_>>>()?;
+    let warm_up = read(WARM_UP)?;
+    let cases: Vec<_> = measured.iter().chain([&warm_up]).cloned().collect();
     let network = Network::seed(&platform, &inbox, &cases).await?;
 
     let step = progress.begin("played and measured");
-    let [warm_up, measured @ ..] = cases;
     measure(&platform, &network, &log, warm_up).await?;
     let mut all = Vec::new();
     for case in measured {

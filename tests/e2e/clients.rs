@@ -15,7 +15,7 @@ pub(crate) async fn the_python_client_goes_through_a_session(suite: &Suite) -> a
     let python = python(&fs::read(clients.join("requirements.txt"))?).await?;
     let mut client = Command::new(python);
     client.arg(clients.join("ocpp_client.py"));
-    let world = suite.shared().await?;
+    let world = &*suite.shared().await?;
     let session = played(world, client, "CLIENT-PY-1", "CLIENT-PY").await?;
     paid(world, session, 2_500).await
 }
@@ -27,7 +27,7 @@ pub(crate) async fn the_node_client_goes_through_a_session_in_strict_mode(
     let modules = node_modules(&clients).await?;
     let mut client = Command::new("node");
     client.arg(clients.join("ocpp_rpc_client.js")).env("NODE_PATH", modules);
-    let world = suite.shared().await?;
+    let world = &*suite.shared().await?;
     let session = played(world, client, "CLIENT-JS-1", "CLIENT-JS").await?;
     paid(world, session, 7_400).await
 }

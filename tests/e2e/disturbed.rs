@@ -62,11 +62,12 @@ fn outcomes(played: &[Played], closing: &Closing) -> anyhow::Result<BTreeMap<Str
 pub(crate) async fn everything_sent_and_delivered_twice_charges_once(
     suite: &Suite,
 ) -> anyhow::Result<()> {
-    let before = suite.shared().await?.before()?;
+    let before = suite.before().await?;
     let folder = tempfile::tempdir()?;
     let log = RequestLog::new(folder.path().join("requests.jsonl"));
     let switches = TestSwitches { deliver_twice: true, request_log: Some(log.path().to_owned()) };
-    let (world, _alone) = suite.own(switches).await?;
+    let _alone = suite.alone().await;
+    let world = World::start(switches).await?;
     let manner = Manner { repeat: 2, ..Manner::default() };
     let played = world.play(&world.cases, manner).await?;
     let closing = world.close().await?;
@@ -97,8 +98,9 @@ fn same(found: &BTreeMap<String, Outcome>, expected: &BTreeMap<String, Outcome>)
 }
 
 pub(crate) async fn killed_processes_lose_and_double_nothing(suite: &Suite) -> anyhow::Result<()> {
-    let before = suite.shared().await?.before()?;
-    let (world, _alone) = suite.own(TestSwitches::default()).await?;
+    let before = suite.before().await?;
+    let _alone = suite.alone().await;
+    let world = World::start(TestSwitches::default()).await?;
     let manner = Manner { attempts_max: 60, ..Manner::default() };
 
     let mut killed = BTreeMap::new();

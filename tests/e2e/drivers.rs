@@ -12,7 +12,7 @@ const CHARGE: Charge = Charge { hour: 10, minutes: 30, start_wh: 1_000, wh: 5_00
 pub(crate) async fn the_app_shows_price_running_cost_history_and_receipt(
     suite: &Suite,
 ) -> anyhow::Result<()> {
-    let world = suite.shared().await?;
+    let world = &*suite.shared().await?;
     let (driver, id) = ("driver-app-1", "APP-01");
     world.paying_tag("APP-CARD-01", driver).await?;
     let mut station = world.station(id).await?;
@@ -94,7 +94,7 @@ async fn paid_and_told(world: &World, driver: &str, session: &str) -> anyhow::Re
 pub(crate) async fn a_start_that_the_card_refuses_starts_nothing(
     suite: &Suite,
 ) -> anyhow::Result<()> {
-    let world = suite.shared().await?;
+    let world = &*suite.shared().await?;
     let (driver, id) = ("driver-app-2", "APP-02");
     let card = world.card("pm_card_chargeCustomerFail").await?;
     world.tag("APP-CARD-02", driver, &card, json!({})).await?;

@@ -6,11 +6,11 @@
 
 mod budget;
 mod clients;
+mod command;
 mod disturbed;
 mod drivers;
 mod harness;
 mod pipeline;
-mod price;
 mod refusals;
 mod sessions;
 mod stripe;
@@ -58,7 +58,6 @@ fn main() -> ExitCode {
         refusals::a_role_that_does_not_allow_it_is_refused,
         refusals::another_drivers_session_is_not_found,
         refusals::a_webhook_with_a_bad_signature_is_refused,
-        refusals::no_secret_is_in_any_log,
         pipeline::a_subscriber_that_failed_gets_its_event_again_and_the_others_do_not,
         pipeline::a_capture_that_stripe_cannot_make_is_made_when_its_dead_letter_is_redriven,
         pipeline::a_person_bills_waives_and_dismisses_what_was_kept,
@@ -66,9 +65,14 @@ fn main() -> ExitCode {
         pipeline::a_membership_that_ends_at_stripe_ends_here,
         drivers::the_app_shows_price_running_cost_history_and_receipt,
         drivers::a_start_that_the_card_refuses_starts_nothing,
-        price::an_example_of_the_specification_is_priced,
-        price::bad_input_is_told_a_line_for_every_problem,
+        command::an_example_of_the_specification_is_priced,
+        command::bad_input_is_told_a_line_for_every_problem,
+        command::the_simulated_charger_plays_alone_and_fails_with_a_wrong_password,
         stripe::the_twin_is_what_stripes_own_sdk_expects,
+        // After all that write to the log.
+        refusals::no_secret_is_in_any_log,
+        // Alone, with worlds of their own.
+        command::the_demo_ends_well_and_says_so_in_json,
         disturbed::everything_sent_and_delivered_twice_charges_once,
         disturbed::killed_processes_lose_and_double_nothing,
     };

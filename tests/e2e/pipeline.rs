@@ -19,7 +19,7 @@ const CHARGE_GROSS: i64 = 242;
 pub(crate) async fn a_subscriber_that_failed_gets_its_event_again_and_the_others_do_not(
     suite: &Suite,
 ) -> anyhow::Result<()> {
-    let world = suite.shared().await?;
+    let world = &*suite.shared().await?;
     let flaky = Inbox::start(Ipv4Addr::LOCALHOST.into()).await?;
     let body = json!({
         "url": flaky.accounting_url(),
@@ -80,7 +80,7 @@ async fn charged(world: &World, id: &str, tag: &str, driver: &str) -> anyhow::Re
 pub(crate) async fn a_capture_that_stripe_cannot_make_is_made_when_its_dead_letter_is_redriven(
     suite: &Suite,
 ) -> anyhow::Result<()> {
-    let world = suite.shared().await?;
+    let world = &*suite.shared().await?;
     world.paying_tag("PIPE-TAG-02", "driver-pipe-2").await?;
     let mut station = world.station("PIPE-02").await?;
     let (session, number) = station.start("PIPE-TAG-02", CHARGE).await?;
@@ -138,8 +138,8 @@ async fn dead_letters(world: &World, queue: Queue, count: u64) -> anyhow::Result
 pub(crate) async fn a_person_bills_waives_and_dismisses_what_was_kept(
     suite: &Suite,
 ) -> anyhow::Result<()> {
-    let world = suite.shared().await?;
-    let before = world.before()?;
+    let world = &*suite.shared().await?;
+    let before = suite.before().await?;
     let listed = world.operator(Method::GET, "/exceptions", None).await?;
     let listed: Vec<Value> = serde_json::from_value(listed)?;
     let of = |reason: &str| listed.iter().filter(|e| e["reason"] == reason).collect::<Vec<_>>();
@@ -207,7 +207,7 @@ async fn resolve(world: &World, exception: &Value, body: Value) -> anyhow::Resul
 pub(crate) async fn a_refused_hold_stops_the_session_which_says_why(
     suite: &Suite,
 ) -> anyhow::Result<()> {
-    let world = suite.shared().await?;
+    let world = &*suite.shared().await?;
     let card = world.card("pm_card_chargeCustomerFail").await?;
     world.tag("PIPE-TAG-03", "driver-pipe-3", &card, json!({})).await?;
     let mut station = world.station("PIPE-03").await?;
@@ -244,7 +244,7 @@ pub(crate) async fn a_refused_hold_stops_the_session_which_says_why(
 pub(crate) async fn a_membership_that_ends_at_stripe_ends_here(
     suite: &Suite,
 ) -> anyhow::Result<()> {
-    let world = suite.shared().await?;
+    let world = &*suite.shared().await?;
     let card = world.card("pm_card_visa").await?;
     let product = world.stripe("POST", "/v1/products", &[("name", "Gold")]).await?;
     let product = product["id"].as_str().context("a product without id")?;

@@ -42,8 +42,8 @@ const COSTS: [(&str, i64, i64, i64, i64, i64); 12] = [
 pub(crate) async fn every_recorded_session_becomes_what_its_case_says(
     suite: &Suite,
 ) -> anyhow::Result<()> {
-    let world = suite.shared().await?;
-    let before = world.before()?;
+    let world = &*suite.shared().await?;
+    let before = suite.before().await?;
     assert_eq!(before.played.len(), world.cases.len());
     for played in &before.played {
         let case = &played.case;
@@ -79,7 +79,7 @@ fn journal_entries(case: &str) -> usize {
 pub(crate) async fn every_recorded_session_costs_what_was_worked_out_by_hand(
     suite: &Suite,
 ) -> anyhow::Result<()> {
-    let before = suite.shared().await?.before()?;
+    let before = suite.before().await?;
     let rated = before.played.iter().filter(|played| played.case.outcome == "rated").count();
     assert_eq!(rated, COSTS.len(), "a case is missing in the table");
     let mut wrong = String::new();
@@ -108,6 +108,6 @@ pub(crate) async fn every_recorded_session_costs_what_was_worked_out_by_hand(
 }
 
 pub(crate) async fn every_party_agrees_when_all_are_through(suite: &Suite) -> anyhow::Result<()> {
-    let world = suite.shared().await?;
-    world.must_hold(&world.before()?.checks).await
+    let world = &*suite.shared().await?;
+    world.must_hold(&suite.before().await?.checks).await
 }

@@ -5,10 +5,9 @@ mod station;
 mod tools;
 mod world;
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
-use anyhow::bail;
-use tallywatt::platform::TestSwitches;
+use anyhow::{Context as _, bail};
 use tokio::{
     runtime::Runtime,
     sync::{Mutex, MutexGuard, OnceCell},
@@ -17,8 +16,8 @@ use tokio::{
 
 pub(crate) use self::{
     station::{Charge, Station},
-    tools::{node_modules, python, run},
-    world::{World, rows, session_id},
+    tools::{node_modules, outcome, python, run, tallywatt},
+    world::{Before, World, rows, session_id},
 };
 
 /// How long anything may take that happens by itself; far more than it needs.
@@ -28,9 +27,16 @@ const PATIENCE: Duration = Duration::from_mins(2);
 #[derive(Debug)]
 pub(crate) struct Suite {
     // Dropped before the runtime that it lives on.
-    shared: OnceCell<Result<World, String>>,
+    shared: OnceCell<Result<Shared, String>>,
     own: Mutex<()>,
     runtime: Runtime,
+}
+
+#[derive(Debug)]
+struct Shared {
+    before: Arc<Before>,
+    /// None once it was released.
+    world: Mutex<Option<Arc<World>>>,
 }
 
 impl Suite {
@@ -48,22 +54,37 @@ impl Suite {
     }
 
     /// The world that most tests share: every recorded session was played in it before.
-    pub(crate) async fn shared(&self) -> anyhow::Result<&World> {
-        let start = || async { World::shared().await.map_err(|error| format!("{error:#}")) };
+    pub(crate) async fn shared(&self) -> anyhow::Result<Arc<World>> {
+        let world = self.start_shared().await?.world.lock().await.clone();
+        world.context("a test that shares the world is listed after those that do not")
+    }
+
+    /// What came of the recorded sessions as the shared world played them.
+    pub(crate) async fn before(&self) -> anyhow::Result<Arc<Before>> {
+        Ok(self.start_shared().await?.before.clone())
+    }
+
+    async fn start_shared(&self) -> anyhow::Result<&Shared> {
+        let start = async || match World::shared().await {
+            Ok((world, before)) => {
+                Ok(Shared { before: Arc::new(before), world: Mutex::new(Some(Arc::new(world))) })
+            }
+            Err(error) => Err(format!("{error:#}")),
+        };
         match self.shared.get_or_init(start).await {
-            Ok(world) => Ok(world),
+            Ok(shared) => Ok(shared),
             Err(error) => bail!("the shared world did not come to be: {error}"),
         }
     }
 
-    /// A world of the test's own, to be disturbed. There is only one such at a time: the machine
-    /// has to carry it beside the shared one.
-    pub(crate) async fn own(
-        &self,
-        switches: TestSwitches,
-    ) -> anyhow::Result<(World, MutexGuard<'_, ()>)> {
+    /// To be alone on the machine: nobody else disturbs or is disturbed, and the shared world ends
+    /// with the tests that still run in it. So tests of this kind are listed last.
+    pub(crate) async fn alone(&self) -> MutexGuard<'_, ()> {
         let alone = self.own.lock().await;
-        Ok((World::start(switches).await?, alone))
+        if let Some(Ok(shared)) = self.shared.get() {
+            shared.world.lock().await.take();
+        }
+        alone
     }
 }
 

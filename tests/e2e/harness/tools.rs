@@ -13,19 +13,29 @@ use tokio::process::Command;
 
 /// What a program wrote to standard output; an error with all it wrote when it fails.
 pub(crate) async fn run(command: &mut Command) -> anyhow::Result<String> {
-    let (good, out, err) = outcome(command).await?;
-    if !good {
+    let (code, out, err) = outcome(command).await?;
+    if code != Some(0) {
         bail!("{:?} failed:\n{out}\n{err}", command.as_std());
     }
     Ok(out)
 }
 
-async fn outcome(command: &mut Command) -> anyhow::Result<(bool, String, String)> {
+/// A program's exit code, standard output and standard error.
+pub(crate) async fn outcome(
+    command: &mut Command,
+) -> anyhow::Result<(Option<i32>, String, String)> {
     let shown = format!("{:?}", command.as_std());
     let output = command.stdin(Stdio::null()).kill_on_drop(true).output().await;
     let output = output.with_context(|| format!("starting {shown}: is it installed?"))?;
-    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-    Ok((output.status.success(), text(&output.stdout), text(&output.stderr)))
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Ok((output.status.code(), text(&output.stdout), text(&output.stderr)))
+}
+
+/// Our own command, as the platform has just built it.
+pub(crate) fn tallywatt() -> anyhow::Result<Command> {
+    let here = env::current_exe()?;
+    let built = here.ancestors().find(|folder| folder.join("tallywatt").is_file());
+    Ok(Command::new(built.context("tallywatt is not built")?.join("tallywatt")))
 }
 
 fn folder() -> anyhow::Result<PathBuf> {
@@ -73,11 +83,7 @@ pub(crate) async fn node_modules(package: &Path) -> anyhow::Result<PathBuf> {
         fs::copy(package.join(file), half.join(file))?;
     }
     let arguments = ["ci", "--silent", "--no-audit", "--no-fund"];
-    run(npm().args(arguments).current_dir(&half)).await?;
+    run(Command::new("npm").args(arguments).current_dir(&half)).await?;
     fs::rename(&half, &home).context("moving the packages to their place")?;
     Ok(modules)
-}
-
-pub(crate) fn npm() -> Command {
-    Command::new("npm")
 }

@@ -35,8 +35,6 @@ pub(crate) struct World {
     pub(crate) inbox: Inbox,
     pub(crate) network: Network,
     pub(crate) cases: Vec<Case>,
-    /// What was played before any test, in the shared world.
-    pub(crate) before: Option<Before>,
     stripe: reqwest::Client,
     _folder: TempDir,
 }
@@ -85,21 +83,20 @@ impl World {
             }
         };
         let stripe = reqwest::Client::builder().no_proxy().build()?;
-        Ok(Self { platform, inbox, network, cases, before: None, stripe, _folder: folder })
+        Ok(Self { platform, inbox, network, cases, stripe, _folder: folder })
     }
 
     /// The shared world: measures a few sessions alone, then plays all others together.
-    pub(crate) async fn shared() -> anyhow::Result<Self> {
+    pub(crate) async fn shared() -> anyhow::Result<(Self, Before)> {
         let folder = tempfile::tempdir()?;
         let log = RequestLog::new(folder.path().join("requests.jsonl"));
         let switches =
             TestSwitches { request_log: Some(log.path().to_owned()), ..TestSwitches::default() };
-        let mut world = Self::start_in(switches, folder).await?;
+        let world = Self::start_in(switches, folder).await?;
         match world.play_before(&log).await {
-            Ok(before) => world.before = Some(before),
-            Err(error) => return Err(error.context(world.troubles().await)),
+            Ok(before) => Ok((world, before)),
+            Err(error) => Err(error.context(world.troubles().await)),
         }
-        Ok(world)
     }
 
     async fn play_before(&self, log: &RequestLog) -> anyhow::Result<Before> {
@@ -121,11 +118,6 @@ impl World {
         let checks = closing.checks(&played);
         let intents = self.intents();
         Ok(Before { played, closing, checks, budget: Budget::of(measured), intents })
-    }
-
-    /// What was played before the tests.
-    pub(crate) fn before(&self) -> anyhow::Result<&Before> {
-        self.before.as_ref().context("nothing was played in this world before")
     }
 
     /// Plays `cases` together, the start from the app included.
