@@ -7,7 +7,7 @@ mod take;
 use lambda_runtime::Error;
 use payments::StripeClient;
 use runtime::{Function, Invocation, Metric, Secrets};
-use store::Store;
+use store::{Store, StoreError};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -19,7 +19,12 @@ async fn main() -> Result<(), Error> {
     let stripe = StripeClient::new(&secret.api_key, Some(&base))?;
     let handler = async |envelope, invocation: &Invocation| {
         let result = take::take(&store, &stripe, envelope, invocation).await;
-        result.inspect_err(|_| invocation.count(Metric::FailedCaptures, 1))
+        result.inspect_err(|error| {
+            // Somebody else moved the payment: the message comes again and finds it done.
+            if !matches!(error.downcast_ref(), Some(StoreError::Stale { .. })) {
+                invocation.count(Metric::FailedCaptures, 1);
+            }
+        })
     };
     function.serve_queue(handler).await
 }

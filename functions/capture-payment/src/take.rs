@@ -2,8 +2,9 @@
 
 use anyhow::bail;
 use messages::{Envelope, Event};
+use network::HoldRequest;
 use payments::StripeClient;
-use payments::stripe::Reference;
+use payments::stripe::{HoldOutcome, OffSession, Reference};
 use quantities::{Amount, SessionId};
 use runtime::Invocation;
 use store::Store;
@@ -27,7 +28,29 @@ pub(crate) async fn take(
             invocation.outcome("released");
             Ok(())
         }
+        Event::StartInterrupted { start_id, hold } => {
+            let released = release_if_placed(stripe, start_id, &hold).await?;
+            invocation.outcome(if released { "released" } else { "nothing held" });
+            Ok(())
+        }
         other => bail!("capture-payment does not know what to do with {}", other.event_type()),
+    }
+}
+
+/// Releases a hold of which nobody knows whether it was placed. The same request again, under the
+/// same key, gives the same PaymentIntent; at worst it is made now, and released at once.
+async fn release_if_placed(
+    stripe: &StripeClient,
+    start_id: String,
+    hold: &HoldRequest,
+) -> anyhow::Result<bool> {
+    let reference = Reference::Start(start_id);
+    match stripe.place_hold(&reference, OffSession::from(hold)).await? {
+        HoldOutcome::Held { payment_intent, .. } => {
+            stripe.cancel(&reference, &payment_intent).await?;
+            Ok(true)
+        }
+        HoldOutcome::Refused { .. } => Ok(false),
     }
 }
 

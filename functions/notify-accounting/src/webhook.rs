@@ -50,7 +50,9 @@ impl Webhooks {
             .header("webhook-timestamp", timestamp.to_string())
             .header("webhook-signature", signature)
             .body(body);
-        let response = request.send().await.context("posting the webhook")?;
+        // Without its URL: a subscriber's may hold a token of theirs.
+        let response = request.send().await.map_err(reqwest::Error::without_url);
+        let response = response.context("posting the webhook")?;
         Ok(response.status().as_u16())
     }
 }

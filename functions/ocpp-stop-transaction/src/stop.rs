@@ -44,7 +44,7 @@ async fn end(
         stop_reason: request.reason.as_ref().map(|reason| reason.as_str().to_owned()),
         stop_frame: Some(call.frame.clone()),
     };
-    match session.on_stop(request.meter_stop, request.timestamp) {
+    match session.on_stop(request.meter_stop, &call.frame) {
         StopTransactionEffect::End => {
             let event = Event::SessionEnded { session_id: session.id };
             let envelope = Envelope::new(event, invocation.now(), invocation.trace());
@@ -69,7 +69,10 @@ async fn end(
         StopTransactionEffect::Conflict => {
             let detail = "another StopTransaction than the one that ended the session".to_owned();
             let reason = ExceptionReason::ConflictingStop;
-            raise(store, about(reason, session, detail, call, invocation), invocation).await?;
+            let exception = about(reason, session, detail, call, invocation);
+            // Each that differs is one more.
+            let exception = exception.distinguished(&session::payload_digest(&call.frame));
+            raise(store, exception, invocation).await?;
         }
     }
     Ok(())

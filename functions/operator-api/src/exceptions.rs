@@ -6,6 +6,7 @@ use http_api::{
     Body, Check, Log, Operator, Param, Problem, ProblemType, ReadExceptions, ResolveExceptions,
 };
 use messages::{Envelope, Event};
+use network::Payer;
 use quantities::{ExceptionId, WattHours};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -215,6 +216,12 @@ fn examine(body: &ResolutionBody, session: Option<&Session>) -> Result<(), Probl
         }
         (_, None) => {
             return conflict("The session is not held: the exception can only be dismissed.");
+        }
+        (ResolutionBody::Bill { .. }, Some(session)) if session.payer == Payer::Unknown => {
+            return conflict("Nobody is known who could pay: the session can only be waived.");
+        }
+        (ResolutionBody::Bill { .. }, Some(session)) if session.tariff.is_none() => {
+            return conflict("No tariff was on offer: the session can only be waived.");
         }
         (ResolutionBody::Bill { meter_stop_wh, ended_at, .. }, Some(session)) => {
             let start = session.meter_start;

@@ -46,10 +46,13 @@ impl Partners {
             .header("Authorization", format!("Token {}", STANDARD.encode(token)))
             .header("X-Request-ID", session_id.to_string())
             .header("X-Correlation-ID", session_id.to_string())
+            .header("OCPI-from-country-code", &cdr.country_code)
+            .header("OCPI-from-party-id", &cdr.party_id)
             .header("OCPI-to-country-code", &partner.country_code)
             .header("OCPI-to-party-id", &partner.party_id)
             .json(cdr);
-        let response = request.send().await.context("posting the CDR")?;
+        let response = request.send().await.map_err(reqwest::Error::without_url);
+        let response = response.context("posting the CDR")?;
         let status = response.status();
         if !status.is_success() {
             bail!("the partner answered the CDR with HTTP {status}");

@@ -16,30 +16,23 @@ use store::{Saved, Store};
 /// How long before the start the connector's status may have been reported.
 const STATUS_LEAD: TimeDelta = TimeDelta::minutes(10);
 
+/// How far a charger's clock may be ahead of ours for its statuses to be seen.
+const STATUS_AHEAD: TimeDelta = TimeDelta::days(1);
+
 pub(crate) async fn on_event(
     store: &Store,
     envelope: Envelope,
     invocation: &Invocation,
 ) -> anyhow::Result<()> {
     match envelope.event {
-        Event::SessionEnded { session_id } | Event::SessionReleased { session_id } => {
-            rate(store, session_id, false, invocation).await
-        }
-        Event::SessionResolved { session_id, .. } => {
-            rate(store, session_id, true, invocation).await
-        }
+        Event::SessionEnded { session_id }
+        | Event::SessionReleased { session_id }
+        | Event::SessionResolved { session_id, .. } => rate(store, session_id, invocation).await,
         other => bail!("rate-session does not know what to do with {}", other.event_type()),
     }
 }
 
-/// `by_person`: a person has decided that the session is billed as it now stands, so neither an
-/// unknown payer nor an occupied connector holds it any longer.
-async fn rate(
-    store: &Store,
-    session_id: SessionId,
-    by_person: bool,
-    invocation: &Invocation,
-) -> anyhow::Result<()> {
+async fn rate(store: &Store, session_id: SessionId, invocation: &Invocation) -> anyhow::Result<()> {
     let mut file = store.session_file(session_id).await?;
     if file.session.state != SessionState::Ended {
         // A repeat, or somebody was faster: the state says that it is taken care of.
@@ -47,7 +40,9 @@ async fn rate(
         return Ok(());
     }
     let session = &file.session;
-    if session.payer == Payer::Unknown && !by_person {
+    // Neither an occupied connector nor doubtful readings hold what a person has decided.
+    let by_person = session.billed_by_person;
+    if session.payer == Payer::Unknown {
         let detail = "the idTag of the transaction is nobody's who could pay".to_owned();
         return hold(store, session, ExceptionReason::NoPayer, detail, invocation).await;
     }
@@ -58,18 +53,20 @@ async fn rate(
     let tariff = store.tariff(reference).await?;
     let ended_at = session.ended_at.context("an ended session has no end")?;
     let (id, connector) = (&session.charge_point_id, session.connector_id);
-    let from = session.started_at - STATUS_LEAD;
-    let statuses = store.statuses(id, connector, from, invocation.now()).await?;
+    // The connector first: what is reported after this read fails the wait's condition.
+    let seen = store.connector(id, connector).await?;
+    let (from, to) = (session.started_at - STATUS_LEAD, invocation.now() + STATUS_AHEAD);
+    let statuses = store.statuses(id, connector, from, to).await?;
 
-    if tariff.has_idle_fee() {
-        let released = released_at(ended_at, &statuses);
-        if released.is_none() && !by_person {
-            let seen = store.connector(id, connector).await?;
-            store.await_release(session, seen.as_ref()).await?;
+    // A person bills until the end they have named; idle time after it is theirs to include.
+    file.session.released_at = None;
+    if tariff.has_idle_fee() && !by_person {
+        let Some(released_at) = released_at(ended_at, &statuses) else {
+            store.await_release(&file.session, seen.as_ref()).await?;
             invocation.outcome("awaiting release");
             return Ok(());
-        }
-        file.session.released_at = released;
+        };
+        file.session.released_at = Some(released_at);
     }
     let (timeline, findings) =
         timeline(&file.session, &file.meter_values, &statuses, invocation.now());
@@ -138,6 +135,8 @@ async fn hold(
     invocation: &Invocation,
 ) -> anyhow::Result<()> {
     let exception = ExceptionRecord::of_session(reason, session, detail, invocation.now());
+    // A session can be held again after a decision, whose record stays as it is.
+    let exception = exception.distinguished(&invocation.now().to_rfc3339());
     store.hold(session, &exception).await?;
     invocation.count(Metric::Exceptions, 1);
     invocation.outcome(reason.code());

@@ -75,8 +75,9 @@ pub(crate) fn course(timeline: &Timeline, uses_power: bool) -> Result<Course, Ra
 }
 
 /// The time from the end until the connector is free. Idle is only what the charger says is idle
-/// (Finishing, SuspendedEV): a session that was told after an offline period is followed by the
-/// first status of the charger's next start, hours later, and nobody stood there all that time.
+/// (Finishing, SuspendedEV), at the end or after it: a session that was told after an offline
+/// period is followed by the first status of the charger's next start, hours later, and nobody
+/// knows of anybody who stood there all that time.
 fn after_the_end(
     timeline: &Timeline,
     released_ms: i64,
@@ -85,6 +86,7 @@ fn after_the_end(
 ) -> Result<(), QuantityError> {
     let at_ms = timeline.ended_at.timestamp_millis();
     let rest = Reading { at_ms, wh: energy(timeline.meter_stop, timeline.meter_start)? };
+    states.forget();
     states.split(at_ms, released_ms, |start_ms, end_ms, state| {
         let kind = match state {
             State::Idle => SegmentKind::Idle,
@@ -282,6 +284,11 @@ impl States {
         let during = statuses.iter().filter(|change| ms(change) >= start_ms);
         let changes = during.map(|change| (ms(change), State::from(change.status))).collect();
         Self { changes, next: 0, now }
+    }
+
+    /// From here on, what was said before says nothing.
+    const fn forget(&mut self) {
+        self.now = State::Flow;
     }
 
     /// Calls `each` for every part of `start_ms` to `end_ms` with one state. Spans have to come in

@@ -180,11 +180,14 @@ fn after_an_offline_session_nobody_stood_idle_until_the_chargers_next_start() {
     // its next start, two hours later. At 6.00 an hour that would be 12.00 for nothing known.
     let tariff = version(vec![element(TariffDimensionType::ParkingTime, "6.00")], 0);
     let mut timeline = hour(10_000);
-    timeline.statuses =
-        vec![StatusChange { at: at("2026-03-02T10:00:01Z"), status: ConnectorStatus::Charging }];
     timeline.released_at = Some(at("2026-03-02T13:00:00Z"));
+    let status = |time, status| StatusChange { at: at(time), status };
+    timeline.statuses = vec![status("2026-03-02T10:00:01Z", ConnectorStatus::Charging)];
+    assert!(rate(&tariff, &timeline, ZONE, &tax("0")).unwrap().net().is_zero());
+    // Nor after the battery was full: only the ten minutes until the stop are known.
+    timeline.statuses.push(status("2026-03-02T10:50:00Z", ConnectorStatus::SuspendedEV));
     let priced = rate(&tariff, &timeline, ZONE, &tax("0")).unwrap();
-    assert!(priced.net().is_zero(), "{}", priced.net());
+    assert_eq!(priced.net().to_string(), "1.00 EUR");
 }
 
 #[test]

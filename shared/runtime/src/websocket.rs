@@ -189,7 +189,12 @@ impl Function {
                 invocation.field("refusal", "frame too large");
                 return Ok(Reply::empty());
             }
-            let answer = handler(OcppMessage { caller, text }, invocation).await?;
+            // An error here would reach the charger as API Gateway's own text, which is no OCPP.
+            let answer = handler(OcppMessage { caller, text }, invocation).await;
+            let answer = answer.unwrap_or_else(|error| {
+                invocation.fail(&error);
+                None
+            });
             Ok(answer.as_ref().map_or_else(Reply::empty, Reply::frame))
         })
         .await

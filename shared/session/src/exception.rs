@@ -163,9 +163,17 @@ impl ExceptionRecord {
         refusal: &str,
         raised_at: DateTime<Utc>,
     ) -> Self {
-        let (reason, subject) = (ExceptionReason::UnreadableMessage, crate::digest(frame));
+        let subject = crate::payload_digest(frame);
+        let reason = ExceptionReason::UnreadableMessage;
         let detail = format!("a transaction message was refused: {refusal}");
         Self::of_message(reason, charge_point_id, &subject, detail, raised_at).with_frame(frame)
+    }
+
+    /// The same with an id of its own among those of its reason and session.
+    #[must_use]
+    pub fn distinguished(self, by: &str) -> Self {
+        let id = ExceptionId::about(&format!("{}/{by}", self.id));
+        Self { id, ..self }
     }
 
     /// The same, with the frame that raised it.

@@ -1,6 +1,7 @@
 //! Ids that follow from what a message says, so that the same message always gives the same id.
 
 use chrono::{DateTime, Utc};
+use ocpp::Frame;
 use quantities::{ChargePointId, ConnectorId, IdTag, TransactionId, WattHours};
 use sha2::{Digest as _, Sha256};
 
@@ -46,6 +47,16 @@ impl StartIdentity<'_> {
 pub fn digest(text: &str) -> String {
     let digest = Sha256::digest(text.as_bytes());
     hex::encode(digest.get(..8).unwrap_or_default())
+}
+
+/// A digest of what a call says, whatever its message id: a message that is sent again, after a
+/// reboot even under another id, has the same.
+#[must_use]
+pub fn payload_digest(frame: &str) -> String {
+    match Frame::parse(frame) {
+        Ok(Frame::Call { payload, .. }) => digest(payload.as_json()),
+        _ => digest(frame),
+    }
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ mod start;
 mod timeline;
 
 pub use exception::{ExceptionReason, ExceptionRecord, ExceptionState, Resolution};
-pub use identity::{StartIdentity, digest};
+pub use identity::{StartIdentity, digest, payload_digest};
 pub use readings::{Finding, FindingCode, samples_of, timeline};
 pub use record::{Session, SessionState, StopTransactionEffect};
 pub use start::{Start, authorize};

@@ -9,6 +9,8 @@ use quantities::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::payload_digest;
+
 /// Where a session is on its way to money. Payment has its own record and state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -75,6 +77,9 @@ pub struct Session {
     pub end_received_at: Option<DateTime<Utc>>,
     /// Register at the end.
     pub meter_stop: Option<WattHours>,
+    /// Whether a person has decided how it is billed: what held it then holds it no longer.
+    #[serde(default)]
+    pub billed_by_person: bool,
     /// OCPP `Reason` of the stop, as sent.
     pub stop_reason: Option<String>,
     /// When the connector was free again.
@@ -99,20 +104,21 @@ pub enum StopTransactionEffect {
 }
 
 impl Session {
-    /// Decides what a StopTransaction with `meter_stop` at `ended_at` does.
+    /// Decides what a StopTransaction with `meter_stop` does that came as `frame`.
     ///
     /// A session that the sweep has closed is still open to the charger's own word: the charger
     /// may come back and say how it really ended, until a person has decided.
     #[must_use]
-    pub fn on_stop(&self, meter_stop: WattHours, ended_at: DateTime<Utc>) -> StopTransactionEffect {
+    pub fn on_stop(&self, meter_stop: WattHours, frame: &str) -> StopTransactionEffect {
         let open = matches!(self.state, SessionState::Active | SessionState::Held);
-        let same = self.meter_stop == Some(meter_stop) && self.ended_at == Some(ended_at);
         match &self.stop_frame {
             None if open && meter_stop < self.meter_start => {
                 StopTransactionEffect::HoldMeterBackwards
             }
             None if open => StopTransactionEffect::End,
-            Some(_) if same => StopTransactionEffect::Repeat,
+            Some(first) if payload_digest(first) == payload_digest(frame) => {
+                StopTransactionEffect::Repeat
+            }
             _ => StopTransactionEffect::Conflict,
         }
     }

@@ -105,13 +105,19 @@ impl<'a> Start<'a> {
         }
     }
 
+    /// The moment that tag and offer are judged by: the charger's word, but never the future, into
+    /// which only a wrong clock can lead.
+    fn judged_at(&self) -> DateTime<Utc> {
+        self.request.timestamp.min(self.received_at)
+    }
+
     /// As [`authorize`], but the session that has used a start is no stranger to it.
     fn judge(&self, id: SessionId) -> IdTagInfo {
         let mut entitlement = self.entitlement.cloned();
         if let Some(start) = entitlement.as_mut().and_then(|known| known.app_start.as_mut()) {
             start.used_by = start.used_by.filter(|user| *user != id);
         }
-        authorize(entitlement.as_ref(), self.charge_point_id, self.request.timestamp)
+        authorize(entitlement.as_ref(), self.charge_point_id, self.judged_at())
     }
 
     fn session(
@@ -120,12 +126,12 @@ impl<'a> Start<'a> {
         transaction_id: TransactionId,
         entitlement: Option<&Entitlement>,
     ) -> Session {
-        let started_at = self.request.timestamp;
+        let (started_at, judged_at) = (self.request.timestamp, self.judged_at());
         let app_start = entitlement.and_then(|known| known.app_start.as_ref());
         let tariff = match (entitlement, app_start) {
             (_, Some(start)) => Some(start.tariff.clone()),
-            (Some(known), None) => self.offers.at(&known.tier_at(started_at), started_at).cloned(),
-            (None, None) => self.offers.at(&network::Tier::retail(), started_at).cloned(),
+            (Some(known), None) => self.offers.at(&known.tier_at(judged_at), judged_at).cloned(),
+            (None, None) => self.offers.at(&network::Tier::retail(), judged_at).cloned(),
         };
         Session {
             id,
@@ -150,6 +156,7 @@ impl<'a> Start<'a> {
             ended_at: None,
             end_received_at: None,
             meter_stop: None,
+            billed_by_person: false,
             stop_reason: None,
             released_at: None,
             start_frame: self.frame.to_owned(),

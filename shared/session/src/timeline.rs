@@ -90,7 +90,8 @@ impl ConnectorStatus {
 /// before the stop), else with the first status after the end that releases it.
 #[must_use]
 pub fn released_at(ended_at: DateTime<Utc>, statuses: &[StatusChange]) -> Option<DateTime<Utc>> {
-    let last_before = statuses.iter().filter(|change| change.at <= ended_at).max_by_key(|c| c.at);
+    let before = statuses.iter().filter(|change| change.at <= ended_at);
+    let last_before = before.max_by_key(|c| (c.at, c.status == ConnectorStatus::Available));
     if last_before.is_some_and(|change| change.status == ConnectorStatus::Available) {
         return Some(ended_at);
     }

@@ -119,6 +119,7 @@ impl Recording {
             ended_at: stop.as_ref().map(|stop| stop.timestamp),
             end_received_at: None,
             meter_stop: stop.as_ref().map(|stop| stop.meter_stop),
+            billed_by_person: false,
             stop_reason: None,
             released_at: None,
             start_frame: start_frame.clone(),

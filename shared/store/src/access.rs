@@ -10,6 +10,7 @@ use crate::{
     Saved, Store, StoreError,
     error::dynamo,
     item::{Item, PK, SK, s},
+    outbox::{CONFLICT_ATTEMPTS_MAX, CONFLICT_PAUSE},
 };
 
 /// One page-free query: all items of a partition whose sort key begins with, or lies between.
@@ -86,10 +87,18 @@ impl Store {
         for (placeholder, value) in values {
             request = request.expression_attribute_values(placeholder, value);
         }
-        match request.send().await {
-            Ok(answer) => Ok(Some(answer.attributes.unwrap_or_default())),
-            Err(error) if is_refused(&error) => Ok(None),
-            Err(error) => Err(dynamo("UpdateItem")(error)),
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            match request.clone().send().await {
+                Ok(answer) => return Ok(Some(answer.attributes.unwrap_or_default())),
+                Err(error) if is_refused(&error) => return Ok(None),
+                // It met a transaction on the same item, which the SDK does not try again.
+                Err(error) if meets_transaction(&error) && attempt < CONFLICT_ATTEMPTS_MAX => {
+                    tokio::time::sleep(CONFLICT_PAUSE * 2_u32.pow(attempt)).await;
+                }
+                Err(error) => return Err(dynamo("UpdateItem")(error)),
+            }
         }
     }
 
@@ -155,6 +164,10 @@ impl Store {
 
 fn is_refused<R>(error: &SdkError<UpdateItemError, R>) -> bool {
     error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception)
+}
+
+fn meets_transaction<R>(error: &SdkError<UpdateItemError, R>) -> bool {
+    error.as_service_error().is_some_and(UpdateItemError::is_transaction_conflict_exception)
 }
 
 fn is_duplicate<R>(error: &SdkError<PutItemError, R>) -> bool {

@@ -13,7 +13,7 @@ use session::{ConnectorStatus, Session, SessionState, StatusChange};
 use crate::{
     Change, Saved, Store, StoreError,
     access::Range,
-    item::{Item, PK, SK, expiry, from_item, s, sortable, to_item},
+    item::{Item, PK, SK, expiry, from_item, instant, s, sortable, to_item},
     outbox::Transacted,
     sessions::{META, session_pk},
 };
@@ -68,8 +68,17 @@ fn connector_sk(connector: ConnectorId) -> String {
     format!("CONNECTOR#{connector}")
 }
 
+/// Begins the keys of the statuses at `at`; the status itself follows, for two may share a moment.
 fn status_sk(connector: ConnectorId, at: DateTime<Utc>) -> String {
     format!("STATUS#{connector}#{}", sortable(at))
+}
+
+/// A status as its attribute and in keys: as OCPP spells it.
+fn status_text(status: ConnectorStatus) -> Result<String, StoreError> {
+    let unwritable =
+        |error| StoreError::Unwritable { key: "status".to_owned(), source: Box::new(error) };
+    let text = serde_json::to_value(status).map_err(unwritable)?;
+    Ok(text.as_str().unwrap_or("Unknown").to_owned())
 }
 
 fn keyed(mut item: Item, pk: &str, sk: &str) -> Item {
@@ -191,9 +200,10 @@ impl Store {
         id: &ChargePointId,
         connector: ConnectorId,
         read_at: DateTime<Utc>,
+        digest: &str,
         frame: &str,
     ) -> Result<(), StoreError> {
-        let sk = format!("METER#{connector}#{}", sortable(read_at));
+        let sk = format!("METER#{connector}#{}#{digest}", sortable(read_at));
         let mut item = keyed(Item::new(), &pk(id), &sk);
         item.insert("frame".to_owned(), s(frame));
         item.insert("expires_at".to_owned(), expiry(read_at + TIMELINE_KEPT));
@@ -215,24 +225,24 @@ impl Store {
         frame: &str,
     ) -> Result<Option<ConnectorRow>, StoreError> {
         let pk = pk(id);
-        let sk = status_sk(connector, change.at);
+        let status = status_text(change.status)?;
+        let sk = format!("{}#{status}", status_sk(connector, change.at));
         let mut row = keyed(to_item(&pk, &change)?, &pk, &sk);
         row.insert("frame".to_owned(), s(frame));
         row.insert("expires_at".to_owned(), expiry(change.at + TIMELINE_KEPT));
         self.put(&self.tables.chargers, row).await?;
 
-        let status = to_item(&pk, &change)?.remove("status");
+        // Of two statuses of one moment the one that frees the connector stays: invocations are
+        // not ordered, and a Finishing stored last must not hide an Available.
+        let newer = if change.status.releases() { "status_at <= :at" } else { "status_at < :at" };
         let updated = self
             .update(
                 &self.tables.chargers,
                 &[(PK, &pk), (SK, &connector_sk(connector))],
                 "SET #status = :status, status_at = :at",
-                "attribute_not_exists(status_at) OR status_at <= :at",
+                &format!("attribute_not_exists(status_at) OR {newer}"),
                 &[("#status", "status")],
-                vec![
-                    (":status", status.unwrap_or_else(|| s("Unknown"))),
-                    (":at", s(sortable(change.at))),
-                ],
+                vec![(":status", s(status)), (":at", s(sortable(change.at)))],
             )
             .await?;
         updated.map(from_item).transpose()
@@ -265,7 +275,7 @@ impl Store {
         from: DateTime<Utc>,
         to: DateTime<Utc>,
     ) -> Result<Vec<StatusChange>, StoreError> {
-        let (from, to) = (status_sk(connector, from), status_sk(connector, to));
+        let (from, to) = (status_sk(connector, from), status_sk(connector, to) + "#~");
         let range = Range::Between(&from, &to);
         let items = self.query(&self.tables.chargers, &pk(id), range).await?;
         items.into_iter().map(from_item).collect()
@@ -282,9 +292,13 @@ impl Store {
         session: &Session,
         seen: Option<&ConnectorRow>,
     ) -> Result<(), StoreError> {
-        let (condition, mut values) = match seen {
-            Some(row) => ("status_at = :seen", vec![(":seen", s(&row.status_at))]),
-            None => ("attribute_not_exists(status_at)", vec![]),
+        let (condition, names, mut values): (_, &[_], _) = match seen {
+            Some(row) => (
+                "status_at = :seen AND #status = :status",
+                &[("#status", "status")],
+                vec![(":seen", s(&row.status_at)), (":status", s(status_text(row.status)?))],
+            ),
+            None => ("attribute_not_exists(status_at)", &[], vec![]),
         };
         values.push((":session", s(session.id.to_string())));
         let change = Change::default()
@@ -304,7 +318,7 @@ impl Store {
                 &[(PK, &pk(&session.charge_point_id)), (SK, &connector_sk(session.connector_id))],
                 "SET awaiting = :session",
                 condition,
-                &[],
+                names,
                 values,
             )?;
         match self.commit(change).await? {
@@ -337,7 +351,7 @@ impl Store {
                 vec![
                     (":ended", crate::sessions::state(SessionState::Ended)),
                     (":awaiting", crate::sessions::state(SessionState::AwaitingRelease)),
-                    (":at", s(at.to_rfc3339())),
+                    (":at", s(instant(at))),
                 ],
             )?
             .update(

@@ -1,13 +1,14 @@
 //! Exceptions: what a person has to decide. Key: the exception's id; the index `open` lists the
 //! undecided ones.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use messages::Envelope;
 use quantities::ExceptionId;
 use session::{ExceptionRecord, ExceptionState, Resolution, Session, SessionState};
 
 use crate::{
     Change, Saved, Store, StoreError,
-    item::{Item, PK, SK, from_item, s, sortable, to_item},
+    item::{Item, PK, SK, from_item, instant, s, sortable, to_item},
     sessions::{META, session_pk, state},
 };
 
@@ -101,16 +102,17 @@ impl Store {
             Resolution::Bill { meter_stop, ended_at, .. } => change.update(
                 table,
                 &key,
-                "SET #state = :to, meter_stop = :meter, ended_at = :ended, gsi_open = :open \
-                 REMOVE released_at",
+                "SET #state = :to, meter_stop = :meter, ended_at = :ended, gsi_open = :open, \
+                 billed_by_person = :true REMOVE released_at",
                 "#state = :held",
                 &names,
                 vec![
                     held,
                     (":to", state(SessionState::Ended)),
                     (":meter", s(meter_stop.wh().to_string())),
-                    (":ended", s(ended_at.to_rfc3339())),
+                    (":ended", s(instant(*ended_at))),
                     (":open", s("OPEN")),
+                    (":true", AttributeValue::Bool(true)),
                 ],
             ),
             Resolution::Waive { .. } => change.update(

@@ -25,6 +25,11 @@ pub(crate) fn sortable(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
+/// An instant as serde writes it into records, so that equal instants are equal strings.
+pub(crate) fn instant(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::AutoSi, true)
+}
+
 /// A time-to-live attribute: epoch seconds.
 pub(crate) fn expiry(at: DateTime<Utc>) -> AttributeValue {
     AttributeValue::N(at.timestamp().to_string())
@@ -78,6 +83,8 @@ pub(crate) fn string<'a>(item: &'a Item, attribute: &str) -> Result<&'a str, Sto
 fn key_of(item: &Item) -> String {
     let part = |name| item.get(name).and_then(|value| value.as_s().ok());
     match (part(PK), part(SK)) {
+        // The tag names a person.
+        (Some(pk), _) if pk.starts_with("TOKEN#") => "TOKEN#…".to_owned(),
         (Some(pk), Some(sk)) => format!("{pk} {sk}"),
         (Some(pk), None) => pk.clone(),
         _ => "without key".to_owned(),

@@ -22,8 +22,11 @@ use crate::{
 /// How long an outbox row is kept after it was relayed.
 const KEPT: TimeDelta = TimeDelta::days(7);
 
-/// How often a transaction that met another one is tried again before the caller is told.
-const CONFLICT_ATTEMPTS_MAX: u32 = 5;
+/// How often a write that met a transaction is tried before the caller is told.
+pub(crate) const CONFLICT_ATTEMPTS_MAX: u32 = 5;
+
+/// The first pause between two tries is twice this long, each further one twice the last.
+pub(crate) const CONFLICT_PAUSE: Duration = Duration::from_millis(20);
 
 /// Writes that happen together or not at all.
 #[derive(Debug, Clone, Default)]
@@ -163,7 +166,7 @@ impl Store {
             if !conflict || attempt >= CONFLICT_ATTEMPTS_MAX {
                 return Err(dynamo("TransactWriteItems")(error));
             }
-            tokio::time::sleep(Duration::from_millis(20) * 2_u32.pow(attempt)).await;
+            tokio::time::sleep(CONFLICT_PAUSE * 2_u32.pow(attempt)).await;
         }
     }
 }

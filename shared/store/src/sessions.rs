@@ -21,7 +21,9 @@ use crate::{
     access::Range,
     catalog, entitlements,
     error::dynamo,
-    item::{Item, PK, SK, from_document, from_item, s, sortable, string, to_document, to_item},
+    item::{
+        Item, PK, SK, from_document, from_item, instant, s, sortable, string, to_document, to_item,
+    },
     outbox::Transacted,
 };
 
@@ -316,8 +318,8 @@ impl Store {
         let mut values = vec![
             (":to", state(to)),
             (":from", state(session.state)),
-            (":ended", s(end.ended_at.to_rfc3339())),
-            (":received", s(end.received_at.to_rfc3339())),
+            (":ended", s(instant(end.ended_at))),
+            (":received", s(instant(end.received_at))),
             (":meter", s(end.meter_stop.wh().to_string())),
         ];
         let mut set = "SET #state = :to, ended_at = :ended, end_received_at = :received, \
@@ -401,9 +403,15 @@ impl Store {
                 &self.tables.sessions,
                 &[(PK, &pk), (SK, META)],
                 "SET #state = :rated REMOVE gsi_open",
-                "#state = :from",
+                "#state = :from AND meter_stop = :meter AND ended_at = :ended",
                 &[("#state", "state")],
-                vec![(":rated", state(SessionState::Rated)), (":from", state(session.state))],
+                vec![
+                    (":rated", state(SessionState::Rated)),
+                    (":from", state(session.state)),
+                    // What was priced is still what is to be billed.
+                    (":meter", s(session.meter_stop.unwrap_or_default().wh().to_string())),
+                    (":ended", s(session.ended_at.map(instant).unwrap_or_default())),
+                ],
             )?
             .put(&self.tables.sessions, journal_item(&pk, journal)?, None)?
             .tell(&self.tables.outbox, envelope)?;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Saved, Store, StoreError,
-    item::{PK, expiry, from_item, s, to_item},
+    item::{PK, expiry, from_item, instant, s, to_item},
 };
 
 /// Stripe lists undelivered events for 30 days; ours are kept a little longer.
@@ -60,7 +60,7 @@ impl Store {
         id: &str,
         at: DateTime<Utc>,
     ) -> Result<(), StoreError> {
-        let values = vec![(":at", s(at.to_rfc3339()))];
+        let values = vec![(":at", s(instant(at)))];
         let table = &self.tables.stripe_events;
         self.update(
             table,

@@ -139,6 +139,7 @@ fn session(name: &str, start: &Call, calls: &[Call]) -> Result<Session, Vec<Stri
         ended_at: stopped.as_ref().map(|stopped| stopped.timestamp),
         end_received_at: stop.map(|stop| stop.at),
         meter_stop: stopped.as_ref().map(|stopped| stopped.meter_stop),
+        billed_by_person: false,
         stop_reason: None,
         released_at: None,
         start_frame: start.frame.clone(),

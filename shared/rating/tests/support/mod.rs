@@ -90,6 +90,7 @@ pub(crate) fn session_of(timeline: &Timeline) -> Session {
         ended_at: Some(timeline.ended_at),
         end_received_at: Some(timeline.ended_at),
         meter_stop: Some(timeline.meter_stop),
+        billed_by_person: false,
         stop_reason: Some("EVDisconnected".to_owned()),
         released_at: timeline.released_at,
         start_frame: String::new(),
