@@ -55,14 +55,17 @@ provisioners._RESOURCE_HANDLERS["AWS::ApiGatewayV2::RouteResponse"] = {
 
 
 # API Gateway: answers the handshake with the Sec-WebSocket-Protocol that the $connect function
-# returned, and chargers hang up without it. MiniStack: accepts without a subprotocol.
-_handshake = ContextVar("handshake", default={})
+# returned, and chargers hang up without it; when the function fails, with its status. MiniStack:
+# accepts without a subprotocol, and refuses with 403 whatever happened.
+_handshake = ContextVar("handshake")
 
 
 async def _invoke(*args, invoke=apigateway._invoke_ws_lambda, **kwargs):
     response = await invoke(*args, **kwargs)
+    handshake = _handshake.get()
+    handshake.setdefault("status", int((response or {}).get("statusCode", 200)))
     for name, value in ((response or {}).get("headers") or {}).items():
-        _handshake.get().setdefault(name.lower(), value)
+        handshake.setdefault(name.lower(), value)
     return response
 
 
@@ -100,13 +103,19 @@ async def app(scope, receive, send, app=ministack.app):
         return await app(scope, receive, send)
     handshake = {}
     _handshake.set(handshake)
+
+    async def refuse(status):
+        await send({"type": "websocket.http.response.start", "status": status, "headers": []})
+        await send({"type": "websocket.http.response.body", "body": b""})
+
     scope = await _through_cloudfront(scope)
     if isinstance(scope, int):
         await receive()
-        await send({"type": "websocket.http.response.start", "status": scope, "headers": []})
-        return await send({"type": "websocket.http.response.body", "body": b""})
+        return await refuse(scope)
 
     async def reply(message):
+        if message["type"] == "websocket.close" and handshake.get("status", 200) >= 300:
+            return await refuse(handshake["status"])
         if message["type"] == "websocket.accept" and (protocol := handshake.get("sec-websocket-protocol")):
             message = {**message, "subprotocol": protocol}
         await send(message)
