@@ -10,9 +10,11 @@ use axum::{
 use chrono::TimeDelta;
 use http_api::{Body, Check, Driver, Log, Param, Problem, ProblemType, TariffRefView};
 use messages::{ChargerAction, ChargerCall, Envelope, Event};
-use network::{AppStart, Entitlement, EntitlementStatus, HoldRef, Payer};
+use network::{
+    Entitlement, EntitlementStatus, HoldRef, HoldRequest, Payer, StartIntent, StartState,
+};
 use payments::{
-    PaymentError,
+    PaymentError, Refusal,
     stripe::{HoldOutcome, OffSession, Reference},
 };
 use quantities::{ChargePointId, ConnectorId, DriverId, IdTag};
@@ -78,12 +80,14 @@ struct StartView {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum StartStatus {
-    /// The money is held and the charger was told; the session has not begun.
+    /// The money is being held, or is held and the charger was told; the session has not begun.
     Pending,
     /// The session has begun.
     Started,
     /// No session has begun in time; the hold is released.
     Abandoned,
+    /// The card was refused: nothing starts.
+    Refused,
 }
 
 /// A start as it was asked for.
@@ -117,15 +121,21 @@ async fn post(
     if let Some(standing) = api.store.entitlement(&asked.id_tag).await? {
         return again(&standing, &asked, &log);
     }
-    let on_offer = on_offer(&api, &driver.id, &asked.charge_point_id, log.now()).await?;
-    same_price(&asked, &on_offer)?;
+    let intent = match api.store.start_intent(&asked.id.to_string()).await? {
+        Some(intent) => intent,
+        None => intend(&api, &driver, &asked, &log).await?,
+    };
+    same_start(&intent, &asked)?;
+    if intent.state != StartState::Requested {
+        return closed(&api, &asked, &log).await;
+    }
     available(&api, &asked).await?;
-    let entitlement = hold(&api, &asked, &on_offer, &log).await?;
+    let hold = hold(&api, &intent, &log).await?;
+    let entitlement = intent.entitlement(hold, log.now() + TAG_GOOD_FOR);
     let call = Envelope::new(Event::ChargerCall(call(&asked, &log)), log.now(), log.trace());
-    if api.store.begin_app_start(&entitlement, log.now(), &call).await? == Saved::Duplicate {
-        let standing = api.store.entitlement(&asked.id_tag).await?;
-        let standing = standing.ok_or_else(|| anyhow::anyhow!("a start that stands is gone"))?;
-        return again(&standing, &asked, &log);
+    let begun = api.store.begin_app_start(&intent.start_id, &entitlement, log.now(), &call).await?;
+    if begun == Saved::Duplicate {
+        return closed(&api, &asked, &log).await;
     }
     log.outcome("accepted");
     Ok((StatusCode::ACCEPTED, Json(view(asked.id, &entitlement, None))))
@@ -144,8 +154,14 @@ async fn get(
     Param(id): Param<Uuid>,
 ) -> Result<Json<StartView>, Problem> {
     log.field("start_id", id.to_string());
-    let entitlement = api.store.entitlement(&id_tag(id)?).await?;
-    let entitlement = entitlement.ok_or_else(|| Problem::not_found("start"))?;
+    let Some(entitlement) = api.store.entitlement(&id_tag(id)?).await? else {
+        let intent = api.store.start_intent(&id.to_string()).await?;
+        let intent = intent.ok_or_else(|| Problem::not_found("start"))?;
+        if intent.driver_id != driver.id {
+            return Err(Problem::somebody_elses("start"));
+        }
+        return Ok(Json(intent_view(&intent)));
+    };
     let app_start = entitlement.app_start.as_ref().ok_or_else(|| Problem::not_found("start"))?;
     if entitlement.driver_id.as_ref() != Some(&driver.id) {
         return Err(Problem::somebody_elses("start"));
@@ -201,12 +217,44 @@ fn again(
         start.charge_point_id == asked.charge_point_id && start.connector_id == asked.connector_id
     });
     if !same {
-        let detail =
-            "This Idempotency-Key was used for a start at another connector. Use a new one.";
-        return Err(Problem::new(ProblemType::KeyReused, detail));
+        return Err(key_reused());
     }
     log.outcome("repeat");
     Ok((StatusCode::ACCEPTED, Json(view(asked.id, standing, None))))
+}
+
+fn key_reused() -> Problem {
+    let detail = "This Idempotency-Key was used for a start at another connector, or at another \
+                  price. Use a new one.";
+    Problem::new(ProblemType::KeyReused, detail)
+}
+
+/// A start that goes on does so where, and at the price, it was first asked for.
+fn same_start(intent: &StartIntent, asked: &Asked) -> Result<(), Problem> {
+    let tariff = TariffRefView::from(&intent.tariff);
+    let same = intent.charge_point_id == asked.charge_point_id
+        && intent.connector_id == asked.connector_id
+        && asked.tariff.as_ref().is_none_or(|shown| *shown == tariff);
+    if same { Ok(()) } else { Err(key_reused()) }
+}
+
+/// The answer to a start whose hold is decided: by an earlier request, or, had this one taken too
+/// long, by the sweep.
+async fn closed(
+    api: &Api,
+    asked: &Asked,
+    log: &Log,
+) -> Result<(StatusCode, Json<StartView>), Problem> {
+    if let Some(standing) = api.store.entitlement(&asked.id_tag).await? {
+        return again(&standing, asked, log);
+    }
+    let intent = api.store.start_intent(&asked.id.to_string()).await?;
+    let intent = intent.ok_or_else(|| anyhow::anyhow!("a start that stands is gone"))?;
+    if let StartState::Refused { code, decline_code } = intent.state {
+        return Err(refused(&RefusalView::from(&Refusal { code, decline_code })));
+    }
+    log.outcome("repeat");
+    Ok((StatusCode::ACCEPTED, Json(intent_view(&intent))))
 }
 
 fn same_price(asked: &Asked, on_offer: &OnOffer) -> Result<(), Problem> {
@@ -240,13 +288,18 @@ async fn available(api: &Api, asked: &Asked) -> Result<(), Problem> {
     Err(unavailable("The charger is not connected. Use another one, or try again later."))
 }
 
-/// Holds the site's amount on the driver's card. Gives the one-time entry of the start.
-async fn hold(
+/// Stores the start with all that its hold depends on, before anybody's money is held: a repeat
+/// asks for the same hold, and the sweep finds one that nobody went on with.
+async fn intend(
     api: &Api,
+    driver: &Driver,
     asked: &Asked,
-    on_offer: &OnOffer,
     log: &Log,
-) -> Result<Entitlement, Problem> {
+) -> Result<StartIntent, Problem> {
+    let on_offer = on_offer(api, &driver.id, &asked.charge_point_id, log.now()).await?;
+    same_price(asked, &on_offer)?;
+    // What cannot start is not worth a hold, nor one that the sweep would have to look for.
+    available(api, asked).await?;
     let entitlement = on_offer.entitlement.as_ref();
     let Some((Payer::Card { customer, payment_method }, known)) =
         entitlement.map(|known| (&known.payer, known))
@@ -254,37 +307,41 @@ async fn hold(
         let detail = "There is no card on file to pay with. Add one and start again.";
         return Err(Problem::new(ProblemType::NoPaymentMethod, detail));
     };
-    let reference = Reference::Start(asked.id.to_string());
-    let amount = on_offer.site.hold;
-    // When it was first asked for is not known: all of the customer's intents may be ours.
-    let money = OffSession { customer, payment_method, amount, requested_at: None };
+    let intent = StartIntent {
+        start_id: asked.id.to_string(),
+        id_tag: asked.id_tag.clone(),
+        parent_id_tag: known.parent_id_tag.clone(),
+        driver_id: driver.id.clone(),
+        tier: on_offer.tier.clone(),
+        charge_point_id: asked.charge_point_id.clone(),
+        connector_id: asked.connector_id,
+        tariff: on_offer.tariff.clone(),
+        hold: HoldRequest {
+            customer: customer.clone(),
+            payment_method: payment_method.clone(),
+            amount: on_offer.site.hold,
+            requested_at: log.now(),
+        },
+        state: StartState::Requested,
+    };
+    Ok(api.store.intend_start(intent).await?)
+}
+
+/// Places the hold that was stored. A refusal is stored, too: a repeat gets the same answer.
+async fn hold(api: &Api, intent: &StartIntent, log: &Log) -> Result<HoldRef, Problem> {
+    let reference = Reference::Start(intent.start_id.clone());
+    let money = OffSession::from(&intent.hold);
     let placed = api.cards.stripe().await?.place_hold(&reference, money).await;
-    let hold = match placed.map_err(no_outcome)? {
-        HoldOutcome::Held { payment_intent, amount } => HoldRef { payment_intent, amount },
+    match placed.map_err(no_outcome)? {
+        HoldOutcome::Held { payment_intent, amount } => Ok(HoldRef { payment_intent, amount }),
         HoldOutcome::Refused { refusal, .. } => {
+            let Refusal { code, decline_code } = &refusal;
+            api.store.refuse_start(&intent.start_id, code, decline_code.as_deref()).await?;
             log.count(Metric::Refusals, 1);
             log.field("decline", refusal.reason());
-            return Err(refused(&RefusalView::from(&refusal)));
+            Err(refused(&RefusalView::from(&refusal)))
         }
-    };
-    Ok(Entitlement {
-        id_tag: asked.id_tag.clone(),
-        status: EntitlementStatus::Accepted,
-        parent_id_tag: known.parent_id_tag.clone(),
-        expires_at: Some(log.now() + TAG_GOOD_FOR),
-        driver_id: known.driver_id.clone(),
-        tier: on_offer.tier.clone(),
-        // The price is pinned: what becomes of the membership meanwhile does not matter.
-        subscription: None,
-        payer: known.payer.clone(),
-        app_start: Some(AppStart {
-            charge_point_id: asked.charge_point_id.clone(),
-            connector_id: asked.connector_id,
-            tariff: on_offer.tariff.clone(),
-            hold,
-            used_by: None,
-        }),
-    })
+    }
 }
 
 fn no_outcome(error: PaymentError) -> Problem {
@@ -333,10 +390,20 @@ fn view(id: Uuid, entitlement: &Entitlement, call: Option<CallRecord>) -> StartV
     }
 }
 
+/// A start that has no one-time tag yet, or never gets one.
+fn intent_view(intent: &StartIntent) -> StartView {
+    let status = match intent.state {
+        // Begun between two reads of ours: the charger is being told.
+        StartState::Requested | StartState::Begun => StartStatus::Pending,
+        StartState::Refused { .. } => StartStatus::Refused,
+        StartState::Abandoned => StartStatus::Abandoned,
+    };
+    StartView { id: intent.start_id.clone(), status, session_id: None, charger_answer: None }
+}
+
 #[cfg(test)]
 mod tests {
-    use network::{StripePaymentIntentId, Tier};
-    use payments::Refusal;
+    use network::{AppStart, StripeCustomerId, StripePaymentIntentId, StripePaymentMethodId, Tier};
     use quantities::{Amount, Currency, SessionId, TariffRef, TransactionId};
 
     use super::*;
@@ -396,6 +463,55 @@ mod tests {
         let told = view(Uuid::nil(), &used, None);
         assert_eq!(told.status, StartStatus::Started);
         assert_eq!(told.session_id, Some(session.to_string()));
+    }
+
+    fn intent(state: StartState) -> StartIntent {
+        StartIntent {
+            start_id: Uuid::nil().to_string(),
+            id_tag: id_tag(Uuid::nil()).unwrap(),
+            parent_id_tag: None,
+            driver_id: driver("d1"),
+            tier: Tier::retail(),
+            charge_point_id: "CP1".parse().unwrap(),
+            connector_id: ConnectorId(1),
+            tariff: TariffRef { id: "T1".parse().unwrap(), version: 1 },
+            hold: HoldRequest {
+                customer: StripeCustomerId("cus_1".to_owned()),
+                payment_method: StripePaymentMethodId("pm_1".to_owned()),
+                amount: Amount::new(3000, Currency::EUR),
+                requested_at: "2026-03-01T12:00:00Z".parse().unwrap(),
+            },
+            state,
+        }
+    }
+
+    #[test]
+    fn a_start_whose_hold_is_being_placed_is_pending_until_it_is_refused_or_given_up() {
+        let status = |state| intent_view(&intent(state)).status;
+        let refused = StartState::Refused { code: "card_declined".to_owned(), decline_code: None };
+        assert_eq!(status(StartState::Requested), StartStatus::Pending);
+        assert_eq!(status(refused), StartStatus::Refused);
+        assert_eq!(status(StartState::Abandoned), StartStatus::Abandoned);
+    }
+
+    #[test]
+    fn a_repeat_goes_on_only_where_and_at_the_price_that_was_first_asked_for() {
+        let intent = intent(StartState::Requested);
+        let asked = |connector_id, version: Option<u32>| {
+            let tariff = version.map(|version| TariffRef { version, ..intent.tariff.clone() });
+            Asked {
+                id: Uuid::nil(),
+                id_tag: intent.id_tag.clone(),
+                charge_point_id: intent.charge_point_id.clone(),
+                connector_id: ConnectorId(connector_id),
+                tariff: tariff.as_ref().map(TariffRefView::from),
+            }
+        };
+        assert!(same_start(&intent, &asked(1, None)).is_ok());
+        assert!(same_start(&intent, &asked(1, Some(1))).is_ok());
+        for other in [asked(2, None), asked(1, Some(2))] {
+            assert_eq!(same_start(&intent, &other).unwrap_err().status().as_u16(), 422);
+        }
     }
 
     #[test]

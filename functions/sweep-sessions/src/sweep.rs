@@ -2,13 +2,16 @@
 
 use chrono::TimeDelta;
 use messages::{Envelope, Event};
-use network::Entitlement;
+use network::{Entitlement, StartIntent};
 use runtime::{Invocation, Metric};
-use session::{ExceptionReason, ExceptionRecord, Session, SessionState, timeline};
+use session::{ExceptionReason, ExceptionRecord, Session, SessionState, released_at, timeline};
 use store::{End, EndsIn, Store, StoreError};
 
 /// An ended session without a price for this long is stuck: its messages failed.
 const PRICED_WITHIN: TimeDelta = TimeDelta::minutes(15);
+/// A hold that is being placed for this long is not: a request lives for half a minute, and whoever
+/// sends it again does so by now.
+const PLACED_WITHIN: TimeDelta = TimeDelta::minutes(10);
 
 /// Sweeps once; gives what failed, so that one bad session stops no other.
 pub(crate) async fn sweep(
@@ -32,6 +35,10 @@ pub(crate) async fn sweep(
     for start in store.pending_app_starts().await? {
         let swept = give_up_if_old(store, &start, invocation).await;
         collect(swept, "a start from the app", &mut failures);
+    }
+    for intent in store.start_intents().await? {
+        let swept = give_up_if_interrupted(store, intent, invocation).await;
+        collect(swept, "an interrupted start from the app", &mut failures);
     }
     invocation.count(Metric::StuckSessions, stuck);
     Ok(failures)
@@ -91,9 +98,20 @@ async fn hold_if_never_free(
     if invocation.now() - waited_since < waits {
         return Ok(());
     }
+    let (id, connector) = (&session.charge_point_id, session.connector_id);
+    let ended_at = session.ended_at.unwrap_or(waited_since);
+    let statuses = store.statuses(id, connector, ended_at, invocation.now()).await?;
+    if let Some(at) = released_at(ended_at, &statuses) {
+        // It was, but the message that said so did not get as far as the session.
+        let event = Event::SessionReleased { session_id: session.id };
+        let envelope = Envelope::new(event, invocation.now(), invocation.trace());
+        store.release(id, connector, session.id, at, &envelope).await?;
+        return Ok(());
+    }
     let detail = "the connector was not reported free in time after the session".to_owned();
     let reason = ExceptionReason::NeverReleased;
     let exception = ExceptionRecord::of_session(reason, session, detail, invocation.now());
+    let exception = exception.distinguished(&invocation.now().to_rfc3339());
     store.hold(session, &exception).await?;
     invocation.session(session.id);
     invocation.count(Metric::Exceptions, 1);
@@ -119,5 +137,21 @@ async fn give_up_if_old(
         Event::StartAbandoned { id_tag: start.id_tag.clone(), hold: app_start.hold.clone() };
     let envelope = Envelope::new(event, invocation.now(), invocation.trace());
     store.abandon_app_start(&start.id_tag, &envelope).await?;
+    Ok(())
+}
+
+/// Whether the hold was placed is not known: the event finds out.
+async fn give_up_if_interrupted(
+    store: &Store,
+    intent: StartIntent,
+    invocation: &Invocation,
+) -> Result<(), StoreError> {
+    if invocation.now() - intent.hold.requested_at < PLACED_WITHIN {
+        return Ok(());
+    }
+    let StartIntent { start_id, hold, .. } = intent;
+    let event = Event::StartInterrupted { start_id: start_id.clone(), hold };
+    let envelope = Envelope::new(event, invocation.now(), invocation.trace());
+    store.abandon_start_intent(&start_id, &envelope).await?;
     Ok(())
 }

@@ -5,7 +5,7 @@
 
 use chrono::{DateTime, Utc};
 use ledger::JournalEntry;
-use network::{HoldRef, StripePaymentIntentId};
+use network::{HoldRef, HoldRequest, StripePaymentIntentId};
 use quantities::{Amount, ChargePointId, ExceptionId, IdTag, SessionId};
 use serde::{Deserialize, Serialize};
 
@@ -121,6 +121,15 @@ pub enum Event {
         /// The hold to release.
         hold: HoldRef,
     },
+    /// A start from the app broke off while its hold was being placed: nobody knows whether it
+    /// was. → capture, which finds out and releases it.
+    #[serde(rename = "start.interrupted")]
+    StartInterrupted {
+        /// The start.
+        start_id: String,
+        /// The hold as it was asked for.
+        hold: HoldRequest,
+    },
     /// A charger is to be told something. → charger calls.
     #[serde(rename = "charger.call")]
     ChargerCall(ChargerCall),
@@ -233,6 +242,7 @@ impl Event {
             Self::PaymentReleased { .. } => "payment.released",
             Self::PaymentOwed { .. } => "payment.owed",
             Self::StartAbandoned { .. } => "start.abandoned",
+            Self::StartInterrupted { .. } => "start.interrupted",
             Self::ChargerCall(_) => "charger.call",
         }
     }
@@ -252,7 +262,7 @@ impl Event {
             | Self::PaymentCaptured { .. }
             | Self::PaymentReleased { .. }
             | Self::PaymentOwed { .. } => &[Queue::Accounting],
-            Self::StartAbandoned { .. } => &[Queue::Capture],
+            Self::StartAbandoned { .. } | Self::StartInterrupted { .. } => &[Queue::Capture],
             Self::ChargerCall(_) => &[Queue::ChargerCalls],
         }
     }
@@ -272,7 +282,9 @@ impl Event {
             | Self::PaymentCaptured { session_id, .. }
             | Self::PaymentReleased { session_id }
             | Self::PaymentOwed { session_id, .. } => Some(*session_id),
-            Self::StartAbandoned { .. } | Self::ChargerCall(_) => None,
+            Self::StartAbandoned { .. } | Self::StartInterrupted { .. } | Self::ChargerCall(_) => {
+                None
+            }
         }
     }
 
@@ -284,6 +296,7 @@ impl Event {
             // A session can be held more than once.
             Self::SessionResolved { exception_id, .. } => exception_id.to_string(),
             Self::StartAbandoned { hold, .. } => hold.payment_intent.to_string(),
+            Self::StartInterrupted { start_id, .. } => start_id.clone(),
             Self::ChargerCall(call) => call.unique_id.clone(),
             _ => self.session_id().map(|id| id.to_string()).unwrap_or_default(),
         }
@@ -301,7 +314,8 @@ impl Envelope {
 
 #[cfg(test)]
 mod tests {
-    use quantities::TransactionId;
+    use network::{StripeCustomerId, StripePaymentMethodId};
+    use quantities::{Currency, TransactionId};
 
     use super::*;
 
@@ -315,6 +329,24 @@ mod tests {
         let first = Envelope::new(event.clone(), "2026-01-01T00:00:00Z".parse().unwrap(), None);
         let again = Envelope::new(event, "2026-01-02T00:00:00Z".parse().unwrap(), Some("t".into()));
         assert_eq!(first.id, again.id);
+    }
+
+    #[test]
+    fn an_interrupted_start_goes_to_capture_once_for_each_start() {
+        let hold = HoldRequest {
+            customer: StripeCustomerId("cus_1".into()),
+            payment_method: StripePaymentMethodId("pm_1".into()),
+            amount: Amount::new(3000, Currency::EUR),
+            requested_at: "2026-01-01T00:00:00.123456789Z".parse().unwrap(),
+        };
+        let at = "2026-01-01T00:10:00Z".parse().unwrap();
+        let event = Event::StartInterrupted { start_id: "s1".into(), hold };
+        assert_eq!(event.queues(), [Queue::Capture]);
+        assert_eq!(event.session_id(), None);
+        let envelope = Envelope::new(event, at, None);
+        assert_eq!(envelope.id, "start.interrupted:s1");
+        let text = serde_json::to_string(&envelope).unwrap();
+        assert_eq!(serde_json::from_str::<Envelope>(&text).unwrap(), envelope);
     }
 
     #[test]

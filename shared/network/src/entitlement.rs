@@ -217,8 +217,99 @@ pub struct HoldRef {
     pub amount: Amount,
 }
 
+/// A hold as it is asked for: the same on every attempt, because Stripe takes an idempotency key
+/// with the same parameters only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HoldRequest {
+    /// Whose card.
+    pub customer: StripeCustomerId,
+    /// Which card.
+    pub payment_method: StripePaymentMethodId,
+    /// How much.
+    pub amount: Amount,
+    /// When it was first intended, by our clock.
+    pub requested_at: DateTime<Utc>,
+}
+
+/// A start from the driver app as it was first asked for: stored before its hold is placed, so
+/// that whatever happens somebody knows of the hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartIntent {
+    /// The start.
+    pub start_id: String,
+    /// The one-time tag that it gets once the money is held.
+    pub id_tag: IdTag,
+    /// The group of the tag that the driver charges with otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent_id_tag: Option<IdTag>,
+    /// Who starts.
+    pub driver_id: DriverId,
+    /// Their price group when they asked.
+    pub tier: Tier,
+    /// Where they want to charge.
+    pub charge_point_id: ChargePointId,
+    /// At which connector.
+    pub connector_id: ConnectorId,
+    /// The version on offer when they asked.
+    pub tariff: TariffRef,
+    /// The hold.
+    pub hold: HoldRequest,
+    /// How far it got.
+    pub state: StartState,
+}
+
+/// How far the hold of a start got. Only [`StartState::Requested`] is left again, once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "status", rename_all = "snake_case")]
+pub enum StartState {
+    /// The hold is being placed: it may or may not have reached Stripe.
+    Requested,
+    /// The card was refused.
+    Refused {
+        /// Stripe's error code.
+        code: String,
+        /// The issuer's reason, if it gave one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        decline_code: Option<String>,
+    },
+    /// The money is held, and the one-time tag stored: it says how the start goes on.
+    Begun,
+    /// Nobody went on with it; a hold that may have been placed is released.
+    Abandoned,
+}
+
+impl StartIntent {
+    /// The one-time entry of this start, good until `expires_at`, now that `hold` is placed.
+    #[must_use]
+    pub fn entitlement(&self, hold: HoldRef, expires_at: DateTime<Utc>) -> Entitlement {
+        Entitlement {
+            id_tag: self.id_tag.clone(),
+            status: EntitlementStatus::Accepted,
+            parent_id_tag: self.parent_id_tag.clone(),
+            expires_at: Some(expires_at),
+            driver_id: Some(self.driver_id.clone()),
+            tier: self.tier.clone(),
+            // The price is pinned: what becomes of the membership meanwhile does not matter.
+            subscription: None,
+            payer: Payer::Card {
+                customer: self.hold.customer.clone(),
+                payment_method: self.hold.payment_method.clone(),
+            },
+            app_start: Some(AppStart {
+                charge_point_id: self.charge_point_id.clone(),
+                connector_id: self.connector_id,
+                tariff: self.tariff.clone(),
+                hold,
+                used_by: None,
+            }),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use quantities::Currency;
+
     use super::*;
 
     fn member(status: &str) -> Entitlement {
@@ -256,5 +347,42 @@ mod tests {
         assert_eq!(tag.status_at(late), EntitlementStatus::Expired);
         tag.status = EntitlementStatus::Blocked;
         assert_eq!(tag.status_at(late), EntitlementStatus::Blocked);
+    }
+
+    #[test]
+    fn a_start_goes_on_with_the_price_and_the_card_that_it_was_asked_for_with() {
+        let intent = StartIntent {
+            start_id: "s1".to_owned(),
+            id_tag: "APP-1".parse().unwrap(),
+            parent_id_tag: None,
+            driver_id: "driver-1".parse().unwrap(),
+            tier: "gold".parse().unwrap(),
+            charge_point_id: "CP1".parse().unwrap(),
+            connector_id: ConnectorId(2),
+            tariff: TariffRef { id: "T1".parse().unwrap(), version: 3 },
+            hold: HoldRequest {
+                customer: StripeCustomerId("cus_1".to_owned()),
+                payment_method: StripePaymentMethodId("pm_1".to_owned()),
+                amount: Amount::new(3000, Currency::EUR),
+                requested_at: "2026-03-01T12:00:00Z".parse().unwrap(),
+            },
+            state: StartState::Requested,
+        };
+        let text = serde_json::to_string(&intent).unwrap();
+        assert_eq!(serde_json::from_str::<StartIntent>(&text).unwrap(), intent);
+
+        let placed = HoldRef {
+            payment_intent: StripePaymentIntentId("pi_1".to_owned()),
+            amount: intent.hold.amount,
+        };
+        let expires_at = "2026-03-01T12:10:00Z".parse().unwrap();
+        let entitlement = intent.entitlement(placed.clone(), expires_at);
+        assert_eq!(entitlement.status_at(expires_at), EntitlementStatus::Expired);
+        assert_eq!(entitlement.driver_id.as_ref(), Some(&intent.driver_id));
+        let Payer::Card { customer, payment_method } = entitlement.payer else { panic!() };
+        assert_eq!((customer, payment_method), (intent.hold.customer, intent.hold.payment_method));
+        let start = entitlement.app_start.unwrap();
+        assert_eq!((start.tariff, start.hold), (intent.tariff, placed));
+        assert_eq!(start.used_by, None);
     }
 }

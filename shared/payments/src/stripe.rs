@@ -13,7 +13,7 @@ mod tests;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use network::{StripeCustomerId, StripePaymentIntentId, StripePaymentMethodId};
+use network::{HoldRequest, StripeCustomerId, StripePaymentIntentId, StripePaymentMethodId};
 use quantities::{Amount, SessionId};
 
 pub use self::failure::PaymentError;
@@ -64,6 +64,17 @@ pub struct OffSession<'a> {
     /// When it was first intended, if it may have been asked for before: what Stripe has since
     /// then is looked up when the idempotency key is too old to tell.
     pub requested_at: Option<DateTime<Utc>>,
+}
+
+impl<'a> From<&'a HoldRequest> for OffSession<'a> {
+    fn from(hold: &'a HoldRequest) -> Self {
+        Self {
+            customer: &hold.customer,
+            payment_method: &hold.payment_method,
+            amount: hold.amount,
+            requested_at: Some(hold.requested_at),
+        }
+    }
 }
 
 /// What came of asking for a hold.

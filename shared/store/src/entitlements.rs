@@ -1,22 +1,33 @@
 //! The entitlement cache. Key `TOKEN#<idTag>`; indexes by driver, by subscription, and of starts
-//! from the app that no session has used yet.
+//! from the app that no session has used yet. Next to it the starts as they were asked for, key
+//! `START#<start id>`: in the same index under another value until their hold is decided.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Utc};
 use messages::Envelope;
-use network::{Entitlement, StripeSubscriptionId, Subscription};
+use network::{Entitlement, StartIntent, StartState, StripeSubscriptionId, Subscription};
 use quantities::{DriverId, IdTag};
 
 use crate::{
     Change, Saved, Store, StoreError,
-    item::{Item, PK, from_item, s, sortable, to_item},
+    item::{Item, PK, from_item, instant, s, sortable, to_item},
     outbox::Transacted,
 };
 
 /// Value of `gsi_pending` on starts from the app that no session has used yet.
 const PENDING: &str = "PENDING";
+/// Value of `gsi_pending` on intended starts whose hold is being placed.
+const INTENDED: &str = "INTENDED";
+/// An intended start is closed once: by whoever takes it out of the index.
+const STILL_INTENDED: &str = "attribute_exists(gsi_pending)";
+const CLOSE: &str = "SET #state = :state REMOVE gsi_pending";
 
 pub(crate) fn token_pk(id_tag: &IdTag) -> String {
     format!("TOKEN#{}", id_tag.as_str())
+}
+
+fn start_pk(start_id: &str) -> String {
+    format!("START#{start_id}")
 }
 
 impl Store {
@@ -97,8 +108,8 @@ impl Store {
                 &[("#status", "status")],
                 vec![
                     (":status", s(&subscription.status)),
-                    (":end", s(rfc3339(subscription.current_period_end))),
-                    (":as_of", s(rfc3339(subscription.as_of))),
+                    (":end", s(instant(subscription.current_period_end))),
+                    (":as_of", s(instant(subscription.as_of))),
                     (":id", s(&subscription.id.0)),
                 ],
             )
@@ -106,14 +117,108 @@ impl Store {
         Ok(if updated.is_some() { Saved::New } else { Saved::Duplicate })
     }
 
+    /// A start from the app as it was asked for.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn start_intent(&self, start_id: &str) -> Result<Option<StartIntent>, StoreError> {
+        let item = self.get(&self.tables.entitlements, &start_pk(start_id), None).await?;
+        item.map(from_item).transpose()
+    }
+
+    /// Stores a start before its hold is placed, unless it was stored before. Gives the one that
+    /// stands: its hold is the one to ask for.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn intend_start(&self, intent: StartIntent) -> Result<StartIntent, StoreError> {
+        let mut item = to_item("START#…", &intent)?;
+        item.insert(PK.to_owned(), s(start_pk(&intent.start_id)));
+        item.insert("gsi_pending".to_owned(), s(INTENDED));
+        item.insert("gsi_at".to_owned(), s(sortable(intent.hold.requested_at)));
+        if self.put_new(&self.tables.entitlements, item).await? == Saved::New {
+            return Ok(intent);
+        }
+        let standing = self.start_intent(&intent.start_id).await?;
+        standing.ok_or(StoreError::NotFound { what: "start", id: intent.start_id })
+    }
+
+    /// Closes a start whose card was refused, unless it is closed. One write.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn refuse_start(
+        &self,
+        start_id: &str,
+        code: &str,
+        decline_code: Option<&str>,
+    ) -> Result<Saved, StoreError> {
+        let decline_code = decline_code.map(str::to_owned);
+        let refused = state(&StartState::Refused { code: code.to_owned(), decline_code })?;
+        let table = &self.tables.entitlements;
+        let pk = start_pk(start_id);
+        let (names, values) = (&[("#state", "state")], vec![(":state", refused)]);
+        let updated =
+            self.update(table, &[(PK, &pk)], CLOSE, STILL_INTENDED, names, values).await?;
+        Ok(if updated.is_some() { Saved::New } else { Saved::Duplicate })
+    }
+
+    /// Starts from the app whose hold is being placed, or was when their request died. Eventually
+    /// consistent.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn start_intents(&self) -> Result<Vec<StartIntent>, StoreError> {
+        let table = &self.tables.entitlements;
+        let items = self.query_index(table, "pending_start", "gsi_pending", INTENDED).await?;
+        items.into_iter().map(from_item).collect()
+    }
+
+    /// Gives up a start whose request died while its hold was being placed; `start.interrupted`
+    /// finds the hold and releases it. Which of this and [`Store::begin_app_start`] comes first
+    /// decides.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn abandon_start_intent(
+        &self,
+        start_id: &str,
+        envelope: &Envelope,
+    ) -> Result<Saved, StoreError> {
+        let change = self.close_start(Change::default(), start_id, &StartState::Abandoned)?;
+        let change = change.tell(&self.tables.outbox, envelope)?;
+        Ok(match self.commit(change).await? {
+            Transacted::Committed => Saved::New,
+            Transacted::Refused { .. } => Saved::Duplicate,
+        })
+    }
+
+    fn close_start(
+        &self,
+        change: Change,
+        start_id: &str,
+        closed: &StartState,
+    ) -> Result<Change, StoreError> {
+        let (table, pk) = (&self.tables.entitlements, start_pk(start_id));
+        let (names, values) = (&[("#state", "state")], vec![(":state", state(closed)?)]);
+        change.update(table, &[(PK, &pk)], CLOSE, STILL_INTENDED, names, values)
+    }
+
     /// Stores the one-time entry of a start from the app with the call that starts the charger,
-    /// once, in one transaction.
+    /// once, in one transaction with the end of the intended start: one that was given up
+    /// meanwhile tells no charger to start.
     ///
     /// # Errors
     ///
     /// [`StoreError`].
     pub async fn begin_app_start(
         &self,
+        start_id: &str,
         entitlement: &Entitlement,
         created_at: DateTime<Utc>,
         call: &Envelope,
@@ -121,7 +226,8 @@ impl Store {
         let mut item = entitlement_item(entitlement)?;
         item.insert("gsi_pending".to_owned(), s(PENDING));
         item.insert("gsi_at".to_owned(), s(sortable(created_at)));
-        let change = Change::default()
+        let change = self
+            .close_start(Change::default(), start_id, &StartState::Begun)?
             .put(&self.tables.entitlements, item, Some("attribute_not_exists(pk)"))?
             .tell(&self.tables.outbox, call)?;
         Ok(match self.commit(change).await? {
@@ -169,9 +275,8 @@ impl Store {
     }
 }
 
-/// An instant as serde writes it into records, so that strings compare as instants.
-fn rfc3339(at: DateTime<Utc>) -> String {
-    at.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true)
+fn state(state: &StartState) -> Result<AttributeValue, StoreError> {
+    to_item("START#…", state).map(AttributeValue::M)
 }
 
 fn entitlement_item(entitlement: &Entitlement) -> Result<Item, StoreError> {
