@@ -216,6 +216,7 @@ pub(crate) mod tests {
             ended_at: None,
             end_received_at: None,
             meter_stop: None,
+            billed_by_person: false,
             stop_reason: None,
             released_at: None,
             start_frame: String::new(),
