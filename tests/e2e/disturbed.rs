@@ -7,11 +7,12 @@ use ledger::JournalEntry;
 use messages::Queue;
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
+use stripe_twin::{Fault, FaultKind, WebhookEndpoint};
 use tallywatt::{
     budget::RequestLog,
     closing::{Closing, SessionRows},
-    platform::{Platform, TestSwitches},
+    platform::{Platform, Service, TestSwitches},
     scenario::{Manner, Played, play_all},
 };
 use tokio::time::sleep;
@@ -68,6 +69,7 @@ pub(crate) async fn everything_sent_and_delivered_twice_charges_once(
     let switches = TestSwitches { deliver_twice: true, request_log: Some(log.path().to_owned()) };
     let _alone = suite.alone().await;
     let world = World::start(switches).await?;
+    stripe_repeats(&world).await?;
     let manner = Manner { repeat: 2, ..Manner::default() };
     let played = world.play(&world.cases, manner).await?;
     let closing = world.close().await?;
@@ -83,6 +85,26 @@ pub(crate) async fn everything_sent_and_delivered_twice_charges_once(
     Ok(())
 }
 
+/// Stripe sends every event to a second endpoint, which is the same function, and there twice and
+/// in disorder.
+async fn stripe_repeats(world: &World) -> anyhow::Result<()> {
+    let request = json!({ "SecretId": world.platform.output("StripeSecretName")? });
+    let aws = world.platform.aws();
+    let secret = aws.call(Service::SecretsManager, "GetSecretValue", &request).await?;
+    let secret = secret["SecretString"].as_str().context("no Stripe secret")?;
+    let secret: Value = serde_json::from_str(secret)?;
+    world.platform.stripe().add_webhook_endpoint(WebhookEndpoint {
+        url: format!("{}/stripe/webhook", world.platform.http_url()?),
+        secret: secret["webhook_secret"].as_str().context("no webhook secret")?.to_owned(),
+        enabled_events: vec![],
+        duplicate_per_mille: 1000,
+        lose_per_mille: 0,
+        disorder_ms: 500,
+        retry_ms: 500,
+    });
+    Ok(())
+}
+
 /// How many calls the chargers made.
 fn calls(played: &[Played]) -> usize {
     let exchanges = played.iter().flat_map(|played| &played.report.exchanges);
@@ -95,6 +117,40 @@ fn same(found: &BTreeMap<String, Outcome>, expected: &BTreeMap<String, Outcome>)
     for (case, outcome) in found {
         assert_eq!(Some(outcome), expected.get(case), "{case}");
     }
+}
+
+pub(crate) async fn a_stripe_that_fails_often_charges_once(suite: &Suite) -> anyhow::Result<()> {
+    let before = suite.before().await?;
+    let _alone = suite.alone().await;
+    let world = World::start(TestSwitches::default()).await?;
+    // One request in four meets one of these.
+    let kinds = [
+        FaultKind::RateLimit,
+        FaultKind::LockTimeout,
+        FaultKind::ServerErrorAfterWrite,
+        FaultKind::BadGateway,
+        FaultKind::ResetBefore,
+        FaultKind::ResetAfter,
+    ];
+    for kind in kinds {
+        world.platform.stripe().fault(Fault::by_chance(kind, 40).on("/v1/payment_intents"));
+    }
+    let playing =
+        play_all(&world.platform, &world.network, &world.cases, Manner::default(), |_| {});
+    let (played, ()) = tokio::try_join!(playing, start_patiently(&world))?;
+    world.settled().await?;
+    let faults = world.platform.stripe().state()["faults"].clone();
+    world.platform.stripe().clear_faults();
+    let counts = faults.as_object().context("no counts of faults")?.values();
+    let met: u64 = counts.filter_map(Value::as_u64).sum();
+    ensure!(met > 5, "only {faults} went wrong: this test proved nothing");
+    recover(&world).await?;
+    let closing = world.close().await?;
+    let wrong = world.must_hold(&closing.checks(&played)).await;
+    wrong.with_context(|| format!("after faults: {faults}"))?;
+    same(&outcomes(&played, &closing)?, &outcomes(&before.played, &before.closing)?);
+    assert_eq!(world.intents(), before.intents, "PaymentIntents at Stripe by status");
+    Ok(())
 }
 
 pub(crate) async fn killed_processes_lose_and_double_nothing(suite: &Suite) -> anyhow::Result<()> {

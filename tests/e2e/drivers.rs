@@ -1,8 +1,10 @@
 //! The driver's app over HTTP.
 
 use anyhow::{Context as _, ensure};
+use chrono::{TimeDelta, Utc};
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
+use tallywatt::platform::Service;
 
 use crate::harness::{Charge, Suite, World, eventually};
 
@@ -110,5 +112,84 @@ pub(crate) async fn a_start_that_the_card_refuses_starts_nothing(
     let heartbeat = station.call("Heartbeat", json!({})).await?;
     ensure!(heartbeat["currentTime"].is_string(), "{heartbeat}");
     ensure!(station.was_left_alone(), "the charger was called");
+    Ok(())
+}
+
+pub(crate) async fn a_charger_that_refuses_to_start_releases_the_hold(
+    suite: &Suite,
+) -> anyhow::Result<()> {
+    let world = &*suite.shared().await?;
+    let (driver, id) = ("driver-app-3", "APP-03");
+    let card = world.card("pm_card_visa").await?;
+    world.tag("APP-CARD-03", driver, &card, json!({})).await?;
+    let mut station = world.station(id).await?;
+    station.refuse();
+    let (status, start) = world.app_start(driver, id, "key-1").await?;
+    assert_eq!(status, 202, "{start:#}");
+    let of_customer = || {
+        let mut all = world.all_intents().into_iter();
+        all.find(|intent| intent["customer"] == card.customer.as_str())
+    };
+    assert_eq!(of_customer().context("no hold")?["status"], "requires_capture");
+    station.awaits("RemoteStartTransaction").await?;
+    let start = start["id"].as_str().context("a start without id")?;
+    let released = eventually("the release of the hold", async || {
+        let (_, start) = world.driver(driver, Method::GET, &format!("/starts/{start}")).await?;
+        let canceled = of_customer().is_some_and(|intent| intent["status"] == "canceled");
+        Ok((start["status"] == "abandoned" && canceled).then_some(()))
+    });
+    match released.await {
+        Ok(()) => Ok(()),
+        Err(error) => Err(error.context(world.troubles().await)),
+    }
+}
+
+pub(crate) async fn a_start_that_dies_while_its_hold_is_placed_leaves_no_hold(
+    suite: &Suite,
+) -> anyhow::Result<()> {
+    let world = &*suite.shared().await?;
+    let (driver, id) = ("driver-app-4", "APP-04");
+    let card = world.card("pm_card_visa").await?;
+    world.tag("APP-CARD-04", driver, &card, json!({})).await?;
+    let mut station = world.station(id).await?;
+    let (status, start) = world.app_start(driver, id, "key-1").await?;
+    assert_eq!(status, 202, "{start:#}");
+    let told = station.awaits("RemoteStartTransaction").await?;
+    let tag = told["idTag"].as_str().context("no tag came")?;
+    let start = start["id"].as_str().context("a start without id")?;
+
+    // As if the request had died eleven minutes ago, between Stripe's answer and the next write.
+    let table = world.platform.output("EntitlementsTable")?;
+    let key = |pk: String| json!({ "TableName": table, "Key": { "pk": { "S": pk } } });
+    let mut rewound = key(format!("START#{start}"));
+    rewound["UpdateExpression"] =
+        "SET #state.#status = :requested, gsi_pending = :intended, #hold.requested_at = :at".into();
+    rewound["ExpressionAttributeNames"] =
+        json!({ "#state": "state", "#status": "status", "#hold": "hold" });
+    let at = (Utc::now() - TimeDelta::minutes(11)).to_rfc3339();
+    rewound["ExpressionAttributeValues"] = json!({
+        ":requested": { "S": "requested" }, ":intended": { "S": "INTENDED" }, ":at": { "S": at },
+    });
+    let aws = world.platform.aws();
+    aws.call(Service::DynamoDb, "DeleteItem", &key(format!("TOKEN#{tag}"))).await?;
+    aws.call(Service::DynamoDb, "UpdateItem", &rewound).await?;
+
+    world.platform.sweep().await?;
+    let intents = || {
+        let all = world.all_intents().into_iter();
+        let mine = all.filter(|intent| intent["customer"] == card.customer.as_str());
+        mine.map(|intent| intent["status"].clone()).collect::<Vec<_>>()
+    };
+    let released = eventually("the release of the hold", async || {
+        Ok((intents() == [json!("canceled")]).then_some(()))
+    });
+    if let Err(error) = released.await {
+        return Err(error.context(world.troubles().await));
+    }
+    let (_, seen) = world.driver(driver, Method::GET, &format!("/starts/{start}")).await?;
+    assert_eq!(seen["status"], "abandoned", "{seen:#}");
+    let (_, again) = world.app_start(driver, id, "key-1").await?;
+    assert_eq!(again["status"], "abandoned", "{again:#}");
+    assert_eq!(intents(), [json!("canceled")], "a late repeat holds nothing");
     Ok(())
 }

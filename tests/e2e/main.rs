@@ -63,8 +63,13 @@ fn main() -> ExitCode {
         pipeline::a_person_bills_waives_and_dismisses_what_was_kept,
         pipeline::a_refused_hold_stops_the_session_which_says_why,
         pipeline::a_membership_that_ends_at_stripe_ends_here,
+        pipeline::a_session_is_priced_when_the_connector_is_free,
+        pipeline::a_second_charge_that_is_refused_is_owed,
+        pipeline::what_nobody_pays_for_and_what_contradicts_itself_is_kept_for_a_person,
         drivers::the_app_shows_price_running_cost_history_and_receipt,
         drivers::a_start_that_the_card_refuses_starts_nothing,
+        drivers::a_charger_that_refuses_to_start_releases_the_hold,
+        drivers::a_start_that_dies_while_its_hold_is_placed_leaves_no_hold,
         command::an_example_of_the_specification_is_priced,
         command::bad_input_is_told_a_line_for_every_problem,
         command::the_simulated_charger_plays_alone_and_fails_with_a_wrong_password,
@@ -74,6 +79,7 @@ fn main() -> ExitCode {
         // Alone, with worlds of their own.
         command::the_demo_ends_well_and_says_so_in_json,
         disturbed::everything_sent_and_delivered_twice_charges_once,
+        disturbed::a_stripe_that_fails_often_charges_once,
         disturbed::killed_processes_lose_and_double_nothing,
     };
     let conclusion = libtest_mimic::run(&arguments, trials);

@@ -7,10 +7,10 @@ use messages::Queue;
 use quantities::SessionId;
 use reqwest::Method;
 use serde_json::{Value, json};
-use stripe_twin::{Fault, FaultKind};
+use stripe_twin::{DeclineRule, Fault, FaultKind};
 use tallywatt::{inbox::Inbox, platform::Service};
 
-use crate::harness::{Charge, Suite, World, eventually};
+use crate::harness::{Charge, Suite, World, eventually, session_id};
 
 /// 5 kWh by day: 5 × 0.40 = 2.00, with 21 % VAT 2.42.
 const CHARGE: Charge = Charge { hour: 10, minutes: 30, start_wh: 1_000, wh: 5_000 };
@@ -297,4 +297,97 @@ pub(crate) async fn a_membership_that_ends_at_stripe_ends_here(
     let total = &file["priced"]["totals"]["total"]["incl_vat"]["minor"];
     assert_eq!(total, CHARGE_GROSS, "{:#}", file["priced"]);
     Ok(())
+}
+
+pub(crate) async fn a_session_is_priced_when_the_connector_is_free(
+    suite: &Suite,
+) -> anyhow::Result<()> {
+    let world = &*suite.shared().await?;
+    world.paying_tag("PIPE-TAG-05", "driver-pipe-5").await?;
+    let mut station = world.station("PIPE-05").await?;
+    let (session, number) = station.start("PIPE-TAG-05", CHARGE).await?;
+    station.stop_and_stay(number, CHARGE).await?;
+    let waiting = |file: &Value| file["session"]["state"] == "awaiting_release";
+    let file = world.file_when(session, "the wait for the connector", waiting).await?;
+    assert_eq!(file["priced"], Value::Null);
+    station.status_at("Available", &CHARGE.at(90)).await?;
+    // An hour less 15 minutes at 6.00 is 4.50; with the 2.00 of energy and 21 % VAT 7.865.
+    let captured = |file: &Value| file["payment"]["state"] == "captured";
+    let file = world.file_when(session, "the capture", captured).await?;
+    assert_eq!(file["payment"]["captured"]["minor"], 787, "{:#}", file["priced"]);
+    Ok(())
+}
+
+pub(crate) async fn a_second_charge_that_is_refused_is_owed(suite: &Suite) -> anyhow::Result<()> {
+    let world = &*suite.shared().await?;
+    let card = world.card("pm_card_visa").await?;
+    // The issuer lets 30.00 be held and refuses the rest.
+    world.platform.stripe().decline(DeclineRule {
+        payment_method: card.payment_method.clone(),
+        capture_method: Some("automatic".to_owned()),
+        above: 0,
+        code: "card_declined".to_owned(),
+        decline_code: Some("insufficient_funds".to_owned()),
+    });
+    world.tag("PIPE-TAG-06", "driver-pipe-6", &card, json!({})).await?;
+    let mut station = world.station("PIPE-06").await?;
+    // 100 × 0.40 = 40.00; × 1.21 = 48.40.
+    let large = Charge { wh: 100_000, minutes: 60, ..CHARGE };
+    let (session, number) = station.start("PIPE-TAG-06", large).await?;
+    station.stop(number, large).await?;
+    let refused = |file: &Value| file["payment"]["difference"] == "refused";
+    let file = world.file_when(session, "the second charge", refused).await?;
+    let payment = &file["payment"];
+    assert_eq!(
+        (&payment["captured"]["minor"], &payment["owed"]["minor"]),
+        (&json!(3000), &json!(1840))
+    );
+    assert_eq!(payment["refusal"]["decline_code"], "insufficient_funds", "{payment:#}");
+    let owed = format!("payment.owed:{session}");
+    eventually("the debt at the accounting system", async || {
+        Ok(world.inbox.received().events.contains_key(&owed).then_some(()))
+    })
+    .await
+}
+
+pub(crate) async fn what_nobody_pays_for_and_what_contradicts_itself_is_kept_for_a_person(
+    suite: &Suite,
+) -> anyhow::Result<()> {
+    let world = &*suite.shared().await?;
+    let mut station = world.station("PIPE-07").await?;
+    // An offline charger let somebody charge whom we do not know.
+    let start = json!({
+        "connectorId": 1, "idTag": "PIPE-NOBODY", "meterStart": CHARGE.start_wh, "timestamp": CHARGE.at(0),
+    });
+    let answer = station.call("StartTransaction", start).await?;
+    assert_eq!(answer["idTagInfo"]["status"], "Invalid", "{answer}");
+    let number = answer["transactionId"].as_i64().context("no transactionId")?;
+    let session = session_id("PIPE-07", number)?;
+    station.stop(number, CHARGE).await?;
+    let held = |file: &Value| file["session"]["state"] == "held";
+    let file = world.file_when(session, "the hold for a person", held).await?;
+    assert_eq!((&file["priced"], &file["payment"]), (&Value::Null, &Value::Null));
+    assert_eq!(reasons(world, session).await?, ["no_payer"]);
+
+    // A charger that stops one transaction twice, and not at the same reading.
+    world.paying_tag("PIPE-TAG-07", "driver-pipe-7").await?;
+    let later = Charge { hour: 12, start_wh: 6_000, ..CHARGE };
+    let (session, number) = station.start("PIPE-TAG-07", later).await?;
+    station.stop(number, later).await?;
+    let captured = |file: &Value| file["payment"]["state"] == "captured";
+    world.file_when(session, "the capture", captured).await?;
+    station.stop(number, Charge { wh: 9_000, ..later }).await?;
+    assert_eq!(reasons(world, session).await?, ["conflicting_stop"]);
+    world.settled().await?;
+    let file = world.file(session).await?;
+    assert_eq!(file["payment"]["captured"]["minor"], CHARGE_GROSS, "{:#}", file["payment"]);
+    Ok(())
+}
+
+/// The reasons of the open exceptions about a session.
+async fn reasons(world: &World, session: SessionId) -> anyhow::Result<Vec<String>> {
+    let listed = world.operator(Method::GET, "/exceptions", None).await?;
+    let all = listed.as_array().context("no list of exceptions")?;
+    let ours = all.iter().filter(|exception| exception["session_id"] == session.to_string());
+    Ok(ours.filter_map(|exception| exception["reason"].as_str().map(str::to_owned)).collect())
 }

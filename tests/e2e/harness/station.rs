@@ -11,12 +11,14 @@ use super::world::session_id;
 
 const ANSWER_WITHIN: Duration = Duration::from_mins(1);
 
-/// A connected charger that says what it is told to say. It accepts whatever it is called to do.
+/// A connected charger that says what it is told to say. It accepts whatever it is called to do,
+/// unless it is told to refuse.
 #[derive(Debug)]
 pub(crate) struct Station {
     pub(crate) id: String,
     connection: Connection,
     sent: u32,
+    refuses: bool,
     called: VecDeque<(String, Value)>,
 }
 
@@ -31,21 +33,21 @@ pub(crate) struct Charge {
 
 impl Charge {
     /// When it has run for `minutes`, on a day in June: an hour and more is the next hour.
-    fn at(self, minutes: u32) -> String {
+    pub(crate) fn at(self, minutes: u32) -> String {
         let (hour, minute) = (self.hour + minutes / 60, minutes % 60);
         format!("2026-06-10T{hour:02}:{minute:02}:00Z")
-    }
-
-    /// When it ends.
-    pub(crate) fn ends_at(self) -> String {
-        self.at(self.minutes)
     }
 }
 
 impl Station {
     pub(crate) async fn connect(url: &str, id: &str, password: &str) -> anyhow::Result<Self> {
         let connection = Connection::open(url, id, password).await?;
-        Ok(Self { id: id.to_owned(), connection, sent: 0, called: VecDeque::new() })
+        Ok(Self { id: id.to_owned(), connection, sent: 0, refuses: false, called: VecDeque::new() })
+    }
+
+    /// From now on it refuses what it is called to do.
+    pub(crate) const fn refuse(&mut self) {
+        self.refuses = true;
     }
 
     /// Makes a call and gives the payload of its CALLRESULT.
@@ -84,7 +86,8 @@ impl Station {
             if frame[0] != 2 {
                 return Ok(Some(frame));
             }
-            let answer = json!([3, frame[1], { "status": "Accepted" }]).to_string();
+            let status = if self.refuses { "Rejected" } else { "Accepted" };
+            let answer = json!([3, frame[1], { "status": status }]).to_string();
             self.connection.send(&answer).await?;
             let action = frame[2].as_str().context("a call without action")?.to_owned();
             self.called.push_back((action, frame[3].clone()));
@@ -106,12 +109,7 @@ impl Station {
         }
     }
 
-    pub(crate) async fn status(&mut self, status: &str) -> anyhow::Result<()> {
-        let payload = json!({ "connectorId": 1, "errorCode": "NoError", "status": status });
-        self.call("StatusNotification", payload).await.map(drop)
-    }
-
-    async fn status_at(&mut self, status: &str, at: &str) -> anyhow::Result<()> {
+    pub(crate) async fn status_at(&mut self, status: &str, at: &str) -> anyhow::Result<()> {
         let payload = json!({
             "connectorId": 1, "errorCode": "NoError", "status": status, "timestamp": at,
         });
@@ -151,7 +149,17 @@ impl Station {
 
     /// Ends a charge, and the vehicle leaves at once.
     pub(crate) async fn stop(&mut self, number: i64, charge: Charge) -> anyhow::Result<()> {
-        let at = charge.ends_at();
+        self.stop_and_stay(number, charge).await?;
+        self.status_at("Available", &charge.at(charge.minutes)).await
+    }
+
+    /// Ends a charge; the vehicle is still there.
+    pub(crate) async fn stop_and_stay(
+        &mut self,
+        number: i64,
+        charge: Charge,
+    ) -> anyhow::Result<()> {
+        let at = charge.at(charge.minutes);
         let payload = json!({
             "transactionId": number,
             "meterStop": charge.start_wh + charge.wh,
@@ -159,7 +167,7 @@ impl Station {
             "reason": "Local",
         });
         self.call("StopTransaction", payload).await?;
-        self.status_at("Available", &at).await
+        self.status_at("Finishing", &at).await
     }
 
     /// Whether nobody has called it, beyond what a test waited for.

@@ -157,7 +157,7 @@ impl World {
     /// PaymentIntents at Stripe by status.
     pub(crate) fn intents(&self) -> BTreeMap<String, usize> {
         let mut counts = BTreeMap::new();
-        for intent in list(&self.platform.stripe().state()["payment_intents"]) {
+        for intent in self.all_intents() {
             let status = intent["status"].as_str().unwrap_or("none").to_owned();
             *counts.entry(status).or_default() += 1;
         }
@@ -166,9 +166,13 @@ impl World {
 
     /// A PaymentIntent as Stripe has it.
     pub(crate) fn intent(&self, id: &str) -> anyhow::Result<Value> {
-        let state = self.platform.stripe().state();
-        let found = list(&state["payment_intents"]).find(|intent| intent["id"] == id);
-        found.cloned().with_context(|| format!("Stripe knows no {id}"))
+        let found = self.all_intents().into_iter().find(|intent| intent["id"] == id);
+        found.with_context(|| format!("Stripe knows no {id}"))
+    }
+
+    /// All PaymentIntents as Stripe has them.
+    pub(crate) fn all_intents(&self) -> Vec<Value> {
+        list(&self.platform.stripe().state()["payment_intents"]).cloned().collect()
     }
 
     pub(crate) const fn http(&self) -> &Http {
@@ -233,7 +237,7 @@ impl World {
         let boot = json!({ "chargePointVendor": "Voltwerk", "chargePointModel": "VW-AC22" });
         let boot = station.call("BootNotification", boot).await?;
         ensure!(boot["status"] == "Accepted", "{boot}");
-        station.status("Available").await?;
+        station.status_at("Available", "2026-06-10T09:00:00Z").await?;
         Ok(station)
     }
 
