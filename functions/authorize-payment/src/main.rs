@@ -5,17 +5,14 @@ use anyhow::bail;
 use lambda_runtime::Error;
 use messages::{Envelope, Event};
 use payments::StripeClient;
-use runtime::{Function, Invocation, Secrets};
+use runtime::{Function, Invocation};
 use store::Store;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let function = Function::start("authorize-payment").await?;
     let store = Store::from_environment(&function.aws)?;
-    let secrets = Secrets::new(&function.aws);
-    let secret = secrets.stripe(&function.variable("STRIPE_SECRET_NAME")?).await?;
-    let base = function.variable("STRIPE_API_BASE")?;
-    let stripe = StripeClient::new(&secret.api_key, Some(&base))?;
+    let stripe = collection::stripe(&function).await?;
     let handler = async |envelope, invocation: &Invocation| {
         authorize(&store, &stripe, envelope, invocation).await
     };

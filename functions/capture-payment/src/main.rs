@@ -5,18 +5,14 @@
 mod take;
 
 use lambda_runtime::Error;
-use payments::StripeClient;
-use runtime::{Function, Invocation, Metric, Secrets};
+use runtime::{Function, Invocation, Metric};
 use store::{Store, StoreError};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let function = Function::start("capture-payment").await?;
     let store = Store::from_environment(&function.aws)?;
-    let secrets = Secrets::new(&function.aws);
-    let secret = secrets.stripe(&function.variable("STRIPE_SECRET_NAME")?).await?;
-    let base = function.variable("STRIPE_API_BASE")?;
-    let stripe = StripeClient::new(&secret.api_key, Some(&base))?;
+    let stripe = collection::stripe(&function).await?;
     let handler = async |envelope, invocation: &Invocation| {
         let result = take::take(&store, &stripe, envelope, invocation).await;
         result.inspect_err(|error| {

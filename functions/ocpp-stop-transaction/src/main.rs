@@ -7,7 +7,6 @@ mod stop;
 
 use lambda_runtime::Error;
 use runtime::{Function, Invocation, OcppMessage};
-use session::ExceptionRecord;
 use store::Store;
 
 #[tokio::main(flavor = "current_thread")]
@@ -17,9 +16,7 @@ async fn main() -> Result<(), Error> {
     let handler = async |call, invocation: &Invocation| stop::stop(&store, call, invocation).await;
     let keep = async |message: &OcppMessage, why: &str, invocation: &Invocation| {
         let id = &message.caller.charge_point_id;
-        let now = invocation.now();
-        let exception = ExceptionRecord::of_unreadable(id, &message.text, why, now);
-        store.raise(&exception).await.map(drop).map_err(anyhow::Error::from)
+        Ok(store.keep_unreadable(id, &message.text, why, invocation.now()).await?)
     };
     function.serve_ocpp_keeping(handler, keep).await
 }

@@ -15,13 +15,25 @@ use payments::{
     machine::{apply, next_step, request},
 };
 use quantities::Amount;
-use runtime::{Invocation, Metric};
+use runtime::{Function, Invocation, Metric, Secrets};
 use session::Session;
 use store::Store;
 use uuid::Uuid;
 
 /// How long a charger is asked to stop a session whose hold was refused.
 const STOP_FOR: chrono::TimeDelta = chrono::TimeDelta::minutes(10);
+
+/// Stripe, with the function's own secret.
+///
+/// # Errors
+///
+/// When the secret cannot be read or the environment names none.
+pub async fn stripe(function: &Function) -> anyhow::Result<StripeClient> {
+    let secrets = Secrets::new(&function.aws);
+    let secret = secrets.stripe(&function.variable("STRIPE_SECRET_NAME")?).await?;
+    let base = function.variable("STRIPE_API_BASE")?;
+    Ok(StripeClient::new(&secret.api_key, Some(&base))?)
+}
 
 /// The payment of a session: the one that is stored, or a new one when the payer's card is known.
 /// `None` when nothing is collected by card.

@@ -2,8 +2,9 @@
 //! undecided ones.
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use chrono::{DateTime, Utc};
 use messages::Envelope;
-use quantities::ExceptionId;
+use quantities::{ChargePointId, ExceptionId};
 use session::{ExceptionRecord, ExceptionState, Resolution, Session, SessionState};
 
 use crate::{
@@ -20,6 +21,22 @@ impl Store {
     /// [`StoreError`].
     pub async fn raise(&self, exception: &ExceptionRecord) -> Result<Saved, StoreError> {
         self.put_new(&self.tables.exceptions, exception_item(exception)?).await
+    }
+
+    /// Keeps a transaction message that is refused: what it says of energy is not lost with it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn keep_unreadable(
+        &self,
+        charge_point_id: &ChargePointId,
+        frame: &str,
+        refusal: &str,
+        at: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let exception = ExceptionRecord::of_unreadable(charge_point_id, frame, refusal, at);
+        self.raise(&exception).await.map(drop)
     }
 
     /// Raises an exception with a change; one that is there already is raised again.
