@@ -357,7 +357,10 @@ pub(crate) async fn what_nobody_pays_for_and_what_contradicts_itself_is_kept_for
     let mut station = world.station("PIPE-07").await?;
     // An offline charger let somebody charge whom we do not know.
     let start = json!({
-        "connectorId": 1, "idTag": "PIPE-NOBODY", "meterStart": CHARGE.start_wh, "timestamp": CHARGE.at(0),
+        "connectorId": 1,
+        "idTag": "PIPE-NOBODY",
+        "meterStart": CHARGE.start_wh,
+        "timestamp": CHARGE.at(0),
     });
     let answer = station.call("StartTransaction", start).await?;
     assert_eq!(answer["idTagInfo"]["status"], "Invalid", "{answer}");
