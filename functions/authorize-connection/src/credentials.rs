@@ -50,15 +50,14 @@ mod tests {
 
     use super::*;
 
+    /// The sample event, as `id` with this header.
     fn handshake(id: &str, authorization: &str) -> ApiGatewayCustomAuthorizerRequestTypeRequest {
-        serde_json::from_value(json!({
-            "type": "REQUEST",
-            "methodArn": "arn:aws:execute-api:eu-central-1:1:api/prod/$connect",
-            "headers": { "Authorization": authorization },
-            "queryStringParameters": { "chargePointId": id },
-            "requestContext": {},
-        }))
-        .unwrap()
+        let sample = include_str!("../../../events/lambda/authorize-connection.json");
+        let mut event: serde_json::Value = serde_json::from_str(sample).unwrap();
+        event["headers"]["Authorization"] = authorization.into();
+        event["multiValueHeaders"]["Authorization"] = json!([authorization]);
+        event["queryStringParameters"]["chargePointId"] = id.into();
+        serde_json::from_value(event).unwrap()
     }
 
     fn basic(user_and_password: &str) -> String {

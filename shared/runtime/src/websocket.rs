@@ -40,7 +40,12 @@ impl Caller {
         })
     }
 
-    fn of(event: &ApiGatewayWebsocketProxyRequest) -> anyhow::Result<Self> {
+    /// The caller of a message.
+    ///
+    /// # Errors
+    ///
+    /// When the authorizer's context is missing a part: the connection was not authorized by us.
+    pub fn of(event: &ApiGatewayWebsocketProxyRequest) -> anyhow::Result<Self> {
         let authorizer = &event.request_context.authorizer.fields;
         let text = |name: &str| {
             let value = authorizer.get(name).and_then(Value::as_str);
