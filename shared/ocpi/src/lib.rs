@@ -7,6 +7,7 @@
 
 mod cdr;
 pub mod datetime;
+mod energy_mix;
 pub mod number;
 pub mod read;
 mod tariff;
@@ -17,9 +18,10 @@ pub use cdr::{
     AuthMethod, Cdr, CdrDimension, CdrDimensionType, CdrLocation, CdrToken, ChargingPeriod,
     GeoLocation, SignedData, SignedValue, TokenType,
 };
+pub use energy_mix::{EnergyMix, EnergySource, EnvironmentalImpact};
 pub use tariff::{
     DayOfWeek, DisplayText, Price, PriceComponent, ReservationRestrictionType, Tariff,
-    TariffDimensionType, TariffElement, TariffRestrictions,
+    TariffDimensionType, TariffElement, TariffRestrictions, TaxIncluded,
 };
 
 /// Explicit nulls are common on the wire where a list is empty.

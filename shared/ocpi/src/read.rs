@@ -83,11 +83,17 @@ fn tariff_at(node: &Node) -> Tariff {
         tariff_type: node.field("type").any_text(),
         tariff_alt_text: node.field("tariff_alt_text").parsed_or_default(),
         tariff_alt_url: node.field("tariff_alt_url").any_text(),
+        tax_included: node
+            .field("tax_included")
+            .present()
+            .and_then(|stated| stated.value("YES, NO or N/A")),
+        preauthorize_amount: node.field("preauthorize_amount").parsed_number(),
         min_price: node.field("min_price").present().map(|price| price_at(&price)),
         max_price: node.field("max_price").present().map(|price| price_at(&price)),
         elements: elements.iter().map(element_at).collect(),
         start_date_time: node.field("start_date_time").present().map(|at| at.date_time()),
         end_date_time: node.field("end_date_time").present().map(|at| at.date_time()),
+        energy_mix: node.field("energy_mix").parsed(),
         last_updated: node.field("last_updated").any_date_time().unwrap_or_default(),
     }
 }

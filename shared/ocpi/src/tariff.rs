@@ -1,4 +1,5 @@
-//! Tariffs module (OCPI 2.2.1, `mod_tariffs.asciidoc`).
+//! Tariffs module: the object as OCPI 2.2.1 spells it (`mod_tariffs.asciidoc`), with the fields
+//! that 2.3.0 added. Everything inside works with this one.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +7,7 @@ use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use crate::{datetime, null_as_default, number};
+use crate::{EnergyMix, datetime, null_as_default, number};
 
 /// `Tariff` object.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,6 +29,13 @@ pub struct Tariff {
     /// A page that explains it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tariff_alt_url: Option<String>,
+    /// Whether the prices of the components are with taxes (2.3.0). Absent: 2.2.1 does not ask, its
+    /// prices are without VAT.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tax_included: Option<TaxIncluded>,
+    /// What a payment terminal should reserve on a card (2.3.0 with payments).
+    #[serde(default, with = "number::option", skip_serializing_if = "Option::is_none")]
+    pub preauthorize_amount: Option<Decimal>,
     /// A session costs at least this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_price: Option<Price>,
@@ -42,9 +50,33 @@ pub struct Tariff {
     /// Until when it is valid.
     #[serde(default, with = "datetime::option", skip_serializing_if = "Option::is_none")]
     pub end_date_time: Option<DateTime<Utc>>,
+    /// Where the energy comes from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub energy_mix: Option<EnergyMix>,
     /// When it was last changed.
     #[serde(with = "datetime")]
     pub last_updated: DateTime<Utc>,
+}
+
+impl Tariff {
+    /// Whether the prices of the components are with taxes, where that is not stated too.
+    #[must_use]
+    pub fn tax_included(&self) -> TaxIncluded {
+        self.tax_included.unwrap_or(TaxIncluded::No)
+    }
+}
+
+/// `TaxIncluded` enum (2.3.0): what a tariff's prices say about taxes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum TaxIncluded {
+    /// Taxes are in the prices.
+    Yes,
+    /// Taxes come on top of the prices.
+    No,
+    /// No taxes apply to the tariff.
+    #[serde(rename = "N/A")]
+    NotApplicable,
 }
 
 /// `DisplayText` class.
@@ -83,7 +115,8 @@ pub struct PriceComponent {
     /// The dimension that is priced.
     #[serde(rename = "type")]
     pub dimension: TariffDimensionType,
-    /// Price per unit without VAT: per kWh, per hour, or flat.
+    /// Price per unit: per kWh, per hour, or flat. Without taxes, unless the tariff says that they
+    /// are included.
     #[serde(with = "number")]
     pub price: Decimal,
     /// VAT in percent. Absent: no VAT is stated, which is not the same as 0 %.
