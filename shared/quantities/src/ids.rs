@@ -84,6 +84,14 @@ text_id!(
     TariffId, 36
 );
 text_id!(
+    /// A membership's or fleet's plan.
+    PlanId, 36
+);
+text_id!(
+    /// Whose plan it is, and who shares its allowances: a member, a fleet.
+    AccountId, 64
+);
+text_id!(
     /// A driver: the subject (`sub`) of their JWT.
     DriverId, 64
 );
@@ -242,6 +250,21 @@ pub struct TariffRef {
 }
 
 impl fmt::Display for TariffRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.id, self.version)
+    }
+}
+
+/// One immutable version of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct PlanRef {
+    /// The plan.
+    pub id: PlanId,
+    /// Its version, from 1.
+    pub version: u32,
+}
+
+impl fmt::Display for PlanRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}@{}", self.id, self.version)
     }

@@ -9,7 +9,7 @@ mod money;
 
 pub use energy::{Power, QuantityError, WattHours};
 pub use ids::{
-    ChargePointId, ConnectorId, DriverId, ExceptionId, IdError, IdTag, PartnerId, SessionId,
-    SiteId, SubscriberId, TariffId, TariffRef, TransactionId,
+    AccountId, ChargePointId, ConnectorId, DriverId, ExceptionId, IdError, IdTag, PartnerId,
+    PlanId, PlanRef, SessionId, SiteId, SubscriberId, TariffId, TariffRef, TransactionId,
 };
 pub use money::{Amount, Currency, Money, MoneyError, ROUNDING, TaxPercent};
