@@ -64,6 +64,7 @@ fn main() -> ExitCode {
         pipeline::a_refused_hold_stops_the_session_which_says_why,
         pipeline::a_membership_that_ends_at_stripe_ends_here,
         pipeline::a_session_is_priced_when_the_connector_is_free,
+        pipeline::a_connector_that_is_never_free_is_a_persons_to_decide,
         pipeline::a_second_charge_that_is_refused_is_owed,
         pipeline::what_nobody_pays_for_and_what_contradicts_itself_is_kept_for_a_person,
         drivers::the_app_shows_price_running_cost_history_and_receipt,

@@ -218,8 +218,13 @@ impl World {
 
     /// Makes a charger at [`SITE`] and gives its password.
     pub(crate) async fn charger(&self, id: &str) -> anyhow::Result<String> {
+        self.charger_at(SITE, id).await
+    }
+
+    /// Makes a charger at `site` and gives its password.
+    pub(crate) async fn charger_at(&self, site: &str, id: &str) -> anyhow::Result<String> {
         let body = json!({
-            "site_id": SITE,
+            "site_id": site,
             "evse_id": format!("NL*TWT*E{}", id.replace('-', "")),
             "power_type": "AC_3_PHASE",
             "standard": "IEC_62196_T2",
@@ -230,9 +235,14 @@ impl World {
         Ok(answer["password"].as_str().context("no password came back")?.to_owned())
     }
 
-    /// Makes a charger, connects it and boots it.
+    /// Makes a charger at [`SITE`], connects it and boots it.
     pub(crate) async fn station(&self, id: &str) -> anyhow::Result<Station> {
-        let password = self.charger(id).await?;
+        self.station_at(SITE, id).await
+    }
+
+    /// Makes a charger at `site`, connects it and boots it.
+    pub(crate) async fn station_at(&self, site: &str, id: &str) -> anyhow::Result<Station> {
+        let password = self.charger_at(site, id).await?;
         let mut station = Station::connect(self.platform.charger_url()?, id, &password).await?;
         let boot = json!({ "chargePointVendor": "Voltwerk", "chargePointModel": "VW-AC22" });
         let boot = station.call("BootNotification", boot).await?;
