@@ -1,4 +1,4 @@
-//! OCPI 2.2.1 Tariff and CDR objects as they travel. Pure.
+//! OCPI Tariff and CDR objects as they travel. Pure.
 //!
 //! Spelled as the specification spells them (`release-2.2.1-bugfixes` of `ocpi/ocpi`): field names
 //! in snake case, enum values in capitals, numbers as JSON numbers ([`number`] tells how they stay
@@ -11,6 +11,8 @@ mod energy_mix;
 pub mod number;
 pub mod read;
 mod tariff;
+pub mod v2_1_1;
+mod version;
 
 use serde::{Deserialize, Deserializer};
 
@@ -23,6 +25,8 @@ pub use tariff::{
     DayOfWeek, DisplayText, Price, PriceComponent, ReservationRestrictionType, Tariff,
     TariffDimensionType, TariffElement, TariffRestrictions, TaxIncluded,
 };
+
+pub use version::Version;
 
 /// Explicit nulls are common on the wire where a list is empty.
 fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>

@@ -1,6 +1,10 @@
-//! A place in a JSON text that notes what is wrong with it.
+//! A place in a JSON text that notes what is wrong with it, and what of it nobody read.
 
-use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
 
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use rust_decimal::{Decimal, prelude::ToPrimitive};
@@ -8,50 +12,116 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::Problem;
-use crate::{Price, datetime, number};
+use crate::{Version, datetime, number};
 
-/// A value, where it is, and the list that its problems go to.
-pub(super) struct Node<'a> {
+/// What is noted on the way.
+#[derive(Default)]
+struct Notes {
+    problems: RefCell<Vec<Problem>>,
+    left_out: RefCell<Vec<Problem>>,
+    read: RefCell<BTreeSet<String>>,
+    read_whole: RefCell<BTreeSet<String>>,
+}
+
+/// A value, where it is, and the lists that what is said about it goes to.
+pub(crate) struct Node<'a> {
     path: String,
     value: Option<&'a Value>,
-    problems: Rc<RefCell<Vec<Problem>>>,
+    version: Version,
+    notes: Rc<Notes>,
 }
 
 impl<'a> Node<'a> {
-    pub(super) fn root(value: &'a Value) -> Self {
-        Self { path: String::new(), value: Some(value), problems: Rc::default() }
+    pub(crate) fn root(value: &'a Value, version: Version) -> Self {
+        Self { path: String::new(), value: Some(value), version, notes: Rc::default() }
     }
 
-    pub(super) fn into_problems(self) -> Vec<Problem> {
-        self.problems.take()
+    /// The version that the text is written in.
+    pub(crate) fn version(&self) -> Version {
+        self.version
     }
 
-    pub(super) fn problem(&self, message: &str) {
-        let problem = Problem { path: self.path.clone(), message: message.to_owned() };
-        self.problems.borrow_mut().push(problem);
+    /// What is wrong, and what was left out; to be called at the root.
+    pub(crate) fn into_notes(self) -> (Vec<Problem>, Vec<Problem>) {
+        let mut unread = BTreeMap::new();
+        if let Some(value) = self.value {
+            self.find_unread(&self.path, value, &mut unread);
+        }
+        let mut left_out = self.notes.left_out.take();
+        left_out.extend(unread.into_values().map(|(path, times)| {
+            let more = if times > 1 { format!(", {times} times") } else { String::new() };
+            let message = format!("not a field of OCPI {} that is kept{more}", self.version);
+            Problem { path, message }
+        }));
+        (self.notes.problems.take(), left_out)
+    }
+
+    /// The fields that nobody asked for, by their path without indices: the first, and how many.
+    fn find_unread(
+        &self,
+        path: &str,
+        value: &Value,
+        unread: &mut BTreeMap<String, (String, usize)>,
+    ) {
+        if self.notes.read_whole.borrow().contains(path) {
+            return;
+        }
+        match value {
+            Value::Object(fields) => {
+                for (name, value) in fields.iter().filter(|(_, value)| !value.is_null()) {
+                    let path = join(path, name);
+                    if self.notes.read.borrow().contains(&path) {
+                        self.find_unread(&path, value, unread);
+                    } else {
+                        let times =
+                            &mut unread.entry(without_indices(&path)).or_insert((path, 0)).1;
+                        *times = times.saturating_add(1);
+                    }
+                }
+            }
+            Value::Array(items) => {
+                for (index, value) in items.iter().enumerate() {
+                    self.find_unread(&format!("{path}[{index}]"), value, unread);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    pub(crate) fn problem(&self, message: &str) {
+        self.notes.problems.borrow_mut().push(self.says(message));
+    }
+
+    /// Notes that something was not kept.
+    pub(crate) fn left_out(&self, message: &str) {
+        self.notes.left_out.borrow_mut().push(self.says(message));
+    }
+
+    fn says(&self, message: &str) -> Problem {
+        Problem { path: self.path.clone(), message: message.to_owned() }
     }
 
     fn child(&self, path: String, value: Option<&'a Value>) -> Self {
         // An explicit null is the same as an absent field.
         let value = value.filter(|value| !value.is_null());
-        Self { path, value, problems: Rc::clone(&self.problems) }
+        Self { path, value, version: self.version, notes: Rc::clone(&self.notes) }
     }
 
-    pub(super) fn field(&self, name: &str) -> Self {
-        let path =
-            if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) };
+    pub(crate) fn field(&self, name: &str) -> Self {
+        let path = join(&self.path, name);
+        self.notes.read.borrow_mut().insert(path.clone());
         self.child(path, self.value.and_then(|value| value.get(name)))
     }
 
-    pub(super) fn present(&self) -> Option<Self> {
+    pub(crate) fn present(&self) -> Option<Self> {
         self.value.map(|value| self.child(self.path.clone(), Some(value)))
     }
 
-    pub(super) fn is_list(&self) -> bool {
+    pub(crate) fn is_list(&self) -> bool {
         self.value.is_some_and(Value::is_array)
     }
 
-    pub(super) fn list(&self) -> Vec<Self> {
+    pub(crate) fn list(&self) -> Vec<Self> {
         let Some(value) = self.needed() else { return Vec::new() };
         let Some(list) = value.as_array() else {
             self.problem("not a list");
@@ -61,8 +131,27 @@ impl<'a> Node<'a> {
         list.iter().enumerate().map(item).collect()
     }
 
+    /// The items, or none where there is no list.
+    pub(crate) fn any_list(&self) -> Vec<Self> {
+        if self.value.is_some() && !self.is_list() {
+            self.left_out("not a list");
+        }
+        if self.is_list() { self.list() } else { Vec::new() }
+    }
+
+    /// Reads this value apart from the rest: what is wrong with it is only a reason to leave it
+    /// out.
+    pub(crate) fn apart<T>(&self, read: impl FnOnce(&Self) -> T) -> Option<T> {
+        let before = self.notes.problems.take();
+        let result = read(self);
+        let problems = self.notes.problems.replace(before);
+        let good = problems.is_empty();
+        self.notes.left_out.borrow_mut().extend(problems);
+        good.then_some(result)
+    }
+
     /// All fields but `known`.
-    pub(super) fn fields_beside(&self, known: &[&str]) -> BTreeMap<String, Value> {
+    pub(crate) fn fields_beside(&self, known: &[&str]) -> BTreeMap<String, Value> {
         let Some(fields) = self.value.and_then(Value::as_object) else {
             self.problem("not an object");
             return BTreeMap::new();
@@ -71,7 +160,12 @@ impl<'a> Node<'a> {
             let name = name.as_str();
             !known.contains(&name) && !value.is_null()
         });
-        other.map(|(name, value)| (name.clone(), value.clone())).collect()
+        other.map(|(name, value)| (name.clone(), self.field(name).whole(value))).collect()
+    }
+
+    fn whole(&self, value: &Value) -> Value {
+        self.notes.read_whole.borrow_mut().insert(self.path.clone());
+        value.clone()
     }
 
     fn needed(&self) -> Option<&'a Value> {
@@ -81,88 +175,104 @@ impl<'a> Node<'a> {
         self.value
     }
 
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let Some(value) = self.needed() else { return String::new() };
-        self.any_text().unwrap_or_else(|| {
+        if !value.is_string() {
             self.problem(&format!("{value} is not a text"));
-            String::new()
-        })
+        }
+        value.as_str().unwrap_or_default().to_owned()
     }
 
     /// The text, or `#NA`.
-    pub(super) fn text_or_na(&self) -> String {
+    pub(crate) fn text_or_na(&self) -> String {
         self.any_text().unwrap_or_else(|| "#NA".to_owned())
     }
 
     /// The text, if it is one.
-    pub(super) fn any_text(&self) -> Option<String> {
-        self.value?.as_str().map(str::to_owned)
+    pub(crate) fn any_text(&self) -> Option<String> {
+        let text = self.value?.as_str();
+        if text.is_none() {
+            self.left_out("not a text");
+        }
+        text.map(str::to_owned)
     }
 
-    pub(super) fn number(&self) -> Decimal {
+    pub(crate) fn number(&self) -> Decimal {
         let Some(value) = self.needed() else { return Decimal::ZERO };
-        self.parsed_number().unwrap_or_else(|| {
+        number::deserialize(value).unwrap_or_else(|_| {
             self.problem(&format!("{value} is not a number"));
             Decimal::ZERO
         })
     }
 
-    /// The number, if it is one.
-    pub(super) fn parsed_number(&self) -> Option<Decimal> {
-        number::deserialize(self.value?).ok()
+    /// A number; also one in quotes, as in the CDR example of OCPI 2.1.1.
+    pub(crate) fn number_or_text(&self) -> Decimal {
+        let quoted = self.value.and_then(Value::as_str).and_then(|text| text.parse().ok());
+        quoted.unwrap_or_else(|| self.number())
     }
 
-    pub(super) fn integer(&self) -> u32 {
+    /// The number, if it is one.
+    pub(crate) fn any_number(&self) -> Option<Decimal> {
+        let number = number::deserialize(self.value?).ok();
+        if number.is_none() {
+            self.left_out("not a number");
+        }
+        number
+    }
+
+    pub(crate) fn integer(&self) -> u32 {
         let Some(value) = self.needed() else { return 0 };
-        let integer = self.parsed_number().filter(Decimal::is_integer).and_then(|n| n.to_u32());
-        integer.unwrap_or_else(|| {
+        let number = number::deserialize(value).ok().filter(Decimal::is_integer);
+        number.and_then(|number| number.to_u32()).unwrap_or_else(|| {
             self.problem(&format!("{value} is not a whole number from 0 on"));
             0
         })
     }
 
     /// A value of an enum, which `allowed` describes.
-    pub(super) fn value<T: DeserializeOwned>(&self, allowed: &str) -> Option<T> {
-        self.needed()?;
-        let parsed = self.parsed();
+    pub(crate) fn value<T: DeserializeOwned>(&self, allowed: &str) -> Option<T> {
+        let value = self.needed()?;
+        let parsed = T::deserialize(value).ok();
         if parsed.is_none() {
-            let text = self.any_text().unwrap_or_else(|| "this".to_owned());
+            let text = value.as_str().unwrap_or("this");
             self.problem(&format!("`{text}` is not {allowed}"));
         }
         parsed
     }
 
     /// The value as serde reads it, if it does.
-    pub(super) fn parsed<T: DeserializeOwned>(&self) -> Option<T> {
-        T::deserialize(self.value?).ok()
+    pub(crate) fn parsed<T: DeserializeOwned>(&self) -> Option<T> {
+        let value = self.value?;
+        self.notes.read_whole.borrow_mut().insert(self.path.clone());
+        let parsed = T::deserialize(value);
+        if let Err(error) = &parsed {
+            self.left_out(&error.to_string());
+        }
+        parsed.ok()
     }
 
-    pub(super) fn parsed_or_default<T: DeserializeOwned + Default>(&self) -> T {
+    pub(crate) fn parsed_or_default<T: DeserializeOwned + Default>(&self) -> T {
         self.parsed().unwrap_or_default()
     }
 
-    /// A price that no other price depends on; a CDR of 2.1.1 states a bare number.
-    pub(super) fn any_price(&self) -> Option<Price> {
-        let bare = || self.parsed_number().map(|excl_vat| Price { excl_vat, incl_vat: None });
-        self.parsed().or_else(bare)
-    }
-
-    pub(super) fn date_time(&self) -> DateTime<Utc> {
-        if self.needed().is_none() {
-            return DateTime::default();
-        }
-        self.any_date_time().unwrap_or_else(|| {
+    pub(crate) fn date_time(&self) -> DateTime<Utc> {
+        let Some(value) = self.needed() else { return DateTime::default() };
+        value.as_str().and_then(datetime::parse).unwrap_or_else(|| {
             self.refuse_text("a date and time such as 2015-06-29T20:39:09Z");
             DateTime::default()
         })
     }
 
     /// The date and time, if it is one.
-    pub(super) fn any_date_time(&self) -> Option<DateTime<Utc>> {
-        datetime::parse(self.value?.as_str()?)
+    pub(crate) fn any_date_time(&self) -> Option<DateTime<Utc>> {
+        let at = self.value?.as_str().and_then(datetime::parse);
+        if at.is_none() {
+            self.left_out("not a date and time");
+        }
+        at
     }
 
-    pub(super) fn time_of_day(&self) -> String {
+    pub(crate) fn time_of_day(&self) -> String {
         let text = self.text();
         let time = NaiveTime::parse_from_str(&text, "%H:%M").ok().filter(|_| text.len() == 5);
         if time.is_none() && self.value.is_some_and(Value::is_string) {
@@ -171,7 +281,7 @@ impl<'a> Node<'a> {
         text
     }
 
-    pub(super) fn date(&self) -> String {
+    pub(crate) fn date(&self) -> String {
         let text = self.text();
         let date = NaiveDate::parse_from_str(&text, "%Y-%m-%d").ok().filter(|_| text.len() == 10);
         if date.is_none() && self.value.is_some_and(Value::is_string) {
@@ -188,4 +298,17 @@ impl<'a> Node<'a> {
         };
         self.problem(&format!("{shown} is not {expected}"));
     }
+}
+
+fn join(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+}
+
+/// `elements[].restrictions.x` of `elements[3].restrictions.x`.
+fn without_indices(path: &str) -> String {
+    let mut parts = path.split('[');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |path, part| {
+        path + "[]" + part.trim_start_matches(|c| c != ']').trim_start_matches(']')
+    })
 }
