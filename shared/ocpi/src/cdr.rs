@@ -1,4 +1,5 @@
-//! CDRs module (OCPI 2.2.1, `mod_cdrs.asciidoc`).
+//! CDRs module: the object as OCPI 2.2.1 spells it (`mod_cdrs.asciidoc`). Everything inside works
+//! with this one.
 
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
@@ -7,8 +8,15 @@ use serde::{Deserialize, Serialize};
 use crate::{Price, Tariff, datetime, null_as_default, number};
 
 /// `CDR` object: a concluded session and its costs. Immutable once sent.
+///
+/// Since 2.2.1 its fields are the same in every version; `P` is the version's price, and `T` its
+/// tariff.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Cdr {
+#[serde(bound(
+    serialize = "P: Serialize, T: Serialize",
+    deserialize = "P: Deserialize<'de>, T: Deserialize<'de>"
+))]
+pub struct Cdr<P = Price, T = Tariff> {
     /// ISO 3166-1 alpha-2 code of the CPO that owns it.
     pub country_code: String,
     /// ISO 15118 id of the CPO that owns it.
@@ -40,38 +48,38 @@ pub struct Cdr {
     pub currency: String,
     /// The tariffs that apply.
     #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
-    pub tariffs: Vec<Tariff>,
+    pub tariffs: Vec<T>,
     /// What happened, in order of time.
     pub charging_periods: Vec<ChargingPeriod>,
     /// Signed meter data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signed_data: Option<SignedData>,
     /// All costs.
-    pub total_cost: Price,
+    pub total_cost: P,
     /// Fixed costs, such as a start fee.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub total_fixed_cost: Option<Price>,
+    pub total_fixed_cost: Option<P>,
     /// Energy in kWh.
     #[serde(with = "number")]
     pub total_energy: Decimal,
     /// Cost of energy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub total_energy_cost: Option<Price>,
+    pub total_energy_cost: Option<P>,
     /// Hours of the session, charging and not.
     #[serde(with = "number")]
     pub total_time: Decimal,
     /// Cost of charging time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub total_time_cost: Option<Price>,
+    pub total_time_cost: Option<P>,
     /// Hours not charging.
     #[serde(default, with = "number::option", skip_serializing_if = "Option::is_none")]
     pub total_parking_time: Option<Decimal>,
     /// Cost of parking.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub total_parking_cost: Option<Price>,
+    pub total_parking_cost: Option<P>,
     /// Cost of the reservation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub total_reservation_cost: Option<Price>,
+    pub total_reservation_cost: Option<P>,
     /// For people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remark: Option<String>,
@@ -116,9 +124,11 @@ pub enum TokenType {
     AdHocUser,
     /// A user of an app.
     AppUser,
+    /// The vehicle's contract, by ISO 15118; since 2.3.0.
+    Emaid,
     /// A card or fob.
     Rfid,
-    /// Something else; also any value that OCPI 2.2.1 does not know.
+    /// Something else; also any value that OCPI 2.3.0 does not know.
     #[serde(other)]
     Other,
 }
@@ -242,7 +252,7 @@ pub enum CdrDimensionType {
     StateOfCharge,
     /// Hours charging.
     Time,
-    /// A dimension that OCPI 2.2.1 does not know; nothing in 2.2.1 prices it.
+    /// A dimension that OCPI does not know; nothing in it prices it.
     #[serde(other)]
     Unknown,
 }

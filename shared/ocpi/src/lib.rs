@@ -10,9 +10,12 @@ pub mod datetime;
 mod energy_mix;
 pub mod number;
 pub mod read;
+pub mod schema;
 mod tariff;
 pub mod v2_1_1;
+pub mod v2_3_0;
 mod version;
+pub mod write;
 
 use serde::{Deserialize, Deserializer};
 
