@@ -2,7 +2,9 @@
 
 use std::{fmt, str::FromStr};
 
-use chrono::{DateTime, Datelike, NaiveDate, Utc};
+use chrono::{
+    DateTime, Datelike as _, Months, NaiveDate, NaiveTime, TimeDelta, TimeZone as _, Utc,
+};
 use chrono_tz::Tz;
 use ocpi::TariffDimensionType;
 use quantities::{Amount, Currency, MoneyError};
@@ -33,6 +35,17 @@ impl Month {
     pub fn of(at: DateTime<Utc>, zone: Tz) -> Self {
         let local = at.with_timezone(&zone);
         Self { year: local.year(), month: local.month() }
+    }
+
+    /// When it ends on the calendars of `zone`: the first moment of the next month, which is not
+    /// midnight where the clocks skip that. `None` beyond the years that can be told.
+    #[must_use]
+    pub fn end(self, zone: Tz) -> Option<DateTime<Utc>> {
+        let first = NaiveDate::from_ymd_opt(self.year, self.month, 1)?;
+        let midnight = first.checked_add_months(Months::new(1))?.and_time(NaiveTime::MIN);
+        let quarters = (0..96).map(|quarter| midnight + TimeDelta::minutes(15 * quarter));
+        let mut told = quarters.filter_map(|local| zone.from_local_datetime(&local).earliest());
+        told.next().map(|end| end.to_utc())
     }
 }
 
