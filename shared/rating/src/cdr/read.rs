@@ -153,8 +153,8 @@ impl Reader {
                 self.findings.note(FindingCode::PeriodWithoutTime, at, detail);
             }
             None => {}
-            // The digits end where start and end go on: these are meant.
-            Some((_, part_ms)) if off_ms.abs() <= tolerance_ms => {
+            // The digits end where start and end go on, rounded or cut off: these are meant.
+            Some((_, part_ms)) if off_ms.abs() < tolerance_ms => {
                 *part_ms = (*part_ms + off_ms).max(0);
             }
             Some(_) => {
@@ -233,4 +233,42 @@ fn spans(parts: &[Part], lasts_ms: i64) -> Vec<Span> {
         spans.push(Span { kind: SegmentKind::Unstated, time_ms, from_ms, to_ms: lasts_ms });
     }
     spans
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ocpi::CdrDimension;
+
+    /// The charging time, in milliseconds, of a period of `lasts_s` that states `volume` hours.
+    fn billed_ms(volume: &str, lasts_s: i64) -> i64 {
+        let start_date_time = chrono::DateTime::UNIX_EPOCH;
+        let volume = volume.parse().unwrap();
+        let dimensions = vec![CdrDimension { dimension: CdrDimensionType::Time, volume }];
+        let period = ChargingPeriod { start_date_time, dimensions, tariff_id: None };
+        let mut reader = Reader {
+            energy_wh: Decimal::ZERO,
+            some_name_a_tariff: false,
+            uses_power: false,
+            stretches: Vec::new(),
+            findings: Findings::default(),
+        };
+        reader.period(0, &period, lasts_s * 1000).unwrap();
+        reader.stretches[0].time_ms
+    }
+
+    #[test]
+    fn hours_that_are_the_period_rounded_or_cut_off_mean_the_period() {
+        assert_eq!(billed_ms("0.6667", 2400), 2_400_000);
+        assert_eq!(billed_ms("0.6666", 2400), 2_400_000);
+        assert_eq!(billed_ms("0.66", 2400), 2_400_000);
+    }
+
+    #[test]
+    fn hours_that_are_another_number_of_that_many_digits_are_billed() {
+        // 0.02 hours are 72 seconds.
+        assert_eq!(billed_ms("0.01", 72), 36_000);
+        assert_eq!(billed_ms("0.0199", 72), 71_640);
+        assert_eq!(billed_ms("0.5", 2400), 1_800_000);
+    }
 }
