@@ -97,7 +97,7 @@ fn is_2_3_0_price(price: Option<&Value>) -> bool {
 
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        f.pad(self.as_str())
     }
 }
 
