@@ -17,7 +17,7 @@ use chrono_tz::Tz;
 use network::Tax;
 use ocpi::{Price, Tariff, read::Problem};
 use quantities::TaxPercent;
-use rating::{PricedSession, Report, TariffVersion, Terms};
+use rating::{IdleTerms, PricedSession, Report, Rules, TariffVersion, Terms};
 use rust_decimal::Decimal;
 use serde::Serialize;
 
@@ -105,7 +105,7 @@ fn answer(args: &PriceArgs) -> Result<Answer, Vec<String>> {
                 cdr.cdr_location.country
             );
             let zone = zone_for(tariff, zone.or(country), unknown)?;
-            let priced = rating::cdr::price(tariff, cdr, zone.unwrap_or(Tz::UTC), tax.as_ref());
+            let priced = rating::cdr::price(tariff, cdr, &rules(zone, tax.as_ref()));
             let priced = priced.map_err(|error| vec![error.to_string()])?;
             Ok(Answer::new(&priced, zone, Some(cdr.total_cost), vec![]))
         }
@@ -117,10 +117,11 @@ fn answer(args: &PriceArgs) -> Result<Answer, Vec<String>> {
             let unknown = "the tariff depends on local time: give --timezone".to_owned();
             let zone = zone_for(&tariff, zone.or(recorded.time_zone), unknown)?;
             let reference = rating::foreign_reference(&tariff).map_err(|e| vec![e.to_string()])?;
-            let terms = Terms { idle_grace_s: args.idle_grace_s };
+            let idle = IdleTerms { grace_s: args.idle_grace_s, ..IdleTerms::default() };
+            let terms = Terms { idle };
             let version = TariffVersion { reference, tariff, terms };
-            let place = zone.unwrap_or(Tz::UTC);
-            let priced = rating::price(&version, &recorded.timeline, place, tax.as_ref());
+            let rules = rules(zone, tax.as_ref());
+            let priced = rating::rate(&version, &recorded.timeline, &rules);
             let priced = priced.map_err(|error| vec![error.to_string()])?;
             Ok(Answer::new(&priced, zone, None, recorded.notes))
         }
@@ -138,6 +139,11 @@ impl Answer {
         let report = Report::from(priced);
         Self { report, time_zone: zone.map(Tz::name), stated_total_cost, notes }
     }
+}
+
+fn rules(zone: Option<Tz>, tax: Option<&Tax>) -> Rules<'_> {
+    let zone = zone.unwrap_or(Tz::UTC);
+    Rules { taxes: tax.map(std::slice::from_ref), ..Rules::unknown(zone) }
 }
 
 /// The zone to price in; `None` where the tariff has no local times.
@@ -171,5 +177,5 @@ fn zone_named(name: &str) -> Result<Tz, Vec<String>> {
 
 fn vat(percent: Decimal) -> Result<Tax, Vec<String>> {
     let percent = TaxPercent::try_from(percent).map_err(|error| vec![format!("--vat: {error}")])?;
-    Ok(Tax { name: "VAT".to_owned(), percent })
+    Ok(Tax { name: "VAT".to_owned(), percent, account_number: None })
 }

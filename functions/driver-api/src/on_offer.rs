@@ -81,6 +81,7 @@ mod tests {
             expires_at: None,
             driver_id: Some("driver-1".parse().unwrap()),
             tier: tier.parse().unwrap(),
+            plan: None,
             subscription: None,
             payer,
             app_start: None,

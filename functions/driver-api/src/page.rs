@@ -4,11 +4,10 @@
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use quantities::Currency;
-use rating::{Line, Unit};
+use rating::{Line, PricedSession, TaxTotal, Unit};
 use rust_decimal::{Decimal, prelude::ToPrimitive as _};
 
-use crate::receipt::{Receipt, TaxSum};
+use crate::receipt::Receipt;
 
 const STYLE: &str = "
   :root { color-scheme: light; }
@@ -117,13 +116,13 @@ fn lines(receipt: &Receipt) -> Markup {
                         th scope="col" { "What" }
                         th.number scope="col" { "Quantity" }
                         th.number scope="col" { "Rate" }
-                        th.number scope="col" { (receipt.session.tax.name) }
+                        th.number scope="col" { "Tax" }
                         th.number scope="col" { "Without tax" }
                     }
                 }
                 tbody {
                     @for line in &price.lines {
-                        (row(line, receipt.session.time_zone, price.currency))
+                        (row(line, price, receipt.session.time_zone))
                     }
                 }
                 tfoot {
@@ -131,9 +130,7 @@ fn lines(receipt: &Receipt) -> Markup {
                         td colspan="4" { "Total without tax" }
                         td.number { (price.net()) }
                     }
-                    @for sum in receipt.taxes.iter().filter(|sum| sum.percent.is_some()) {
-                        (tax(sum, &receipt.session.tax.name))
-                    }
+                    @for sum in &price.taxes { (tax(sum)) }
                     tr.total {
                         td colspan="4" { "Total" }
                         td.number { (price.gross()) }
@@ -144,7 +141,7 @@ fn lines(receipt: &Receipt) -> Markup {
     }
 }
 
-fn row(line: &Line, zone: Tz, currency: Currency) -> Markup {
+fn row(line: &Line, price: &PricedSession, zone: Tz) -> Markup {
     html! {
         tr {
             td {
@@ -152,10 +149,10 @@ fn row(line: &Line, zone: Tz, currency: Currency) -> Markup {
                 small { (moment(line.from, zone)) " to " (moment(line.to, zone)) }
             }
             td.number { (quantity(line.quantity, line.unit)) }
-            td.number { (rate(line.rate)) " " (currency) (per(line.rate_unit)) }
+            td.number { (rate(line.rate)) " " (price.currency) (per(line.rate_unit)) }
             td.number {
-                @match line.tax_percent {
-                    Some(tax) => { (tax.percent().normalize()) " %" }
+                @match price.tax_percent(line) {
+                    Some(percent) => { (percent.normalize()) " %" }
                     None => { "–" }
                 }
             }
@@ -164,15 +161,13 @@ fn row(line: &Line, zone: Tz, currency: Currency) -> Markup {
     }
 }
 
-fn tax(sum: &TaxSum, name: &str) -> Markup {
+fn tax(sum: &TaxTotal) -> Markup {
     html! {
         tr {
             td colspan="4" {
-                (name)
-                @if let Some(percent) = sum.percent { " " (percent.percent().normalize()) " %" }
-                " on " (sum.excl_tax)
+                (sum.name) " " (sum.percent.percent().normalize()) " % on " (sum.base)
             }
-            td.number { (sum.tax) }
+            td.number { (sum.amount) }
         }
     }
 }

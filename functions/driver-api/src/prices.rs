@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use http_api::{AmountView, Driver, Log, Param, Problem, TariffRefView};
 use ocpi::{Price, Tariff, TariffDimensionType};
 use quantities::{ChargePointId, ConnectorId, Currency};
-use rating::{PriceInForce, TariffVersion, Unit, quote};
+use rating::{PriceInForce, Rules, TariffVersion, Unit, quote};
 use rust_decimal::Decimal;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -119,7 +119,7 @@ fn view(
     at: DateTime<Utc>,
 ) -> Result<PriceView, Problem> {
     let OnOffer { charger, site, tier, .. } = on_offer;
-    let quote = quote(&version, at, site.time_zone, &site.jurisdiction.tax);
+    let quote = quote(&version, at, &Rules::of(site.time_zone, &site.jurisdiction));
     let quote = quote.map_err(anyhow::Error::from)?;
     let component = |price: &PriceInForce| component(price, quote.currency);
     Ok(PriceView {

@@ -1,7 +1,5 @@
 //! The receipt: what was billed and how it was paid, for machines and for people.
 
-use std::collections::BTreeMap;
-
 use axum::{
     Json,
     extract::State,
@@ -11,8 +9,8 @@ use axum::{
 use chrono::{DateTime, Utc};
 use http_api::{AmountView, Driver, Log, Param, Problem, ProblemType, TariffRefView};
 use network::Site;
-use quantities::{Amount, MoneyError, SessionId, TaxPercent};
-use rating::{Cost, PricedSession};
+use quantities::SessionId;
+use rating::{PricedSession, TaxTotal};
 use rust_decimal::Decimal;
 use serde::Serialize;
 use session::{Session, SessionState};
@@ -39,17 +37,7 @@ pub(crate) struct Receipt {
     pub(crate) session: Session,
     pub(crate) site: Site,
     pub(crate) price: PricedSession,
-    pub(crate) taxes: Vec<TaxSum>,
     pub(crate) payment: PaymentView,
-}
-
-/// What was sold at one tax rate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct TaxSum {
-    /// The rate; none where none is stated.
-    pub(crate) percent: Option<TaxPercent>,
-    pub(crate) excl_tax: Amount,
-    pub(crate) tax: Amount,
 }
 
 /// A receipt.
@@ -107,15 +95,18 @@ struct SiteView {
     time_zone: String,
 }
 
-/// The tax at one rate.
+/// One of the taxes.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = ReceiptTax)]
 struct TaxView {
     /// What it is called.
     #[schema(example = "VAT")]
     name: String,
-    /// Percent; none where none is stated.
-    percent: Option<Decimal>,
+    /// Percent.
+    percent: Decimal,
+    /// The seller's account with the authority that it is paid to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account_number: Option<String>,
     /// What it is on.
     excl_tax: AmountView,
     /// The tax.
@@ -141,9 +132,8 @@ async fn get(
     let Some(price) = file.rated else { return Err(no_price(file.session.state)) };
     let site = api.store.site(&file.session.site_id).await?;
     let site = site.ok_or_else(|| anyhow::anyhow!("the session's site is not configured"))?;
-    let taxes = taxes(&price).map_err(anyhow::Error::from)?;
     let payment = PaymentView::of(&file.session, file.payment.as_ref());
-    let receipt = Receipt { session: file.session, site, price, taxes, payment };
+    let receipt = Receipt { session: file.session, site, price, payment };
     let vary = (header::VARY, HeaderValue::from_static("accept"));
     if wants_page(&headers) {
         let policy: (HeaderName, _) = (header::CONTENT_SECURITY_POLICY, POLICY);
@@ -164,11 +154,12 @@ fn no_price(state: SessionState) -> Problem {
 
 fn view(receipt: &Receipt) -> Result<ReceiptView, Problem> {
     let Receipt { session, site, price, .. } = receipt;
-    let tax = |sum: &TaxSum| TaxView {
-        name: session.tax.name.clone(),
-        percent: sum.percent.map(|percent| percent.percent().normalize()),
-        excl_tax: sum.excl_tax.into(),
-        tax: sum.tax.into(),
+    let tax = |sum: &TaxTotal| TaxView {
+        name: sum.name.clone(),
+        percent: sum.percent.percent().normalize(),
+        account_number: sum.account_number.clone(),
+        excl_tax: sum.base.into(),
+        tax: sum.amount.into(),
     };
     Ok(ReceiptView {
         session_id: session.id.to_string(),
@@ -191,23 +182,9 @@ fn view(receipt: &Receipt) -> Result<ReceiptView, Problem> {
         energy_kwh: price.total_energy.kwh(),
         tariff: (&price.tariff).into(),
         bill: BillView::of(price, true)?,
-        taxes: receipt.taxes.iter().map(tax).collect(),
+        taxes: price.taxes.iter().map(tax).collect(),
         payment: receipt.payment.clone(),
     })
-}
-
-/// The lines summed by tax rate.
-fn taxes(price: &PricedSession) -> Result<Vec<TaxSum>, MoneyError> {
-    let mut by_percent: BTreeMap<Option<TaxPercent>, Cost> = BTreeMap::new();
-    for line in &price.lines {
-        let sum = by_percent.entry(line.tax_percent).or_insert(Cost::zero(price.currency));
-        *sum = sum.checked_add(line.amount)?;
-    }
-    let sum = |(percent, cost): (Option<TaxPercent>, Cost)| {
-        let tax = cost.incl_vat.checked_sub(cost.excl_vat)?;
-        Ok(TaxSum { percent, excl_tax: cost.excl_vat, tax })
-    };
-    by_percent.into_iter().map(sum).collect()
 }
 
 /// Whether HTML is preferred to JSON (RFC 9110, 12.5.1): named, and ranked higher.
@@ -231,9 +208,9 @@ fn wants_page(headers: &HeaderMap) -> bool {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use network::{Address, Jurisdiction};
-    use quantities::{Currency, WattHours};
-    use rating::{Item, Line, Method, Totals, Unit};
+    use network::Address;
+    use quantities::{Amount, Currency, TaxPercent, WattHours};
+    use rating::{Cost, Item, Line, LineTax, Method, Totals, Unit, Why};
 
     use super::*;
     use crate::sessions::tests::{at, session};
@@ -243,35 +220,36 @@ pub(crate) mod tests {
         Cost { excl_vat: eur(excl), incl_vat: eur(incl) }
     }
 
-    fn line(item: Item, percent: Option<i64>, amount: Cost) -> Line {
-        let tax_percent = percent.map(|p| TaxPercent::try_from(Decimal::from(p)).unwrap());
+    fn line(item: Item, is_taxed: bool, amount: Cost) -> Line {
+        let tax = amount.incl_vat.checked_sub(amount.excl_vat).unwrap();
         let (quantity, unit, rate_unit) = match item {
             Item::Energy => (Decimal::new(10_500, 3), Unit::KilowattHour, Unit::KilowattHour),
             _ => (Decimal::from(3_900), Unit::Second, Unit::Hour),
         };
         Line {
             item,
-            description: format!("{item:?} <b>"),
+            description: format!("{item:?} <b>").into(),
             element: Some(0),
             quantity,
             measured: quantity,
             unit,
             rate: Decimal::new(4, 1),
             rate_unit,
-            tax_percent,
+            taxes: is_taxed.then_some(LineTax { tax: 0, amount: tax }).into_iter().collect(),
             amount,
             from: at(0),
             to: at(30),
             energy: WattHours::from(10_500),
             segments: vec![0],
+            why: Why::default(),
         }
     }
 
     pub(crate) fn receipt() -> Receipt {
         let lines = vec![
-            line(Item::Energy, Some(21), cost(420, 508)),
-            line(Item::ParkingTime, Some(21), cost(100, 121)),
-            line(Item::Flat, None, cost(50, 50)),
+            line(Item::Energy, true, cost(420, 508)),
+            line(Item::ParkingTime, true, cost(100, 121)),
+            line(Item::Flat, false, cost(50, 50)),
         ];
         let none = cost(0, 0);
         let price = PricedSession {
@@ -287,11 +265,20 @@ pub(crate) mod tests {
                 parking: cost(100, 121),
                 reservation: none,
             },
+            // 21 %: 4.20 + 1.00 without tax, 0.88 + 0.21 of tax; nothing stated on the flat 0.50.
+            taxes: vec![TaxTotal {
+                name: "VAT".to_owned(),
+                percent: TaxPercent::try_from(Decimal::from(21)).unwrap(),
+                account_number: None,
+                base: Amount::new(520, Currency::EUR),
+                amount: Amount::new(109, Currency::EUR),
+            }],
+            rates_include_tax: false,
             total_energy: WattHours::from(10_500),
             total_time_s: Decimal::from(1_800),
             total_parking_time_s: Decimal::ZERO,
             findings: vec![],
-            method: Method { interpolation: String::new(), rounding: String::new() },
+            method: Method { interpolation: "".into(), rounding: "".into() },
         };
         let session = Session { ended_at: Some(at(30)), ..session() };
         let site = Site {
@@ -307,24 +294,14 @@ pub(crate) mod tests {
             },
             time_zone: session.time_zone,
             currency: Currency::EUR,
-            jurisdiction: Jurisdiction { per_kwh_allowed: true, tax: session.tax.clone() },
+            jurisdiction: session.jurisdiction.clone(),
+            groups: vec![],
             hold: session.hold,
             silent_after_s: 3600,
             release_wait_s: 3600,
         };
-        let taxes = taxes(&price).unwrap();
         let payment = PaymentView::of(&session, None);
-        Receipt { session, site, price, taxes, payment }
-    }
-
-    #[test]
-    fn tax_is_summed_by_rate_and_a_line_without_tax_stays_without() {
-        // 21 %: 4.20 + 1.00 without tax, 0.88 + 0.21 of tax; nothing stated on the flat 0.50.
-        let eur = |minor| Amount::new(minor, Currency::EUR);
-        let receipt = receipt();
-        let [none, vat] = receipt.taxes.as_slice() else { panic!("{:?}", receipt.taxes) };
-        assert_eq!((none.percent, none.excl_tax, none.tax), (None, eur(50), eur(0)));
-        assert_eq!((vat.excl_tax, vat.tax), (eur(520), eur(109)));
+        Receipt { session, site, price, payment }
     }
 
     #[test]
@@ -332,6 +309,7 @@ pub(crate) mod tests {
         let view = serde_json::to_value(view(&receipt()).unwrap()).unwrap();
         assert_eq!(view["bill"]["total_incl_tax"]["minor"], 679);
         assert_eq!(view["bill"]["total_tax"]["minor"], 109);
+        assert_eq!(view["taxes"][0]["excl_tax"]["minor"], 520);
         assert_eq!(view["energy_kwh"], "10.5");
         assert_eq!(view["bill"]["lines"][0]["rate"], "0.4");
     }

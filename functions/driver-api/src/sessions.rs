@@ -5,7 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::try_join_all;
 use http_api::{Check, Driver, Log, Param, Params, Problem};
 use quantities::{SessionId, WattHours};
-use rating::{PricedSession, rate};
+use rating::{PricedSession, Rules, rate};
 use serde::{Deserialize, Serialize};
 use session::{Session, SessionState, StatusChange, Timeline, released_at, timeline};
 use store::SessionFile;
@@ -142,7 +142,7 @@ async fn priced(api: &Api, file: &SessionFile, log: &Log) -> Result<Priced, Prob
     };
     let tariff = api.store.tariff(reference).await?;
     let timeline = until_now(timeline, session, tariff.has_idle_fee(), &statuses, log.now());
-    let price = match rate(&tariff, &timeline, session.time_zone, &session.tax) {
+    let price = match rate(&tariff, &timeline, &Rules::pinned(session)) {
         Ok(price) => Some(price),
         Err(error) => {
             // Rating will hold it for a person; the driver sees the energy.
@@ -180,7 +180,7 @@ fn until_now(
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use network::{Payer, Tax};
+    use network::{Jurisdiction, Payer, Tax};
     use quantities::{Amount, Currency, TaxPercent, TransactionId};
     use rust_decimal::Decimal;
     use session::ConnectorStatus;
@@ -205,7 +205,13 @@ pub(crate) mod tests {
             driver_id: Some("driver-1".parse().unwrap()),
             payer: Payer::Unknown,
             tariff: None,
-            tax: Tax { name: "VAT".to_owned(), percent },
+            jurisdiction: Jurisdiction::taxed(vec![Tax {
+                name: "VAT".to_owned(),
+                percent,
+                account_number: None,
+            }]),
+            plan: None,
+            site_groups: vec![],
             hold: Amount::new(3000, Currency::EUR),
             placed_hold: None,
             silent_after_s: 3600,

@@ -107,7 +107,7 @@ pub(crate) struct LineView {
     /// What `rate` is for one of: `kWh`, `h` or `session`.
     #[schema(value_type = String, example = "kWh")]
     rate_unit: Unit,
-    /// Tax in percent; none where none is stated.
+    /// Taxes in percent, all together; none where none is stated.
     tax_percent: Option<Decimal>,
     /// What it costs without tax.
     excl_tax: AmountView,
@@ -208,7 +208,7 @@ impl BillView {
     pub(crate) fn of(price: &PricedSession, is_final: bool) -> Result<Self, Problem> {
         Ok(Self {
             is_final,
-            lines: price.lines.iter().map(LineView::of).collect(),
+            lines: price.lines.iter().map(|line| LineView::of(line, price)).collect(),
             total_excl_tax: price.net().into(),
             total_tax: price.tax().map_err(anyhow::Error::from)?.into(),
             total_incl_tax: price.gross().into(),
@@ -217,15 +217,15 @@ impl BillView {
 }
 
 impl LineView {
-    fn of(line: &Line) -> Self {
+    fn of(line: &Line, price: &PricedSession) -> Self {
         Self {
             item: line.item,
-            description: line.description.clone(),
+            description: line.description.to_string(),
             quantity: line.quantity.normalize(),
             unit: line.unit,
             rate: line.rate.normalize(),
             rate_unit: line.rate_unit,
-            tax_percent: line.tax_percent.map(|tax| tax.percent().normalize()),
+            tax_percent: price.tax_percent(line).map(|percent| percent.normalize()),
             excl_tax: line.amount.excl_vat.into(),
             incl_tax: line.amount.incl_vat.into(),
             from: line.from,

@@ -239,6 +239,7 @@ fn read(
             expires_at: body.expires_at,
             driver_id: driver_id.flatten(),
             tier: tier?,
+            plan: None,
             subscription,
             payer: payer?,
             app_start: None,

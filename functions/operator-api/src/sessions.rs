@@ -201,7 +201,10 @@ pub(crate) mod tests {
             "driver_id": "driver-1",
             "payer": { "kind": "card", "customer": "cus_1", "payment_method": "pm_1" },
             "tariff": { "id": "T1", "version": 1 },
-            "tax": { "name": "VAT", "percent": "19" },
+            "jurisdiction": {
+                "per_kwh_allowed": true,
+                "taxes": [{ "name": "VAT", "percent": "19" }],
+            },
             "hold": { "minor": 5000, "currency": "EUR" },
             "placed_hold": null,
             "silent_after_s": 3600,

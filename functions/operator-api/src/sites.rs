@@ -73,8 +73,19 @@ struct AddressBody {
 struct JurisdictionBody {
     /// Whether energy may be sold per kWh.
     per_kwh_allowed: bool,
-    /// The tax where a price component does not state its own.
-    tax: TaxBody,
+    /// Whether charging may be sold by time.
+    #[serde(default = "yes")]
+    per_time_allowed: bool,
+    /// Whether the site is under Regulation (EU) 2023/1804 (AFIR).
+    #[serde(default)]
+    afir: bool,
+    /// The taxes where a price component does not state its own: all at once, each on the price
+    /// before taxes.
+    taxes: Vec<TaxBody>,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 /// A tax on the sale.
@@ -103,8 +114,9 @@ struct SiteView {
 impl From<Site> for SiteView {
     fn from(site: Site) -> Self {
         let Address { street, postal_code, city, country, latitude, longitude } = site.address;
-        let Jurisdiction { per_kwh_allowed, tax } = site.jurisdiction;
-        let tax = TaxBody { name: tax.name, percent: tax.percent.percent() };
+        let Jurisdiction { per_kwh_allowed, per_time_allowed, afir, taxes, .. } = site.jurisdiction;
+        let tax = |tax: Tax| TaxBody { name: tax.name, percent: tax.percent.percent() };
+        let taxes = taxes.into_iter().map(tax).collect();
         Self {
             id: site.id.to_string(),
             site: SiteBody {
@@ -112,7 +124,7 @@ impl From<Site> for SiteView {
                 address: AddressBody { street, postal_code, city, country, latitude, longitude },
                 time_zone: site.time_zone.name().to_owned(),
                 currency: site.currency.code().to_owned(),
-                jurisdiction: JurisdictionBody { per_kwh_allowed, tax },
+                jurisdiction: JurisdictionBody { per_kwh_allowed, per_time_allowed, afir, taxes },
                 hold: site.hold.into(),
                 silent_after_s: site.silent_after_s,
                 release_wait_s: site.release_wait_s,
@@ -199,9 +211,7 @@ fn read(id: SiteId, body: &SiteBody) -> Result<Site, Problem> {
     let address = address(&mut check, &body.address);
     let time_zone = check.parse::<Tz>("/time_zone", &body.time_zone);
     let currency = check.parse::<Currency>("/currency", &body.currency);
-    let tax = &body.jurisdiction.tax;
-    let tax_name = check.text("/jurisdiction/tax/name", &tax.name, 40);
-    let percent = check.value("/jurisdiction/tax/percent", TaxPercent::try_from(tax.percent));
+    let jurisdiction = jurisdiction(&mut check, &body.jurisdiction);
     check.that("/hold/minor", body.hold.minor > 0, "must be more than 0");
     let hold_currency = check.parse::<Currency>("/hold/currency", &body.hold.currency);
     let same = hold_currency.zip(currency).is_none_or(|(hold, site)| hold == site);
@@ -215,14 +225,31 @@ fn read(id: SiteId, body: &SiteBody) -> Result<Site, Problem> {
             address: address?,
             time_zone: time_zone?,
             currency,
-            jurisdiction: Jurisdiction {
-                per_kwh_allowed: body.jurisdiction.per_kwh_allowed,
-                tax: Tax { name: tax_name?, percent: percent? },
-            },
+            jurisdiction: jurisdiction?,
+            groups: vec![],
             hold: Amount::new(body.hold.minor, currency),
             silent_after_s: body.silent_after_s,
             release_wait_s: body.release_wait_s,
         })
+    })
+}
+
+fn jurisdiction(check: &mut Check, body: &JurisdictionBody) -> Option<Jurisdiction> {
+    let mut taxes = Vec::with_capacity(body.taxes.len());
+    for (index, tax) in body.taxes.iter().enumerate() {
+        let at = format!("/jurisdiction/taxes/{index}");
+        let name = check.text(&format!("{at}/name"), &tax.name, 40);
+        let percent = check.value(&format!("{at}/percent"), TaxPercent::try_from(tax.percent));
+        taxes.push((name, percent));
+    }
+    let tax = |(name, percent): (Option<String>, Option<TaxPercent>)| {
+        Some(Tax { name: name?, percent: percent?, account_number: None })
+    };
+    Some(Jurisdiction {
+        per_kwh_allowed: body.per_kwh_allowed,
+        per_time_allowed: body.per_time_allowed,
+        afir: body.afir,
+        ..Jurisdiction::taxed(taxes.into_iter().map(tax).collect::<Option<_>>()?)
     })
 }
 
@@ -273,7 +300,10 @@ mod tests {
             },
             "time_zone": "Europe/Berlin",
             "currency": "EUR",
-            "jurisdiction": { "per_kwh_allowed": true, "tax": { "name": "VAT", "percent": "19" } },
+            "jurisdiction": {
+                "per_kwh_allowed": true,
+                "taxes": [{ "name": "VAT", "percent": "19" }],
+            },
             "hold": { "minor": 5000, "currency": "EUR" },
             "silent_after_s": 3600,
             "release_wait_s": 7200,
@@ -288,7 +318,7 @@ mod tests {
         assert_eq!(site.hold, Amount::new(5000, Currency::EUR));
         let view = serde_json::to_value(SiteView::from(site)).unwrap();
         assert_eq!(view["time_zone"], "Europe/Berlin");
-        assert_eq!(view["jurisdiction"]["tax"]["percent"], "19");
+        assert_eq!(view["jurisdiction"]["taxes"][0]["percent"], "19");
     }
 
     #[test]
@@ -296,7 +326,7 @@ mod tests {
         let mut body = body();
         body.time_zone = "Berlin".to_owned();
         body.address.latitude = "152".to_owned();
-        body.jurisdiction.tax.percent = Decimal::from(190);
+        body.jurisdiction.taxes[0].percent = Decimal::from(190);
         body.hold = AmountView { minor: 0, currency: "USD".to_owned() };
         let problem = read("S1".parse().unwrap(), &body).unwrap_err();
         assert_eq!(problem.errors().len(), 5, "{problem:?}");

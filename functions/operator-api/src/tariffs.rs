@@ -6,10 +6,10 @@ use http_api::{
     Body, Log, Operator, Param, Problem, ProblemType, ReadNetwork, TariffRefView, Violation,
     WriteNetwork,
 };
-use network::{Jurisdiction, Tax};
+use network::Jurisdiction;
 use ocpi::Tariff;
-use quantities::{Currency, TariffId, TariffRef, TaxPercent};
-use rating::{Severity, TariffFinding, TariffVersion, Terms};
+use quantities::{Currency, TariffId, TariffRef};
+use rating::{IdleTerms, Severity, TariffFinding, TariffVersion, Terms};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use store::Saved;
@@ -39,13 +39,23 @@ struct TariffBody {
 }
 
 /// The terms beside a tariff.
-#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = Terms)]
 struct TermsBody {
+    /// When idle time is billed, and how much of it at most.
+    #[serde(default)]
+    idle: IdleBody,
+}
+
+/// Terms of the idle fee.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = IdleTerms)]
+struct IdleBody {
     /// The first seconds of a session's idle time that cost nothing.
     #[serde(default)]
-    idle_grace_s: u32,
+    grace_s: u32,
 }
 
 /// A published tariff version. It never changes.
@@ -87,7 +97,7 @@ fn view(version: TariffVersion, findings: Vec<FindingView>) -> TariffView {
     TariffView {
         reference: (&version.reference).into(),
         tariff: version.tariff,
-        terms: TermsBody { idle_grace_s: version.terms.idle_grace_s },
+        terms: TermsBody { idle: IdleBody { grace_s: version.terms.idle.grace_s } },
         findings,
     }
 }
@@ -138,7 +148,8 @@ async fn publish(
     Body(body): Body<TariffBody>,
 ) -> Result<(StatusCode, Json<TariffView>), Problem> {
     let tariff = read(&api, &id, body.tariff, log.now())?;
-    let terms = Terms { idle_grace_s: body.terms.idle_grace_s };
+    let idle = IdleTerms { grace_s: body.terms.idle.grace_s, ..IdleTerms::default() };
+    let terms = Terms { idle };
     let reference = TariffRef { id: id.clone(), version: 1 };
     let mut version = TariffVersion { reference, tariff, terms };
     let findings = refuse_errors(ProblemType::InvalidTariff, findings(&version)?)?;
@@ -179,10 +190,7 @@ pub(crate) fn refuse_errors(
 
 /// What is wrong with it anywhere; what is wrong with it at a site is asked when it is offered.
 fn findings(version: &TariffVersion) -> Result<Vec<TariffFinding>, Problem> {
-    let anywhere = Jurisdiction {
-        per_kwh_allowed: true,
-        tax: Tax { name: "tax".to_owned(), percent: TaxPercent::ZERO },
-    };
+    let anywhere = Jurisdiction::taxed(vec![]);
     let currency: Currency = version.tariff.currency.parse().map_err(anyhow::Error::from)?;
     Ok(version.validate(&anywhere, currency))
 }

@@ -6,7 +6,7 @@ use ledger::{Account, JournalEntry};
 use messages::{Envelope, Event};
 use network::Payer;
 use quantities::SessionId;
-use rating::{PricedSession, TariffVersion};
+use rating::{PricedSession, Rules, TariffVersion};
 use runtime::{Invocation, Metric};
 use session::{
     ExceptionReason, ExceptionRecord, Session, SessionState, Timeline, released_at, timeline,
@@ -90,7 +90,7 @@ async fn price(
     timeline: &Timeline,
     invocation: &Invocation,
 ) -> anyhow::Result<()> {
-    let priced = match rating::rate(tariff, timeline, session.time_zone, &session.tax) {
+    let priced = match rating::rate(tariff, timeline, &Rules::pinned(session)) {
         Ok(priced) => priced,
         Err(error) => {
             let detail = format!("{:#}", anyhow::Error::new(error));

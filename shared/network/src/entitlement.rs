@@ -4,7 +4,8 @@ use std::{fmt, str::FromStr};
 
 use chrono::{DateTime, Utc};
 use quantities::{
-    Amount, ChargePointId, ConnectorId, DriverId, IdError, IdTag, PartnerId, SessionId, TariffRef,
+    AccountId, Amount, ChargePointId, ConnectorId, DriverId, IdError, IdTag, PartnerId, PlanId,
+    SessionId, TariffRef,
 };
 use serde::{Deserialize, Serialize};
 
@@ -115,6 +116,9 @@ pub struct Entitlement {
     pub driver_id: Option<DriverId>,
     /// The price group while the membership holds.
     pub tier: Tier,
+    /// The plan that applies beside the tariff while the membership holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<PlanMembership>,
     /// The membership behind the tier, if a subscription pays for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subscription: Option<Subscription>,
@@ -145,6 +149,25 @@ impl Entitlement {
             _ => self.tier.clone(),
         }
     }
+
+    /// The plan at `now`: none as soon as the subscription behind the tier no longer holds.
+    #[must_use]
+    pub fn plan_at(&self, now: DateTime<Utc>) -> Option<&PlanMembership> {
+        let lapsed = self.subscription.as_ref().is_some_and(|paid| !paid.holds_at(now));
+        self.plan.as_ref().filter(|_| !lapsed)
+    }
+}
+
+/// A tag's part in a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanMembership {
+    /// The plan; which version of it is decided at the start.
+    pub plan: PlanId,
+    /// With whom allowances and the spending cap are shared.
+    pub account: AccountId,
+    /// What the account's books call it; the plan's own, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_centre: Option<String>,
 }
 
 /// What is known of the Stripe Subscription behind a tier.
@@ -246,6 +269,9 @@ pub struct StartIntent {
     pub driver_id: DriverId,
     /// Their price group when they asked.
     pub tier: Tier,
+    /// Their plan when they asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<PlanMembership>,
     /// Where they want to charge.
     pub charge_point_id: ChargePointId,
     /// At which connector.
@@ -289,6 +315,7 @@ impl StartIntent {
             expires_at: Some(expires_at),
             driver_id: Some(self.driver_id.clone()),
             tier: self.tier.clone(),
+            plan: self.plan.clone(),
             // The price is pinned: what becomes of the membership meanwhile does not matter.
             subscription: None,
             payer: Payer::Card {
@@ -320,6 +347,11 @@ mod tests {
             expires_at: Some("2027-01-01T00:00:00Z".parse().unwrap()),
             driver_id: None,
             tier: "gold".parse().unwrap(),
+            plan: Some(PlanMembership {
+                plan: "GOLD".parse().unwrap(),
+                account: "driver-1".parse().unwrap(),
+                cost_centre: None,
+            }),
             subscription: Some(Subscription {
                 id: StripeSubscriptionId("sub_1".to_owned()),
                 status: status.to_owned(),
@@ -338,6 +370,9 @@ mod tests {
         assert_eq!(member("active").tier_at(march).as_str(), "gold");
         assert_eq!(member("past_due").tier_at(march), Tier::retail());
         assert_eq!(member("active").tier_at(april), Tier::retail());
+        assert_eq!(member("active").plan_at(march), member("active").plan.as_ref());
+        assert_eq!(member("past_due").plan_at(march), None);
+        assert_eq!(member("active").plan_at(april), None);
     }
 
     #[test]
@@ -357,6 +392,7 @@ mod tests {
             parent_id_tag: None,
             driver_id: "driver-1".parse().unwrap(),
             tier: "gold".parse().unwrap(),
+            plan: None,
             charge_point_id: "CP1".parse().unwrap(),
             connector_id: ConnectorId(2),
             tariff: TariffRef { id: "T1".parse().unwrap(), version: 3 },

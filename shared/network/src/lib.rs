@@ -9,9 +9,9 @@ mod partner;
 mod site;
 
 pub use entitlement::{
-    AppStart, Entitlement, EntitlementStatus, HoldRef, HoldRequest, Payer, StartIntent, StartState,
-    StripeCustomerId, StripePaymentIntentId, StripePaymentMethodId, StripeSubscriptionId,
-    Subscription, Tier,
+    AppStart, Entitlement, EntitlementStatus, HoldRef, HoldRequest, Payer, PlanMembership,
+    StartIntent, StartState, StripeCustomerId, StripePaymentIntentId, StripePaymentMethodId,
+    StripeSubscriptionId, Subscription, Tier,
 };
 pub use partner::{RoamingPartner, WebhookSubscriber};
-pub use site::{Address, Charger, Jurisdiction, Offer, Offers, Site, Tax};
+pub use site::{Address, Charger, Jurisdiction, LegalEntity, Offer, Offers, Site, Tax};

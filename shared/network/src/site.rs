@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
-use quantities::{Amount, ChargePointId, Currency, SiteId, TariffRef, TaxPercent};
+use quantities::{Amount, ChargePointId, Currency, Rounding, SiteId, TariffRef, TaxPercent};
 use serde::{Deserialize, Serialize};
 
 use crate::Tier;
@@ -24,6 +24,9 @@ pub struct Site {
     pub currency: Currency,
     /// What may be sold here, and how it is taxed.
     pub jurisdiction: Jurisdiction,
+    /// Groups of sites that it belongs to, by name: a plan can be limited to them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
     /// What is held on a card when a session starts.
     pub hold: Amount,
     /// A running session not heard of for this many seconds is closed and held for a person.
@@ -52,20 +55,73 @@ pub struct Address {
 
 /// What law says about selling at a site.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "four questions of law, each a yes or a no")]
 pub struct Jurisdiction {
     /// Whether energy may be sold per kWh. Where not, tariffs with an ENERGY component are refused.
     pub per_kwh_allowed: bool,
-    /// The tax that applies when a price component does not state its own.
-    pub tax: Tax,
+    /// Whether charging may be sold by time. Where not, tariffs with a TIME component are refused.
+    #[serde(default = "yes")]
+    pub per_time_allowed: bool,
+    /// Whether the site is under Regulation (EU) 2023/1804 (AFIR), whose article 5 says how ad hoc
+    /// prices are made up and shown.
+    #[serde(default)]
+    pub afir: bool,
+    /// The taxes that apply when a price component does not state its own: all at once, each on
+    /// the price before taxes. A VAT is a list of one; an empty list is no tax.
+    pub taxes: Vec<Tax>,
+    /// Whether prices are shown to drivers with tax.
+    #[serde(default)]
+    pub prices_include_tax: bool,
+    /// How amounts are rounded.
+    #[serde(default)]
+    pub rounding: Rounding,
+    /// Who sells here, and owes the taxes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seller: Option<LegalEntity>,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+impl Jurisdiction {
+    /// A place where everything may be sold with `taxes`, and nothing else is asked.
+    #[must_use]
+    pub fn taxed(taxes: Vec<Tax>) -> Self {
+        Self {
+            per_kwh_allowed: true,
+            per_time_allowed: true,
+            afir: false,
+            taxes,
+            prices_include_tax: false,
+            rounding: Rounding::default(),
+            seller: None,
+        }
+    }
 }
 
 /// A tax on the sale: VAT, or a sales tax.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tax {
-    /// What the receipt calls it: `VAT`, `Sales tax`.
+    /// What the receipt calls it: `VAT`, `GST`, `Sales tax`.
     pub name: String,
     /// Its rate.
     pub percent: TaxPercent,
+    /// The seller's account with the authority that it is paid to (OCPI 2.3.0 `account_number`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account_number: Option<String>,
+}
+
+/// Who sells at a site, and pays the taxes on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LegalEntity {
+    /// Its name as registered.
+    pub name: String,
+    /// Its address, in one line.
+    pub address: String,
+    /// Its number in the register of companies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub company_number: Option<String>,
 }
 
 /// A charge point that may connect.

@@ -12,4 +12,6 @@ pub use ids::{
     AccountId, ChargePointId, ConnectorId, DriverId, ExceptionId, IdError, IdTag, PartnerId,
     PlanId, PlanRef, SessionId, SiteId, SubscriberId, TariffId, TariffRef, TransactionId,
 };
-pub use money::{Amount, Currency, Money, MoneyError, ROUNDING, TaxPercent};
+pub use money::{
+    Amount, Currency, Money, MoneyError, Rounding, RoundingMode, RoundingScope, TaxPercent,
+};

@@ -5,11 +5,54 @@ use std::{fmt, str::FromStr};
 use rust_decimal::{Decimal, RoundingStrategy, prelude::ToPrimitive};
 use serde::{Deserialize, Serialize};
 
-/// How a tie is rounded: half away from zero.
+/// How a jurisdiction rounds: which way, and how often.
 ///
-/// OCPI leaves rounding to contract and law; commercial rounding is what European consumer law and
-/// every accounting package a CPO uses expect. `DESIGN.md` tells why, and names the place to change.
-pub const ROUNDING: RoundingStrategy = RoundingStrategy::MidpointAwayFromZero;
+/// OCPI leaves rounding to contract and law; the default is commercial rounding of the total, which
+/// European consumer law and accounting packages expect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rounding {
+    /// Which way an amount between two minor units goes.
+    #[serde(default)]
+    pub mode: RoundingMode,
+    /// What is rounded.
+    #[serde(default)]
+    pub scope: RoundingScope,
+}
+
+/// Which way an amount between two minor units goes. All of them treat a credit as its debit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RoundingMode {
+    /// To the nearest; a tie away from zero.
+    #[default]
+    HalfUp,
+    /// To the nearest; a tie to the even one.
+    HalfEven,
+    /// Towards zero.
+    Down,
+}
+
+impl RoundingMode {
+    const fn strategy(self) -> RoundingStrategy {
+        match self {
+            Self::HalfUp => RoundingStrategy::MidpointAwayFromZero,
+            Self::HalfEven => RoundingStrategy::MidpointNearestEven,
+            Self::Down => RoundingStrategy::ToZero,
+        }
+    }
+}
+
+/// What is rounded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RoundingScope {
+    /// The total, once; the lines share it out.
+    #[default]
+    Total,
+    /// Every line; the total is their sum.
+    Line,
+}
 
 /// Why an amount could not be computed. Never a zero instead: no price means no invoice.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -156,15 +199,15 @@ impl Money {
         self.checked_mul(rate.percent() / Decimal::ONE_HUNDRED)
     }
 
-    /// Rounds to the minor unit of the currency with [`ROUNDING`].
+    /// Rounds to the minor unit of the currency.
     ///
     /// # Errors
     ///
     /// [`MoneyError::Overflow`] when the minor units exceed 64 bits.
-    pub fn round(self) -> Result<Amount, MoneyError> {
+    pub fn round(self, mode: RoundingMode) -> Result<Amount, MoneyError> {
         let scale = 10_i64.checked_pow(self.currency.minor_digits()).ok_or(MoneyError::Overflow)?;
         let minor = self.value.checked_mul(Decimal::from(scale)).ok_or(MoneyError::Overflow)?;
-        let minor = minor.round_dp_with_strategy(0, ROUNDING).to_i64();
+        let minor = minor.round_dp_with_strategy(0, mode.strategy()).to_i64();
         Ok(Amount { minor: minor.ok_or(MoneyError::Overflow)?, currency: self.currency })
     }
 }
@@ -267,7 +310,24 @@ mod tests {
             ("1.0005", "KWD", 1001),
         ];
         for (value, code, minor) in cases {
-            assert_eq!(money(value, code).round().unwrap().minor, minor, "{value} {code}");
+            let rounded = money(value, code).round(RoundingMode::HalfUp).unwrap();
+            assert_eq!(rounded.minor, minor, "{value} {code}");
+        }
+    }
+
+    #[test]
+    fn a_tie_goes_where_the_mode_says_and_a_credit_like_its_debit() {
+        let cases = [("0.015", 2, 2, 1), ("0.025", 3, 2, 2), ("0.029", 3, 3, 2)];
+        for (value, up, even, down) in cases {
+            for (mode, minor) in [
+                (RoundingMode::HalfUp, up),
+                (RoundingMode::HalfEven, even),
+                (RoundingMode::Down, down),
+            ] {
+                let round = |value: &str| money(value, "EUR").round(mode).unwrap().minor;
+                assert_eq!(round(value), minor, "{value} {mode:?}");
+                assert_eq!(round(&format!("-{value}")), -minor, "-{value} {mode:?}");
+            }
         }
     }
 
@@ -279,7 +339,10 @@ mod tests {
 
     #[test]
     fn an_overflow_is_an_error_and_never_a_zero() {
-        assert_eq!(Money::new(Decimal::MAX, Currency::EUR).round(), Err(MoneyError::Overflow));
+        assert_eq!(
+            Money::new(Decimal::MAX, Currency::EUR).round(RoundingMode::HalfUp),
+            Err(MoneyError::Overflow)
+        );
         assert_eq!(
             Amount::new(i64::MAX, Currency::EUR).checked_add(Amount::new(1, Currency::EUR)),
             Err(MoneyError::Overflow)
@@ -297,7 +360,7 @@ mod tests {
         #[test]
         fn a_payable_amount_survives_the_way_through_major_units(minor in -9_000_000_000_i64..9_000_000_000) {
             let amount = Amount::new(minor, Currency::EUR);
-            prop_assert_eq!(amount.to_money().round().unwrap(), amount);
+            prop_assert_eq!(amount.to_money().round(RoundingMode::Down).unwrap(), amount);
         }
     }
 }

@@ -1,20 +1,28 @@
 //! A tariff made ready for pricing: restrictions parsed, components sorted by what they price.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
-use chrono::{Datelike, NaiveDate, NaiveDateTime, NaiveTime, Weekday};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, Utc, Weekday};
 use ocpi::{
-    PriceComponent, ReservationRestrictionType, Tariff, TariffDimensionType, TariffRestrictions,
+    Price, PriceComponent, ReservationRestrictionType, Tariff, TariffDimensionType,
+    TariffRestrictions, TaxIncluded,
 };
 use quantities::{Currency, TaxPercent};
 use rust_decimal::Decimal;
 
-use crate::{RatingError, exact::WH_PER_KWH};
+use crate::{RatingError, exact::WH_PER_KWH, label};
 
 /// A tariff in the form that pricing reads. Made once, used for any number of sessions.
 #[derive(Debug, Clone)]
 pub(crate) struct Compiled {
+    /// The tariff's own id, as it spells it.
+    pub(crate) id: String,
     pub(crate) currency: Currency,
+    pub(crate) tax_included: TaxIncluded,
+    pub(crate) min_price: Option<Price>,
+    pub(crate) max_price: Option<Price>,
+    pub(crate) valid_from: Option<DateTime<Utc>>,
+    pub(crate) valid_until: Option<DateTime<Utc>>,
     pub(crate) components: Vec<Component>,
     pub(crate) energy: Vec<usize>,
     pub(crate) time: Vec<usize>,
@@ -36,11 +44,17 @@ pub(crate) struct Compiled {
 #[derive(Debug, Clone)]
 pub(crate) struct Component {
     pub(crate) element: usize,
+    /// Its place among the components of its element.
+    pub(crate) position: usize,
     pub(crate) dimension: TariffDimensionType,
     pub(crate) price: Decimal,
     pub(crate) vat: Option<TaxPercent>,
     pub(crate) step_size: u32,
     pub(crate) rule: Rule,
+    /// What it prices, in words.
+    pub(crate) description: Arc<str>,
+    /// The rule in words; empty when it always holds.
+    pub(crate) conditions: Arc<str>,
 }
 
 /// Parsed restrictions. `None` everywhere: always active.
@@ -202,7 +216,13 @@ impl Compiled {
     /// [`RatingError`] when it says something that cannot be priced.
     pub(crate) fn new(tariff: &Tariff) -> Result<Self, RatingError> {
         let mut compiled = Self {
+            id: tariff.id.clone(),
             currency: tariff.currency.parse()?,
+            tax_included: tariff.tax_included(),
+            min_price: tariff.min_price,
+            max_price: tariff.max_price,
+            valid_from: tariff.start_date_time,
+            valid_until: tariff.end_date_time,
             components: Vec::new(),
             energy: Vec::new(),
             time: Vec::new(),
@@ -221,8 +241,9 @@ impl Compiled {
                 None => Rule::default(),
             };
             compiled.note_boundaries(&rule);
-            for component in &element.price_components {
-                compiled.add(index, component, &rule)?;
+            let conditions: Arc<str> = label::conditions(&rule).into();
+            for (position, component) in element.price_components.iter().enumerate() {
+                compiled.add((index, position), component, &rule, &conditions)?;
             }
         }
         compiled.expired_first();
@@ -270,9 +291,10 @@ impl Compiled {
 
     fn add(
         &mut self,
-        element: usize,
+        (element, position): (usize, usize),
         component: &PriceComponent,
         rule: &Rule,
+        conditions: &Arc<str>,
     ) -> Result<(), RatingError> {
         use TariffDimensionType::{Energy, Flat, ParkingTime, Time};
         let list = match (component.dimension, rule.reservation) {
@@ -288,11 +310,14 @@ impl Compiled {
         list.push(self.components.len());
         self.components.push(Component {
             element,
+            position,
             dimension: component.dimension,
             price: component.price,
             vat: component.vat.map(TaxPercent::try_from).transpose()?,
             step_size: component.step_size,
             rule: rule.clone(),
+            description: label::describe(component.dimension, rule.reservation, conditions),
+            conditions: Arc::clone(conditions),
         });
         Ok(())
     }

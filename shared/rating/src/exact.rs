@@ -8,6 +8,9 @@ pub(crate) const WH_PER_KWH: Decimal = Decimal::ONE_THOUSAND;
 /// Milliseconds in an hour.
 pub(crate) const MS_PER_HOUR: i64 = 3_600_000;
 
+/// One by a hundred.
+const HUNDREDTH: Decimal = Decimal::from_parts(1, 0, 0, false, 2);
+
 /// Decimals of an interpolated reading in Wh: OCPI numbers have four decimals of a kWh.
 const INTERPOLATED_DECIMALS: u32 = 1;
 
@@ -37,13 +40,29 @@ impl Exact {
     /// This with `percent` added.
     pub(crate) fn plus_percent(self, percent: Decimal) -> Result<Self, MoneyError> {
         let hundredths = Decimal::ONE_HUNDRED.checked_add(percent).ok_or(MoneyError::Overflow)?;
-        mul(self.0, mul(hundredths, Decimal::new(1, 2))?).map(Self)
+        mul(self.0, mul(hundredths, HUNDREDTH)?).map(Self)
+    }
+
+    /// What gives this with `percent` added; exact to the digits that a decimal has.
+    pub(crate) fn less_percent(self, percent: Decimal) -> Result<Self, MoneyError> {
+        let hundredths = Decimal::ONE_HUNDRED.checked_add(percent).ok_or(MoneyError::Overflow)?;
+        let parts = mul(self.0, Decimal::ONE_HUNDRED)?;
+        parts.checked_div(hundredths).map(Self).ok_or(MoneyError::Overflow)
     }
 
     /// This times `numerator` by `denominator`.
     pub(crate) fn scaled(self, numerator: Self, denominator: Self) -> Result<Self, MoneyError> {
-        let product = mul(self.0, numerator.0)?;
-        product.checked_div(denominator.0).map(Self).ok_or(MoneyError::Overflow)
+        self.times(numerator.0, denominator.0)
+    }
+
+    /// This times `numerator` by `denominator`, both plain numbers.
+    pub(crate) fn times(
+        self,
+        numerator: Decimal,
+        denominator: Decimal,
+    ) -> Result<Self, MoneyError> {
+        let product = mul(self.0, numerator)?;
+        product.checked_div(denominator).map(Self).ok_or(MoneyError::Overflow)
     }
 
     pub(crate) fn plus(self, other: Self) -> Result<Self, MoneyError> {

@@ -1,38 +1,42 @@
 //! Lines in words, for people.
 
-use std::fmt::Write;
+use std::sync::Arc;
 
-use crate::{Item, compile::Rule, exact::WH_PER_KWH};
+use ocpi::{ReservationRestrictionType, TariffDimensionType};
 
-/// What `item` is, with the part of its element's restrictions that tells lines apart:
-/// `Energy (16:00–21:00)`.
-pub(crate) fn describe(item: Item, rule: &Rule) -> String {
-    let mut text = match item {
-        Item::ReservationFlat => "Reservation fee",
-        Item::ReservationTime => "Reservation time",
-        Item::Flat => "Session fee",
-        Item::Energy => "Energy",
-        Item::Time => "Charging time",
-        Item::ParkingTime => "Idle time",
-        Item::MinPrice => "Minimum price",
-        Item::MaxPrice => "Maximum price",
-    }
-    .to_owned();
-    let conditions = conditions(rule);
-    if !conditions.is_empty() {
-        // Writing to a String cannot fail.
-        let _ = write!(text, " ({})", conditions.join(", "));
-    }
-    text
+use crate::{compile::Rule, exact::WH_PER_KWH};
+
+/// What a component prices, with the conditions that tell it from others: `Energy (16:00–21:00)`.
+pub(crate) fn describe(
+    dimension: TariffDimensionType,
+    reservation: Option<ReservationRestrictionType>,
+    conditions: &str,
+) -> Arc<str> {
+    let what = match (dimension, reservation) {
+        (TariffDimensionType::Flat, Some(_)) => "Reservation fee",
+        (_, Some(_)) => "Reservation time",
+        (TariffDimensionType::Flat, None) => "Session fee",
+        (TariffDimensionType::Energy, None) => "Energy",
+        (TariffDimensionType::Time, None) => "Charging time",
+        (TariffDimensionType::ParkingTime, None) => "Idle time",
+    };
+    if conditions.is_empty() { what.into() } else { format!("{what} ({conditions})").into() }
 }
 
-fn conditions(rule: &Rule) -> Vec<String> {
+/// The restrictions of `rule` in words: `16:00–21:00, Mon Tue, up to 20 kWh`.
+pub(crate) fn conditions(rule: &Rule) -> String {
     let mut conditions = Vec::new();
     if let Some((start, end)) = rule.time {
         conditions.push(format!("{}–{}", start.format("%H:%M"), end.format("%H:%M")));
     }
     if let Some(days) = rule.days {
         conditions.push(days.to_string());
+    }
+    match (rule.start_date, rule.end_date) {
+        (Some(from), Some(until)) => conditions.push(format!("{from} until {until}")),
+        (Some(from), None) => conditions.push(format!("from {from}")),
+        (None, Some(until)) => conditions.push(format!("until {until}")),
+        (None, None) => {}
     }
     let range = |name: &str, min: Option<String>, max: Option<String>| match (min, max) {
         (Some(min), Some(max)) => Some(format!("{min} to {max} {name}")),
@@ -50,5 +54,5 @@ fn conditions(rule: &Rule) -> Vec<String> {
     conditions.extend(range("min", rule.min_s.map(minutes), rule.max_s.map(minutes)));
     conditions.extend(range("kW", rule.power.min.map(number), rule.power.max.map(number)));
     conditions.extend(range("A", rule.current.min.map(number), rule.current.max.map(number)));
-    conditions
+    conditions.join(", ")
 }

@@ -1,5 +1,7 @@
 //! The result of rating: what running cost, capture, receipt, CDR and journal are all made from.
 
+use std::{borrow::Cow, sync::Arc};
+
 use chrono::{DateTime, Utc};
 use ocpi::Price;
 use quantities::{Amount, Currency, MoneyError, TariffRef, TaxPercent, WattHours};
@@ -20,6 +22,11 @@ pub struct PricedSession {
     pub segments: Vec<Segment>,
     /// The sums of the lines.
     pub totals: Totals,
+    /// The taxes in the total. They add up to the total with tax less the total without.
+    pub taxes: Vec<TaxTotal>,
+    /// Whether the rates of the lines are with tax (OCPI 2.3.0 `tax_included`).
+    #[serde(default)]
+    pub rates_include_tax: bool,
     /// Register at the end less register at the start.
     pub total_energy: WattHours,
     /// Seconds from the start until the connector was free, charging and not.
@@ -43,6 +50,13 @@ impl PricedSession {
     #[must_use]
     pub const fn net(&self) -> Amount {
         self.totals.total.excl_vat
+    }
+
+    /// The taxes on `line` in percent, all together; none where none is stated.
+    #[must_use]
+    pub fn tax_percent(&self, line: &Line) -> Option<Decimal> {
+        let percents = line.taxes.iter().filter_map(|tax| Some(self.taxes.get(tax.tax)?.percent));
+        (!line.taxes.is_empty()).then(|| percents.map(TaxPercent::percent).sum())
     }
 
     /// The tax in it.
@@ -93,8 +107,9 @@ impl From<Cost> for Price {
     }
 }
 
-/// The sums of the lines, as a CDR groups them. What a minimum or maximum price adds or takes
-/// away is in `total` only, so that the other sums say what was consumed.
+/// The sums of the lines, as a CDR groups them. What a plan or a cap takes off counts where the
+/// line counts that it reduces; what a minimum or maximum price adds or takes away is in `total`
+/// only, so that the other sums say what was consumed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
     /// Everything.
@@ -111,14 +126,72 @@ pub struct Totals {
     pub reservation: Cost,
 }
 
+/// A tax in the total.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaxTotal {
+    /// What the receipt calls it: `VAT`, `GST`.
+    pub name: String,
+    /// Its rate.
+    pub percent: TaxPercent,
+    /// The seller's account with the authority that it is paid to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account_number: Option<String>,
+    /// What it is on, without tax: the sum of the lines that carry it.
+    pub base: Amount,
+    /// The tax: the sum of the lines' parts of it.
+    pub amount: Amount,
+}
+
+/// A line's part of a tax.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LineTax {
+    /// Index of the tax in [`PricedSession::taxes`].
+    pub tax: usize,
+    /// How much of it is in the line.
+    pub amount: Amount,
+}
+
+impl Totals {
+    /// The sums of `lines`.
+    ///
+    /// # Errors
+    ///
+    /// [`MoneyError`].
+    pub(crate) fn of(lines: &[Line], currency: Currency) -> Result<Self, MoneyError> {
+        let zero = Cost::zero(currency);
+        let mut totals = Self {
+            total: zero,
+            fixed: zero,
+            energy: zero,
+            time: zero,
+            parking: zero,
+            reservation: zero,
+        };
+        for line in lines {
+            totals.total = totals.total.checked_add(line.amount)?;
+            let reduced = line.why.reduces.and_then(|reduced| lines.get(reduced));
+            let group = match reduced.unwrap_or(line).item {
+                Item::Flat | Item::StartFeeWaived => &mut totals.fixed,
+                Item::Energy => &mut totals.energy,
+                Item::Time => &mut totals.time,
+                Item::ParkingTime | Item::IdleCap => &mut totals.parking,
+                Item::ReservationFlat | Item::ReservationTime => &mut totals.reservation,
+                Item::MinPrice | Item::MaxPrice | Item::Allowance | Item::Discount => continue,
+            };
+            *group = group.checked_add(line.amount)?;
+        }
+        Ok(totals)
+    }
+}
+
 /// One line of the bill.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Line {
     /// What is billed.
     pub item: Item,
     /// The same in words, for a receipt.
-    pub description: String,
-    /// Index of the tariff element it comes from; none for a minimum or maximum price.
+    pub description: Arc<str>,
+    /// Index of the tariff element it comes from; none for what changes the sum of others.
     pub element: Option<usize>,
     /// How much is billed, in `unit`.
     pub quantity: Decimal,
@@ -126,12 +199,13 @@ pub struct Line {
     pub measured: Decimal,
     /// Unit of both quantities.
     pub unit: Unit,
-    /// Price without tax per `rate_unit`, as the tariff states it.
+    /// Price per `rate_unit`, as the tariff states it: with tax or without, see
+    /// [`PricedSession::rates_include_tax`].
     pub rate: Decimal,
     /// What `rate` is for one of.
     pub rate_unit: Unit,
-    /// Tax in percent. `None`: no tax is stated.
-    pub tax_percent: Option<TaxPercent>,
+    /// The taxes on it, each on the amount before taxes. Empty: none is stated.
+    pub taxes: Vec<LineTax>,
     /// What it costs, rounded so that the lines add up to the total.
     pub amount: Cost,
     /// Start of the first segment it comes from.
@@ -142,6 +216,26 @@ pub struct Line {
     pub energy: WattHours,
     /// Indexes of these segments in [`PricedSession::segments`].
     pub segments: Vec<usize>,
+    /// Why it is there, and what it was before rounding.
+    #[serde(default)]
+    pub why: Why,
+}
+
+/// Why a line is there: what its explanation is made from.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Why {
+    /// Index of the price component in its element; none for what changes the sum of others.
+    pub component: Option<usize>,
+    /// The restrictions of the element, which all held, in words. Empty: it has none.
+    pub conditions: Arc<str>,
+    /// The component's `step_size` in Wh or seconds.
+    pub step_size: u32,
+    /// Without tax in major units, before rounding.
+    pub exact_excl_vat: Decimal,
+    /// With tax in major units, before rounding.
+    pub exact_incl_vat: Decimal,
+    /// Index of the line that this one reduces.
+    pub reduces: Option<usize>,
 }
 
 /// What a line bills.
@@ -160,6 +254,14 @@ pub enum Item {
     Time,
     /// Idle time (OCPI `PARKING_TIME`).
     ParkingTime,
+    /// A flat fee that a plan waives; negative.
+    StartFeeWaived,
+    /// What a plan's allowance covers; negative.
+    Allowance,
+    /// What a plan's discount takes off; negative.
+    Discount,
+    /// What exceeds the cap on idle fees; negative.
+    IdleCap,
     /// What is missing to the tariff's `min_price`.
     MinPrice,
     /// What exceeds the tariff's `max_price`; negative.
@@ -212,6 +314,8 @@ pub enum SegmentKind {
     Idle,
     /// Idle, within the grace period: no time is billed.
     Grace,
+    /// Idle, in hours that the idle fee leaves out: no time is billed.
+    Quiet,
     /// The charger did not offer energy, was broken, or had nobody at it: no time is billed.
     Operator,
     /// Reserved, before the session: billed as reservation.
@@ -272,7 +376,7 @@ pub enum FindingCode {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Method {
     /// How energy is found between two readings.
-    pub interpolation: String,
+    pub interpolation: Cow<'static, str>,
     /// How amounts are rounded.
-    pub rounding: String,
+    pub rounding: Cow<'static, str>,
 }

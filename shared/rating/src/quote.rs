@@ -1,15 +1,13 @@
 //! The price at a charger now.
 
 use chrono::{DateTime, Duration, NaiveDateTime, Utc};
-use chrono_tz::Tz;
-use network::Tax;
 use ocpi::TariffDimensionType;
 use quantities::{Currency, TariffRef, TaxPercent};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    RatingError, TariffVersion, Unit,
+    RatingError, Rules, TariffVersion, Unit,
     compile::{Bounds, Compiled, Component, Moment},
     exact::Exact,
     local::{check_calendar, local, moments},
@@ -59,16 +57,18 @@ pub struct PriceInForce {
 pub fn quote(
     tariff: &TariffVersion,
     at: DateTime<Utc>,
-    zone: Tz,
-    tax: &Tax,
+    rules: &Rules<'_>,
 ) -> Result<Quote, RatingError> {
     check_calendar(at)?;
+    let zone = rules.zone;
+    let taxes = rules.taxes.unwrap_or_default().iter().map(|tax| tax.percent.percent());
+    let tax = TaxPercent::try_from(taxes.sum::<Decimal>())?;
     let compiled = Compiled::new(&tariff.tariff)?;
     let prices = |at: DateTime<Utc>| -> Result<Vec<PriceInForce>, RatingError> {
         let moment = start_of_session(local(zone, at));
         let lists = [&compiled.energy, &compiled.time, &compiled.parking, &compiled.flat];
         let found = lists.into_iter().flat_map(|list| in_force(&compiled, list, &moment));
-        found.map(|component| price(component, tax.percent)).collect()
+        found.map(|component| price(component, tax)).collect()
     };
     let now = prices(at)?;
     let mut changes = Vec::new();
@@ -89,7 +89,7 @@ pub fn quote(
         currency: compiled.currency,
         prices: now,
         valid_until,
-        idle_grace_s: tariff.terms.idle_grace_s,
+        idle_grace_s: tariff.terms.idle.grace_s,
     })
 }
 

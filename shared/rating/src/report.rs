@@ -1,11 +1,13 @@
 //! A priced session as it is shown: OCPI's own names and JSON numbers.
 
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
 use ocpi::Price;
 use rust_decimal::Decimal;
 use serde::Serialize;
 
-use crate::{Finding, Item, Line, Method, PricedSession, Segment, SegmentKind, Unit};
-use chrono::{DateTime, Utc};
+use crate::{Finding, Item, Line, Method, PricedSession, Segment, SegmentKind, TaxTotal, Unit};
 
 /// What `tallywatt price --json` prints.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -33,6 +35,10 @@ pub struct Report {
     /// In hours, to four decimals.
     #[serde(with = "ocpi::number")]
     pub total_parking_time: Decimal,
+    /// The taxes in the total.
+    pub taxes: Vec<ReportTax>,
+    /// Whether the rates of the lines are with tax.
+    pub tax_included: bool,
     /// What is billed.
     pub lines: Vec<ReportLine>,
     /// What happened.
@@ -43,6 +49,35 @@ pub struct Report {
     pub method: Method,
 }
 
+/// A tax in the total, in the words of OCPI 2.3.0 `TaxAmount`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ReportTax {
+    /// What it is called.
+    pub name: String,
+    /// The seller's account with the authority that it is paid to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account_number: Option<String>,
+    /// Its rate.
+    #[serde(with = "ocpi::number")]
+    pub percentage: Decimal,
+    /// What it is on, in major units.
+    #[serde(with = "ocpi::number")]
+    pub base: Decimal,
+    /// The tax, in major units.
+    #[serde(with = "ocpi::number")]
+    pub amount: Decimal,
+}
+
+/// A line's part of a tax.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct ReportLineTax {
+    /// Index of the tax in the report's `taxes`.
+    pub tax: usize,
+    /// How much of it is in the line, in major units.
+    #[serde(with = "ocpi::number")]
+    pub amount: Decimal,
+}
+
 /// One line of the bill.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ReportLine {
@@ -50,7 +85,7 @@ pub struct ReportLine {
     #[serde(rename = "type")]
     pub item: Item,
     /// The same in words.
-    pub description: String,
+    pub description: Arc<str>,
     /// Index of the tariff element.
     pub element: Option<usize>,
     /// How much is billed.
@@ -61,14 +96,16 @@ pub struct ReportLine {
     pub measured: Decimal,
     /// Unit of both.
     pub unit: Unit,
-    /// Price without VAT.
+    /// Price as the tariff states it: with tax, if `tax_included`.
     #[serde(with = "ocpi::number")]
     pub rate: Decimal,
     /// What `rate` is for one of.
     pub rate_unit: Unit,
-    /// VAT in percent; null where none is stated.
+    /// Taxes in percent, all together; null where none is stated.
     #[serde(with = "ocpi::number::option")]
     pub vat: Option<Decimal>,
+    /// The taxes on it.
+    pub taxes: Vec<ReportLineTax>,
     /// What it costs.
     pub cost: Price,
     /// Start of the first segment it comes from.
@@ -111,7 +148,9 @@ impl From<&PricedSession> for Report {
             total_energy: shown(priced.total_energy.kwh()),
             total_time: hours(priced.total_time_s),
             total_parking_time: hours(priced.total_parking_time_s),
-            lines: priced.lines.iter().map(ReportLine::from).collect(),
+            taxes: priced.taxes.iter().map(ReportTax::from).collect(),
+            tax_included: priced.rates_include_tax,
+            lines: priced.lines.iter().map(|line| ReportLine::of(line, priced)).collect(),
             segments: priced.segments.iter().map(ReportSegment::from).collect(),
             findings: priced.findings.clone(),
             method: priced.method.clone(),
@@ -119,18 +158,35 @@ impl From<&PricedSession> for Report {
     }
 }
 
-impl From<&Line> for ReportLine {
-    fn from(line: &Line) -> Self {
+impl From<&TaxTotal> for ReportTax {
+    fn from(tax: &TaxTotal) -> Self {
+        Self {
+            name: tax.name.clone(),
+            account_number: tax.account_number.clone(),
+            percentage: shown(tax.percent.percent()),
+            base: tax.base.to_money().value,
+            amount: tax.amount.to_money().value,
+        }
+    }
+}
+
+impl ReportLine {
+    fn of(line: &Line, priced: &PricedSession) -> Self {
+        let part = |tax: &crate::LineTax| ReportLineTax {
+            tax: tax.tax,
+            amount: tax.amount.to_money().value,
+        };
         Self {
             item: line.item,
-            description: line.description.clone(),
+            description: Arc::clone(&line.description),
             element: line.element,
             quantity: shown(line.quantity),
             measured: shown(line.measured),
             unit: line.unit,
             rate: shown(line.rate),
             rate_unit: line.rate_unit,
-            vat: line.tax_percent.map(|tax| shown(tax.percent())),
+            vat: priced.tax_percent(line).map(shown),
+            taxes: line.taxes.iter().map(part).collect(),
             cost: line.amount.into(),
             from: line.from,
             to: line.to,

@@ -5,7 +5,7 @@ use quantities::{IdError, TariffRef};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use crate::{RatingError, compile::Compiled};
+use crate::{RatingError, Terms, compile::Compiled};
 
 /// One immutable version of a tariff.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -17,15 +17,6 @@ pub struct TariffVersion {
     /// The terms beside them.
     #[serde(default)]
     pub terms: Terms,
-}
-
-/// What OCPI cannot say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Terms {
-    /// The first seconds of a session's idle time that cost nothing, counted over the whole
-    /// session: a vehicle that pauses twice has one grace period, not two.
-    #[serde(default)]
-    pub idle_grace_s: u32,
 }
 
 impl TariffVersion {

@@ -1,6 +1,6 @@
 //! Walks along a course, stops wherever a price can change, and notes which component applies.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveTime, Utc};
 use chrono_tz::Tz;
 use rust_decimal::Decimal;
 
@@ -10,6 +10,7 @@ use crate::{
     exact::reaches,
     local::{check_calendar, local, moments},
     stretch::{Course, Findings, Stretch, moment},
+    terms::Idle,
 };
 
 /// The longest session that is priced, in milliseconds: a leap year.
@@ -54,15 +55,16 @@ pub(crate) fn walk(
     tariff: &Compiled,
     course: &mut Course,
     zone: Tz,
-    idle_grace_s: u32,
+    idle: &Idle<'_>,
 ) -> Result<Vec<Run>, RatingError> {
-    let cuts = cuts(tariff, course, zone)?;
+    let cuts = cuts(tariff, course, zone, idle)?;
     let mut walker = Walker {
         tariff,
         zone,
+        idle,
         cuts,
         next_cut: 0,
-        grace_left_ms: i64::from(idle_grace_s) * 1000,
+        grace_left_ms: idle.grace_ms,
         session_start_ms: course.session_start_ms,
         reservation_expired: course.reservation_expired,
         stated: course.stated,
@@ -76,7 +78,12 @@ pub(crate) fn walk(
 }
 
 /// The moments at which a price can change because of time alone.
-fn cuts(tariff: &Compiled, course: &Course, zone: Tz) -> Result<Vec<i64>, RatingError> {
+fn cuts(
+    tariff: &Compiled,
+    course: &Course,
+    zone: Tz,
+    idle: &Idle<'_>,
+) -> Result<Vec<i64>, RatingError> {
     let (Some(first), Some(last)) = (course.stretches.first(), course.stretches.last()) else {
         return Ok(Vec::new());
     };
@@ -92,6 +99,12 @@ fn cuts(tariff: &Compiled, course: &Course, zone: Tz) -> Result<Vec<i64>, Rating
         moments(zone, start, end, &tariff.local_times, &mut found);
         cuts.extend(found.iter().map(DateTime::timestamp_millis));
     }
+    if idle.is_local() {
+        let times: Vec<NaiveTime> = idle.times().chain([NaiveTime::MIN]).collect();
+        let mut found = Vec::new();
+        moments(zone, start, end, &times, &mut found);
+        cuts.extend(found.iter().map(DateTime::timestamp_millis));
+    }
     let thresholds = tariff.durations_s.iter();
     cuts.extend(thresholds.map(|s| course.session_start_ms + i64::from(*s) * 1000));
     cuts.retain(|cut| first.start_ms < *cut && *cut < last.end_ms);
@@ -103,6 +116,7 @@ fn cuts(tariff: &Compiled, course: &Course, zone: Tz) -> Result<Vec<i64>, Rating
 struct Walker<'a> {
     tariff: &'a Compiled,
     zone: Tz,
+    idle: &'a Idle<'a>,
     cuts: Vec<i64>,
     next_cut: usize,
     grace_left_ms: i64,
@@ -163,7 +177,11 @@ impl Walker<'_> {
         if let Some(cut) = self.cuts.get(self.next_cut) {
             stop_ms = stop_ms.min(*cut);
         }
-        let in_grace = stretch.kind == SegmentKind::Idle && self.grace_left_ms > 0;
+        let is_idle = stretch.kind == SegmentKind::Idle;
+        let is_quiet = is_idle
+            && self.idle.is_local()
+            && self.idle.is_quiet(local(self.zone, moment(here.at_ms)));
+        let in_grace = is_idle && !is_quiet && self.grace_left_ms > 0;
         if in_grace {
             stop_ms = stop_ms.min(here.at_ms.saturating_add(self.grace_left_ms));
         }
@@ -175,7 +193,11 @@ impl Walker<'_> {
             stop_ms = reached_ms.clamp(here.at_ms, stop_ms);
             energy_wh = threshold;
         }
-        let kind = if in_grace { SegmentKind::Grace } else { stretch.kind };
+        let kind = match stretch.kind {
+            SegmentKind::Idle if is_quiet => SegmentKind::Quiet,
+            SegmentKind::Idle if in_grace => SegmentKind::Grace,
+            kind => kind,
+        };
         if in_grace {
             self.grace_left_ms -= stop_ms - here.at_ms;
         }
@@ -223,7 +245,10 @@ impl Walker<'_> {
             SegmentKind::Charging => pick(&tariff.time, run.time_ms > 0)?,
             SegmentKind::Idle => pick(&tariff.parking, run.time_ms > 0)?,
             SegmentKind::Reservation => pick(&tariff.reservation_time, run.time_ms > 0)?,
-            SegmentKind::Grace | SegmentKind::Operator | SegmentKind::Unstated => None,
+            SegmentKind::Grace
+            | SegmentKind::Quiet
+            | SegmentKind::Operator
+            | SegmentKind::Unstated => None,
         };
         if kind == SegmentKind::Reservation && self.due.reservation_flat {
             run.flat = pick(&tariff.reservation_flat, true)?;

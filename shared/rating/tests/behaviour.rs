@@ -12,7 +12,7 @@ use quantities::{Currency, MoneyError, WattHours};
 use rating::{FindingCode, Item, RatingError, Severity, TariffVersion, quote, rate};
 use rust_decimal::Decimal;
 use session::{ConnectorStatus, MeterSample, StatusChange, Timeline};
-use support::{cdr_of, session_of, site, tax, version};
+use support::{cdr_of, rules, session_of, site, tax, version};
 
 const ZONE: Tz = Tz::Europe__Amsterdam;
 
@@ -70,7 +70,7 @@ fn hour(wh: i64) -> Timeline {
 fn one_hour_costs_the_same_on_the_screen_and_in_the_cdr() {
     // Seen in the field: 22.50 on the session, 25.20 and 30.24 on the CDR of the same hour.
     let tariff = version(vec![element(TariffDimensionType::Energy, "0.45")], 0);
-    let priced = rate(&tariff, &hour(50_000), ZONE, &tax("0")).unwrap();
+    let priced = rate(&tariff, &hour(50_000), &rules(ZONE, "0")).unwrap();
     assert_eq!(priced.net().to_string(), "22.50 EUR");
     let cdr = cdr_of(&priced, &tariff, &session_of(&hour(50_000)), &site(ZONE));
     assert_eq!(cdr.total_cost.excl_vat, number("22.50"));
@@ -82,7 +82,7 @@ fn a_cdr_has_a_period_for_every_price_and_says_which_tax_applied() {
     let mut timeline = hour(12_000);
     timeline.started_at = at("2026-07-01T13:30:00Z");
     timeline.ended_at = at("2026-07-01T14:30:00Z");
-    let priced = rate(&time_of_use(), &timeline, ZONE, &tax("21")).unwrap();
+    let priced = rate(&time_of_use(), &timeline, &rules(ZONE, "21")).unwrap();
     let cdr = cdr_of(&priced, &time_of_use(), &session_of(&timeline), &site(ZONE));
     let periods: Vec<_> = cdr
         .charging_periods
@@ -102,7 +102,7 @@ fn a_restriction_that_we_do_not_know_is_refused_by_its_name() {
     let other = [("max_soc".to_owned(), serde_json::json!(80))].into();
     let restrictions = TariffRestrictions { other, ..TariffRestrictions::default() };
     let tariff = version(vec![restricted(TariffDimensionType::Energy, "0.10", restrictions)], 0);
-    let refused = rate(&tariff, &hour(1000), ZONE, &tax("21")).unwrap_err();
+    let refused = rate(&tariff, &hour(1000), &rules(ZONE, "21")).unwrap_err();
     let restriction = "max_soc".to_owned();
     assert_eq!(refused, RatingError::UnsupportedRestriction { element: 0, restriction });
 }
@@ -115,10 +115,10 @@ fn a_price_that_hangs_on_an_unknown_current_is_refused_and_not_guessed() {
     };
     let dear = restricted(TariffDimensionType::Energy, "0.90", restrictions);
     let tariff = version(vec![dear, element(TariffDimensionType::Energy, "0.30")], 0);
-    let refused = rate(&tariff, &hour(1000), ZONE, &tax("21")).unwrap_err();
+    let refused = rate(&tariff, &hour(1000), &rules(ZONE, "21")).unwrap_err();
     assert!(matches!(refused, RatingError::Unknown { element: 0, what: "current", .. }));
     // Without energy nothing hangs on it.
-    assert!(rate(&tariff, &hour(0), ZONE, &tax("21")).is_ok());
+    assert!(rate(&tariff, &hour(0), &rules(ZONE, "21")).is_ok());
 }
 
 #[test]
@@ -126,15 +126,15 @@ fn a_session_that_cannot_have_happened_is_refused() {
     let tariff = time_of_use();
     let mut backwards = hour(1000);
     backwards.meter_start = WattHours::from(2000);
-    let refused = rate(&tariff, &backwards, ZONE, &tax("21")).unwrap_err();
+    let refused = rate(&tariff, &backwards, &rules(ZONE, "21")).unwrap_err();
     assert!(matches!(refused, RatingError::MeterBackwards { .. }));
     let mut early = hour(1000);
     early.ended_at = at("2026-03-02T09:59:59Z");
-    let refused = rate(&tariff, &early, ZONE, &tax("21")).unwrap_err();
+    let refused = rate(&tariff, &early, &rules(ZONE, "21")).unwrap_err();
     assert!(matches!(refused, RatingError::EndsBeforeStart { .. }));
     let mut endless = hour(1000);
     endless.ended_at = at("2036-03-02T10:00:00Z");
-    let refused = rate(&tariff, &endless, ZONE, &tax("21")).unwrap_err();
+    let refused = rate(&tariff, &endless, &rules(ZONE, "21")).unwrap_err();
     assert!(matches!(refused, RatingError::TooLong { .. }));
 }
 
@@ -143,7 +143,7 @@ fn an_overflow_is_an_error_and_never_a_zero() {
     let huge =
         PriceComponent { price: Decimal::MAX, ..component(TariffDimensionType::Energy, "1") };
     let element = TariffElement { price_components: vec![huge], restrictions: None };
-    let refused = rate(&version(vec![element], 0), &hour(1000), ZONE, &tax("21")).unwrap_err();
+    let refused = rate(&version(vec![element], 0), &hour(1000), &rules(ZONE, "21")).unwrap_err();
     assert_eq!(refused, RatingError::Money(MoneyError::Overflow));
 }
 
@@ -153,7 +153,7 @@ fn a_session_without_duration_still_bills_its_energy_and_its_fee() {
     let tariff = version(vec![flat, element(TariffDimensionType::Energy, "0.50")], 0);
     let mut timeline = hour(2000);
     timeline.ended_at = timeline.started_at;
-    let priced = rate(&tariff, &timeline, ZONE, &tax("0")).unwrap();
+    let priced = rate(&tariff, &timeline, &rules(ZONE, "0")).unwrap();
     assert_eq!(priced.net().to_string(), "2.00 EUR");
 }
 
@@ -168,7 +168,7 @@ fn idle_time_is_billed_until_the_connector_is_free_and_faults_are_not() {
         StatusChange { at: at("2026-03-02T11:30:00Z"), status: ConnectorStatus::Faulted },
     ];
     timeline.released_at = Some(at("2026-03-02T12:00:00Z"));
-    let priced = rate(&tariff, &timeline, ZONE, &tax("0")).unwrap();
+    let priced = rate(&tariff, &timeline, &rules(ZONE, "0")).unwrap();
     assert_eq!(priced.net().to_string(), "3.00 EUR");
     assert_eq!(priced.total_parking_time_s, Decimal::from(3600));
     assert_eq!(priced.lines[0].item, Item::ParkingTime);
@@ -183,10 +183,10 @@ fn after_an_offline_session_nobody_stood_idle_until_the_chargers_next_start() {
     timeline.released_at = Some(at("2026-03-02T13:00:00Z"));
     let status = |time, status| StatusChange { at: at(time), status };
     timeline.statuses = vec![status("2026-03-02T10:00:01Z", ConnectorStatus::Charging)];
-    assert!(rate(&tariff, &timeline, ZONE, &tax("0")).unwrap().net().is_zero());
+    assert!(rate(&tariff, &timeline, &rules(ZONE, "0")).unwrap().net().is_zero());
     // Nor after the battery was full: only the ten minutes until the stop are known.
     timeline.statuses.push(status("2026-03-02T10:50:00Z", ConnectorStatus::SuspendedEV));
-    let priced = rate(&tariff, &timeline, ZONE, &tax("0")).unwrap();
+    let priced = rate(&tariff, &timeline, &rules(ZONE, "0")).unwrap();
     assert_eq!(priced.net().to_string(), "1.00 EUR");
 }
 
@@ -194,7 +194,7 @@ fn after_an_offline_session_nobody_stood_idle_until_the_chargers_next_start() {
 fn a_minimum_without_vat_carries_the_vat_of_the_bill() {
     let mut tariff = time_of_use();
     tariff.tariff.min_price = Some(ocpi::Price { excl_vat: number("2.00"), incl_vat: None });
-    let priced = rate(&tariff, &hour(1000), ZONE, &tax("21")).unwrap();
+    let priced = rate(&tariff, &hour(1000), &rules(ZONE, "21")).unwrap();
     assert_eq!((priced.net().minor, priced.gross().minor), (200, 242));
     let last = priced.lines.last().unwrap();
     assert_eq!((last.item, last.amount.excl_vat.minor), (Item::MinPrice, 166));
@@ -209,7 +209,7 @@ fn one_wrong_reading_does_not_take_the_right_ones_with_it() {
         power: None,
     };
     timeline.samples = vec![sample(5, 9000), sample(10, 1000), sample(20, 2000), sample(40, 4000)];
-    let priced = rate(&time_of_use(), &timeline, ZONE, &tax("21")).unwrap();
+    let priced = rate(&time_of_use(), &timeline, &rules(ZONE, "21")).unwrap();
     let [finding] = priced.findings.as_slice() else { panic!("{:?}", priced.findings) };
     assert_eq!((finding.code, finding.count), (FindingCode::SampleDecreasing, 1));
     assert_eq!(finding.first_at, at("2026-03-02T10:05:00Z"));
@@ -218,11 +218,11 @@ fn one_wrong_reading_does_not_take_the_right_ones_with_it() {
 #[test]
 fn a_quote_says_the_price_now_and_when_it_changes() {
     let now = at("2026-07-01T12:00:00Z");
-    let quote_now = quote(&time_of_use(), now, ZONE, &tax("21")).unwrap();
+    let quote_now = quote(&time_of_use(), now, &rules(ZONE, "21")).unwrap();
     let [energy] = quote_now.prices.as_slice() else { panic!("{:?}", quote_now.prices) };
     assert_eq!((energy.excl_vat, energy.incl_vat), (number("0.34"), number("0.4114")));
     assert_eq!(quote_now.valid_until, Some(at("2026-07-01T14:00:00Z")));
-    let evening = quote(&time_of_use(), at("2026-07-01T14:00:00Z"), ZONE, &tax("21")).unwrap();
+    let evening = quote(&time_of_use(), at("2026-07-01T14:00:00Z"), &rules(ZONE, "21")).unwrap();
     assert_eq!(evening.prices[0].excl_vat, number("0.52"));
     assert_eq!(evening.valid_until, Some(at("2026-07-01T19:00:00Z")));
 }
@@ -233,7 +233,7 @@ fn a_quote_shows_the_prices_that_depend_on_power_too() {
         TariffRestrictions { min_power: Some(Decimal::from(50)), ..TariffRestrictions::default() };
     let dear = restricted(TariffDimensionType::Energy, "0.79", fast);
     let tariff = version(vec![dear, element(TariffDimensionType::Energy, "0.59")], 0);
-    let quoted = quote(&tariff, at("2026-07-01T12:00:00Z"), ZONE, &tax("21")).unwrap();
+    let quoted = quote(&tariff, at("2026-07-01T12:00:00Z"), &rules(ZONE, "21")).unwrap();
     let prices: Vec<_> = quoted.prices.iter().map(|p| (p.excl_vat, p.depends_on_power)).collect();
     assert_eq!(prices, [(number("0.79"), true), (number("0.59"), false)]);
     assert_eq!(quoted.valid_until, None);
@@ -251,7 +251,8 @@ fn a_publisher_is_told_which_element_is_wrong_and_what_to_do() {
     let empty = TariffElement { price_components: vec![], restrictions: None };
     let tariff =
         version(vec![empty, restricted(TariffDimensionType::Energy, "-0.10", restrictions)], 0);
-    let jurisdiction = Jurisdiction { per_kwh_allowed: false, tax: tax("21") };
+    let jurisdiction =
+        Jurisdiction { per_kwh_allowed: false, ..Jurisdiction::taxed(vec![tax("21")]) };
     let findings = tariff.validate(&jurisdiction, Currency::USD);
     let found: Vec<_> = findings.iter().map(|f| (f.element, f.code.as_str())).collect();
     assert_eq!(
@@ -270,7 +271,7 @@ fn a_publisher_is_told_which_element_is_wrong_and_what_to_do() {
 
 #[test]
 fn a_sound_tariff_has_no_findings() {
-    let jurisdiction = Jurisdiction { per_kwh_allowed: true, tax: tax("21") };
+    let jurisdiction = Jurisdiction::taxed(vec![tax("21")]);
     assert_eq!(time_of_use().validate(&jurisdiction, Currency::EUR), []);
 }
 
@@ -279,9 +280,9 @@ fn a_time_that_cannot_be_read_is_refused_at_publication_and_at_pricing() {
     let restrictions =
         TariffRestrictions { start_time: Some("9:00".to_owned()), ..TariffRestrictions::default() };
     let tariff = version(vec![restricted(TariffDimensionType::Energy, "0.1", restrictions)], 0);
-    let jurisdiction = Jurisdiction { per_kwh_allowed: true, tax: tax("21") };
+    let jurisdiction = Jurisdiction::taxed(vec![tax("21")]);
     assert_eq!(tariff.validate(&jurisdiction, Currency::EUR)[0].code, "not_priceable");
-    assert!(rate(&tariff, &hour(1000), ZONE, &tax("21")).is_err());
+    assert!(rate(&tariff, &hour(1000), &rules(ZONE, "21")).is_err());
 }
 
 #[test]
@@ -289,7 +290,7 @@ fn a_meter_that_reports_absurdly_many_decimals_still_gets_a_cdr() {
     let mut timeline = hour(0);
     timeline.meter_stop = WattHours::new(number("12345.678901234567890"));
     let tariff = version(vec![element(TariffDimensionType::Energy, "0.30")], 0);
-    let priced = rate(&tariff, &timeline, ZONE, &tax("21")).unwrap();
+    let priced = rate(&tariff, &timeline, &rules(ZONE, "21")).unwrap();
     let cdr = cdr_of(&priced, &tariff, &session_of(&timeline), &site(ZONE));
     assert!(serde_json::to_string(&cdr).unwrap().contains(r#""total_energy":12.345678901"#));
 }

@@ -7,14 +7,15 @@
 //!
 //! `UPDATE_EXPECT=1` rewrites `expected.json`, and only that: the stated total stays a judge.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may stop the world")]
+#![expect(clippy::unwrap_used, reason = "a test may stop the world")]
 
 use std::{env, fs, path::Path};
 
 use chrono_tz::Tz;
 use network::Tax;
 use ocpi::Price;
-use rating::{PricedSession, Report, TariffVersion, Terms};
+use quantities::Rounding;
+use rating::{PricedSession, Report, Rules, TariffVersion, Terms};
 use serde::Deserialize;
 use session::Timeline;
 
@@ -25,10 +26,13 @@ struct Case {
     source: String,
     #[serde(default)]
     time_zone: Option<Tz>,
+    /// The jurisdiction's taxes; absent: not known.
     #[serde(default)]
-    tax: Option<Tax>,
+    taxes: Option<Vec<Tax>>,
     #[serde(default)]
-    idle_grace_s: u32,
+    rounding: Rounding,
+    #[serde(default)]
+    terms: Terms,
     stated: Price,
 }
 
@@ -39,16 +43,16 @@ fn text(dir: &Path, file: &str) -> Option<String> {
 fn price(dir: &Path, case: &Case) -> PricedSession {
     let tariff = ocpi::read::tariff(&text(dir, "tariff.json").unwrap()).unwrap();
     let zone = case.time_zone.unwrap_or(Tz::UTC);
+    let rules = Rules { zone, taxes: case.taxes.as_deref(), rounding: case.rounding };
     if let Some(cdr) = text(dir, "cdr.json") {
         let cdr = ocpi::read::cdr(&cdr).unwrap();
-        return rating::cdr::price(&tariff, &cdr, zone, case.tax.as_ref()).unwrap();
+        return rating::cdr::price(&tariff, &cdr, &rules).unwrap();
     }
     let timeline: Timeline = serde_json::from_str(&text(dir, "timeline.json").unwrap()).unwrap();
     let reference = quantities::TariffRef { id: tariff.id.parse().unwrap(), version: 1 };
-    let terms = Terms { idle_grace_s: case.idle_grace_s };
-    let version = TariffVersion { reference, tariff, terms };
-    let tax = case.tax.as_ref().expect("a timeline needs a tax");
-    rating::rate(&version, &timeline, zone, tax).unwrap()
+    let version = TariffVersion { reference, tariff, terms: case.terms.clone() };
+    assert!(case.taxes.is_some(), "a timeline needs its taxes");
+    rating::rate(&version, &timeline, &rules).unwrap()
 }
 
 #[test]

@@ -12,10 +12,10 @@ use ocpi::{
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use quantities::{Amount, WattHours};
-use rating::{PricedSession, TariffVersion};
+use rating::{PricedSession, Rules, TariffVersion};
 use rust_decimal::Decimal;
 use session::{ConnectorStatus, MeterSample, StatusChange, Timeline};
-use support::{session_of, site, tax, version};
+use support::{rules, session_of, site, version};
 
 const ZONES: [Tz; 3] = [Tz::Europe__Amsterdam, Tz::America__New_York, Tz::UTC];
 
@@ -134,7 +134,7 @@ fn at(text: &str) -> DateTime<Utc> {
 }
 
 fn rate(tariff: &TariffVersion, timeline: &Timeline, zone: Tz) -> PricedSession {
-    rating::rate(tariff, timeline, zone, &tax("21")).unwrap()
+    rating::rate(tariff, timeline, &rules(zone, "21")).unwrap()
 }
 
 fn sum(amounts: impl Iterator<Item = Amount>, zero: Amount) -> Amount {
@@ -232,7 +232,7 @@ proptest! {
         let sent = serde_json::to_string(&cdr).unwrap();
         let received = ocpi::read::cdr(&sent).unwrap();
         prop_assert_eq!(&received, &cdr);
-        let again = rating::cdr::price(&cdr.tariffs[0], &received, zone, None).unwrap();
+        let again = rating::cdr::price(&cdr.tariffs[0], &received, &Rules::unknown(zone)).unwrap();
         prop_assert_eq!(again.totals, priced.totals);
         let amounts = |priced: &PricedSession| -> Vec<_> {
             priced.lines.iter().map(|line| (line.item, line.quantity, line.amount)).collect()
@@ -260,7 +260,7 @@ proptest! {
         let mut cdr = support::empty_cdr();
         cdr.charging_periods = charging_periods.collect();
         cdr.end_date_time = ends;
-        if let Ok(priced) = rating::cdr::price(&tariff, &cdr, zone, Some(&tax("21"))) {
+        if let Ok(priced) = rating::cdr::price(&tariff, &cdr, &rules(zone, "21")) {
             let zero = Amount::zero(priced.currency);
             let lines = priced.lines.iter().map(|line| line.amount.incl_vat);
             prop_assert_eq!(sum(lines, zero), priced.gross());

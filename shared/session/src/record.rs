@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
-use network::{HoldRef, Payer, Tax};
+use network::{HoldRef, Jurisdiction, Payer, PlanMembership};
 use quantities::{
     Amount, ChargePointId, ConnectorId, DriverId, IdTag, SessionId, SiteId, TariffRef,
     TransactionId, WattHours,
@@ -55,8 +55,15 @@ pub struct Session {
     pub payer: Payer,
     /// The tariff version that the driver was offered. `None`: nothing was on offer.
     pub tariff: Option<TariffRef>,
-    /// The tax that applies where a price component does not state its own.
-    pub tax: Tax,
+    /// The site's jurisdiction: its taxes, its rounding, and who sells.
+    pub jurisdiction: Jurisdiction,
+    /// The plan beside the tariff, if the tag has one. Which version of it applies is decided by
+    /// `started_at`.
+    #[serde(default)]
+    pub plan: Option<PlanMembership>,
+    /// Groups that the site belongs to: a plan can be limited to them.
+    #[serde(default)]
+    pub site_groups: Vec<String>,
     /// What is to be held on the card.
     pub hold: Amount,
     /// A hold that was placed before the start, from the app.

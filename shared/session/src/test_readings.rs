@@ -1,10 +1,10 @@
 //! What becomes of readings as chargers send them.
 
 use chrono::{DateTime, Utc};
-use network::{Payer, Tax};
+use network::{Jurisdiction, Payer};
 use ocpp::MeterValuesRequest;
 use proptest::prelude::*;
-use quantities::{Amount, Currency, TaxPercent, TransactionId, WattHours};
+use quantities::{Amount, Currency, TransactionId, WattHours};
 
 use crate::{
     ConnectorStatus, Finding, FindingCode, MeterSample, Session, SessionState, StatusChange,
@@ -32,7 +32,9 @@ fn running() -> Session {
         driver_id: None,
         payer: Payer::Unknown,
         tariff: None,
-        tax: Tax { name: "VAT".into(), percent: percent() },
+        jurisdiction: Jurisdiction::taxed(vec![]),
+        plan: None,
+        site_groups: vec![],
         hold: amount(),
         placed_hold: None,
         silent_after_s: 1800,
@@ -49,10 +51,6 @@ fn running() -> Session {
         start_frame: String::new(),
         stop_frame: None,
     }
-}
-
-fn percent() -> TaxPercent {
-    serde_json::from_str("\"21\"").unwrap()
 }
 
 fn amount() -> Amount {

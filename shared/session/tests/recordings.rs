@@ -10,12 +10,12 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use network::{Payer, Tax};
+use network::{Jurisdiction, Payer};
 use ocpp::{
     AuthorizeRequest, BootNotificationRequest, Frame, StartTransactionRequest,
     StatusNotificationRequest, StopTransactionRequest,
 };
-use quantities::{Amount, Currency, SessionId, TaxPercent, TransactionId, WattHours};
+use quantities::{Amount, Currency, SessionId, TransactionId, WattHours};
 use rust_decimal::Decimal;
 use serde::Deserialize;
 use serde_json::Value;
@@ -108,7 +108,9 @@ impl Recording {
             driver_id: None,
             payer: Payer::Unknown,
             tariff: None,
-            tax: Tax { name: "VAT".into(), percent: TaxPercent::ZERO },
+            jurisdiction: Jurisdiction::taxed(vec![]),
+            plan: None,
+            site_groups: vec![],
             hold: Amount::new(0, Currency::EUR),
             placed_hold: None,
             silent_after_s: 1800,

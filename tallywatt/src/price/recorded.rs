@@ -4,12 +4,12 @@ use std::{fs, path::Path};
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
-use network::{Payer, Tax};
+use network::{Jurisdiction, Payer};
 use ocpp::{
     MeterValuesRequest, Request, StartTransactionRequest, StatusNotificationRequest,
     StopTransactionRequest,
 };
-use quantities::{Amount, ChargePointId, Currency, SessionId, TaxPercent, TransactionId};
+use quantities::{Amount, ChargePointId, Currency, SessionId, TransactionId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use session::{ConnectorStatus, Session, SessionState, StatusChange, Timeline};
@@ -128,7 +128,9 @@ fn session(name: &str, start: &Call, calls: &[Call]) -> Result<Session, Vec<Stri
         driver_id: None,
         payer: Payer::Unknown,
         tariff: None,
-        tax: Tax { name: String::new(), percent: TaxPercent::ZERO },
+        jurisdiction: Jurisdiction::taxed(vec![]),
+        plan: None,
+        site_groups: vec![],
         hold: Amount::zero(Currency::EUR),
         placed_hold: None,
         silent_after_s: 0,

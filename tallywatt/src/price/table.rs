@@ -18,7 +18,7 @@ pub(super) fn render(answer: &Answer) -> String {
     for line in &report.lines {
         let incl = line.cost.incl_vat.unwrap_or(line.cost.excl_vat);
         rows.push([
-            line.description.clone(),
+            line.description.to_string(),
             quantity(line),
             rate(line, &report.currency),
             line.vat.map_or_else(|| "-".to_owned(), |vat| format!("{vat} %")),

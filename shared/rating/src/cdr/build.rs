@@ -6,7 +6,7 @@ use ocpi::{
     AuthMethod, Cdr, CdrDimension, CdrDimensionType, CdrLocation, CdrToken, ChargingPeriod,
     GeoLocation, Price, Tariff, TokenType,
 };
-use quantities::TaxPercent;
+use quantities::MoneyError;
 use rust_decimal::Decimal;
 use session::Session;
 
@@ -49,7 +49,7 @@ pub fn build(input: &CdrInput<'_>) -> Result<Cdr, RatingError> {
     let CdrInput { session, priced, .. } = input;
     let end = priced.segments.last().map_or(session.started_at, |segment| segment.end);
     let start = priced.segments.first().map_or(session.started_at, |segment| segment.start);
-    let tariff = restated(input);
+    let tariff = restated(input)?;
     let id = &tariff.id;
     let totals = &priced.totals;
     let cost = |items: &[Item], cost: Cost| {
@@ -97,14 +97,18 @@ pub fn build(input: &CdrInput<'_>) -> Result<Cdr, RatingError> {
     })
 }
 
-/// The tariff with the tax that applied written out, so that the CDR explains itself.
-fn restated(input: &CdrInput<'_>) -> Tariff {
+/// The tariff with the tax that applied written out, so that the CDR explains itself. Of several
+/// taxes at once `vat` can only say the sum.
+fn restated(input: &CdrInput<'_>) -> Result<Tariff, MoneyError> {
     let mut tariff = input.tariff.tariff.clone();
+    let taxes = &input.session.jurisdiction.taxes;
+    let percent = taxes.iter().try_fold(Decimal::ZERO, |sum, tax| {
+        sum.checked_add(tax.percent.percent()).ok_or(MoneyError::Overflow)
+    })?;
     for component in tariff.elements.iter_mut().flat_map(|element| &mut element.price_components) {
-        let tax = input.session.tax.percent;
-        component.vat = component.vat.or(Some(TaxPercent::percent(tax)));
+        component.vat = component.vat.or(Some(percent));
     }
-    tariff
+    Ok(tariff)
 }
 
 fn period(segment: &Segment, tariff_id: &str) -> ChargingPeriod {
@@ -113,7 +117,9 @@ fn period(segment: &Segment, tariff_id: &str) -> ChargingPeriod {
         SegmentKind::Charging => Some(CdrDimensionType::Time),
         SegmentKind::Idle => Some(CdrDimensionType::ParkingTime),
         SegmentKind::Reservation => Some(CdrDimensionType::ReservationTime),
-        SegmentKind::Grace | SegmentKind::Operator | SegmentKind::Unstated => None,
+        SegmentKind::Grace | SegmentKind::Quiet | SegmentKind::Operator | SegmentKind::Unstated => {
+            None
+        }
     };
     let stated = |dimension, volume| CdrDimension { dimension, volume };
     let mut dimensions = vec![stated(CdrDimensionType::Energy, segment.energy.kwh())];

@@ -17,7 +17,7 @@ use crate::{
 /// A period's stated time is billed. Where it says the same as the period's own start and end to
 /// the digits it has (`0.6667` hours for 40 minutes), start and end are meant. Charging comes
 /// before parking in a period that states both; time it does not state is not billed.
-pub(super) fn course(cdr: &Cdr, uses_power: bool) -> Result<Course, RatingError> {
+pub(crate) fn course(cdr: &Cdr, uses_power: bool) -> Result<Course, RatingError> {
     let mut reader = Reader {
         energy_wh: Decimal::ZERO,
         some_name_a_tariff: cdr.charging_periods.iter().any(|period| period.tariff_id.is_some()),

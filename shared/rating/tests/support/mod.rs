@@ -8,7 +8,7 @@ use network::{Address, Charger, Jurisdiction, Payer, Site, Tax};
 use ocpi::{Cdr, Tariff, TariffElement};
 use quantities::{Amount, ConnectorId, Currency, SessionId, TariffRef, TaxPercent, TransactionId};
 use rating::{
-    Finding, FindingCode, PricedSession, TariffVersion, Terms,
+    Finding, FindingCode, IdleTerms, PricedSession, Rules, TariffVersion, Terms,
     cdr::{CdrInput, build},
 };
 use session::{Session, SessionState, Timeline};
@@ -16,7 +16,14 @@ use session::{Session, SessionState, Timeline};
 /// `percent` % VAT.
 pub(crate) fn tax(percent: &str) -> Tax {
     let percent = TaxPercent::try_from(percent.parse::<rust_decimal::Decimal>().unwrap());
-    Tax { name: "VAT".to_owned(), percent: percent.unwrap() }
+    Tax { name: "VAT".to_owned(), percent: percent.unwrap(), account_number: None }
+}
+
+/// The rules of a site in `zone` with `percent` % VAT.
+pub(crate) fn rules(zone: Tz, percent: &str) -> Rules<'static> {
+    // A test ends before this matters.
+    let taxes: &[Tax] = vec![tax(percent)].leak();
+    Rules { taxes: Some(taxes), ..Rules::unknown(zone) }
 }
 
 /// A tariff version of `elements` in euros.
@@ -41,7 +48,7 @@ pub(crate) fn version(elements: Vec<TariffElement>, idle_grace_s: u32) -> Tariff
             energy_mix: None,
             last_updated: "2026-01-01T00:00:00Z".parse().unwrap(),
         },
-        terms: Terms { idle_grace_s },
+        terms: Terms { idle: IdleTerms { grace_s: idle_grace_s, ..IdleTerms::default() } },
     }
 }
 
@@ -60,7 +67,8 @@ pub(crate) fn site(zone: Tz) -> Site {
         },
         time_zone: zone,
         currency: Currency::EUR,
-        jurisdiction: Jurisdiction { per_kwh_allowed: true, tax: tax("21") },
+        jurisdiction: Jurisdiction::taxed(vec![tax("21")]),
+        groups: vec![],
         hold: Amount::new(5000, Currency::EUR),
         silent_after_s: 3600,
         release_wait_s: 3600,
@@ -82,7 +90,9 @@ pub(crate) fn session_of(timeline: &Timeline) -> Session {
         driver_id: None,
         payer: Payer::Unknown,
         tariff: None,
-        tax: tax("21"),
+        jurisdiction: Jurisdiction::taxed(vec![tax("21")]),
+        plan: None,
+        site_groups: vec![],
         hold: Amount::new(5000, Currency::EUR),
         placed_hold: None,
         silent_after_s: 3600,

@@ -1,0 +1,143 @@
+//! How much of what falls under which price component, stepped up.
+
+use quantities::MoneyError;
+use rust_decimal::Decimal;
+
+use crate::{
+    Item, RatingError, SegmentKind,
+    compile::{Compiled, Component},
+    walk::Run,
+};
+
+/// Charges by item and component, and which component of each kind was the last one used.
+#[derive(Debug, Default)]
+pub(crate) struct Charges {
+    pub(crate) list: Vec<Charge>,
+    last_energy: Option<usize>,
+    last_time: Option<(Item, usize)>,
+    last_reservation: Option<usize>,
+}
+
+/// What falls under one component: Wh, milliseconds, or 1 for a flat fee.
+#[derive(Debug)]
+pub(crate) struct Charge {
+    pub(crate) item: Item,
+    pub(crate) component: usize,
+    pub(crate) measured: Decimal,
+    pub(crate) billed: Decimal,
+    pub(crate) from_ms: i64,
+    pub(crate) to_ms: i64,
+    pub(crate) energy_wh: Decimal,
+    pub(crate) segments: Vec<usize>,
+}
+
+impl Charge {
+    pub(crate) fn component<'a>(&self, tariff: &'a Compiled) -> Result<&'a Component, RatingError> {
+        let component = tariff.components.get(self.component);
+        component.ok_or(RatingError::Money(MoneyError::Overflow))
+    }
+}
+
+impl Charges {
+    /// What `runs` amount to under `tariff`, in the order of their items.
+    ///
+    /// # Errors
+    ///
+    /// [`RatingError`] on overflow.
+    pub(crate) fn of(runs: &[Run], tariff: &Compiled) -> Result<Self, RatingError> {
+        let mut charges = Self::default();
+        for (index, run) in runs.iter().enumerate().filter(|(_, run)| run.billable) {
+            charges.add_run(index, run)?;
+        }
+        charges.list.sort_by_key(|charge| charge.item);
+        charges.step_up(tariff)?;
+        Ok(charges)
+    }
+
+    fn add_run(&mut self, index: usize, run: &Run) -> Result<(), RatingError> {
+        let wh = run.energy_to.checked_sub(run.energy_from).ok_or(MoneyError::Overflow)?;
+        let reserved = run.kind == SegmentKind::Reservation;
+        if let Some(flat) = run.flat {
+            let item = if reserved { Item::ReservationFlat } else { Item::Flat };
+            self.add(item, flat, Decimal::ONE, index, run)?;
+        }
+        if let Some(energy) = run.energy.filter(|_| !wh.is_zero()) {
+            self.add(Item::Energy, energy, wh, index, run)?;
+            self.last_energy = Some(energy);
+        }
+        let Some(time) = run.time.filter(|_| run.time_ms > 0) else { return Ok(()) };
+        let item = match run.kind {
+            SegmentKind::Reservation => Item::ReservationTime,
+            SegmentKind::Idle => Item::ParkingTime,
+            _ => Item::Time,
+        };
+        self.add(item, time, Decimal::from(run.time_ms), index, run)?;
+        match item {
+            Item::ReservationTime => self.last_reservation = Some(time),
+            item => self.last_time = Some((item, time)),
+        }
+        Ok(())
+    }
+
+    fn add(
+        &mut self,
+        item: Item,
+        component: usize,
+        quantity: Decimal,
+        segment: usize,
+        run: &Run,
+    ) -> Result<(), MoneyError> {
+        let energy_wh = run.energy_to.checked_sub(run.energy_from).ok_or(MoneyError::Overflow)?;
+        let same = |charge: &&mut Charge| charge.item == item && charge.component == component;
+        let Some(charge) = self.list.iter_mut().find(same) else {
+            self.list.push(Charge {
+                item,
+                component,
+                measured: quantity,
+                billed: quantity,
+                from_ms: run.start_ms,
+                to_ms: run.end_ms,
+                energy_wh,
+                segments: vec![segment],
+            });
+            return Ok(());
+        };
+        charge.measured = charge.measured.checked_add(quantity).ok_or(MoneyError::Overflow)?;
+        charge.billed = charge.measured;
+        charge.energy_wh = charge.energy_wh.checked_add(energy_wh).ok_or(MoneyError::Overflow)?;
+        charge.to_ms = run.end_ms;
+        charge.segments.push(segment);
+        Ok(())
+    }
+
+    /// Applies `step_size` once for energy, and once for charging and parking time together: the
+    /// last component used rounds up the total of its own dimension, and bills the difference
+    /// (`mod_cdrs`, `step_size`). An exact multiple is not rounded up: the text says "greater than
+    /// the consumed amount", its example bills 101 to 125 Wh alike, and the example is sensible.
+    fn step_up(&mut self, tariff: &Compiled) -> Result<(), RatingError> {
+        let energy = self.last_energy.map(|component| (Item::Energy, component));
+        let reservation = self.last_reservation.map(|component| (Item::ReservationTime, component));
+        for (item, last) in [energy, self.last_time, reservation].into_iter().flatten() {
+            let mut total = Decimal::ZERO;
+            for charge in self.list.iter().filter(|charge| charge.item == item) {
+                total = total.checked_add(charge.measured).ok_or(MoneyError::Overflow)?;
+            }
+            let is_last = |charge: &&mut Charge| charge.item == item && charge.component == last;
+            let Some(charge) = self.list.iter_mut().find(is_last) else { continue };
+            let step = Decimal::from(charge.component(tariff)?.step_size);
+            let unit = if item == Item::Energy { Decimal::ONE } else { Decimal::ONE_THOUSAND };
+            let extra = missing_to_step(total, step * unit)?;
+            charge.billed = charge.billed.checked_add(extra).ok_or(MoneyError::Overflow)?;
+        }
+        Ok(())
+    }
+}
+
+/// What `total` lacks to a multiple of `step`; nothing for a step of 0.
+fn missing_to_step(total: Decimal, step: Decimal) -> Result<Decimal, MoneyError> {
+    if step.is_zero() {
+        return Ok(Decimal::ZERO);
+    }
+    let rest = total.checked_rem(step).ok_or(MoneyError::Overflow)?;
+    Ok(if rest.is_zero() { Decimal::ZERO } else { step - rest })
+}

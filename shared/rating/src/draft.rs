@@ -1,0 +1,157 @@
+//! Lines in the making, with exact amounts.
+
+use quantities::{Currency, MoneyError, Rounding, RoundingScope};
+
+use crate::{
+    Line,
+    exact::Exact,
+    round::{Settled, settle_line},
+    taxes::{TaxSet, Taxes},
+};
+
+/// A line and its exact amounts.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    pub(crate) line: Line,
+    pub(crate) set: TaxSet,
+    pub(crate) excl: Exact,
+    pub(crate) incl: Exact,
+    /// Whether both amounts are given, and not one by the other and the taxes.
+    is_given: bool,
+    /// The rounded amounts, where every line is rounded by itself.
+    pub(crate) settled: Option<Settled>,
+}
+
+/// Lines in the making.
+#[derive(Debug)]
+pub(crate) struct Drafts<'a> {
+    pub(crate) list: Vec<Draft>,
+    pub(crate) taxes: Taxes<'a>,
+    pub(crate) currency: Currency,
+    pub(crate) rounding: Rounding,
+}
+
+impl Drafts<'_> {
+    /// Adds `line` at `price`, which is with tax or without as all the tariff's prices are.
+    ///
+    /// # Errors
+    ///
+    /// [`MoneyError`].
+    pub(crate) fn add(&mut self, line: Line, set: TaxSet, price: Exact) -> Result<(), MoneyError> {
+        let percent = self.taxes.percent(set);
+        let (excl, incl) = if self.taxes.are_included() {
+            (price.less_percent(percent)?, price)
+        } else {
+            (price, price.plus_percent(percent)?)
+        };
+        self.push(Draft { line, set, excl, incl, is_given: false, settled: None })
+    }
+
+    /// Adds `line` at `excl` without tax and `incl` with it.
+    ///
+    /// # Errors
+    ///
+    /// [`MoneyError`].
+    pub(crate) fn add_given(
+        &mut self,
+        line: Line,
+        set: TaxSet,
+        (excl, incl): (Exact, Exact),
+    ) -> Result<(), MoneyError> {
+        self.push(Draft { line, set, excl, incl, is_given: true, settled: None })
+    }
+
+    fn push(&mut self, mut draft: Draft) -> Result<(), MoneyError> {
+        draft.line.why.exact_excl_vat = draft.excl.major()?.normalize();
+        draft.line.why.exact_incl_vat = draft.incl.major()?.normalize();
+        if self.rounding.scope == RoundingScope::Line {
+            let mode = self.rounding.mode;
+            let settled = settle_line(&draft, &self.taxes, self.currency, mode)?;
+            draft.excl = Exact::for_once(settled.amount.excl_vat.to_money().value)?;
+            draft.incl = Exact::for_once(settled.amount.incl_vat.to_money().value)?;
+            draft.is_given = true;
+            draft.settled = Some(settled);
+        }
+        self.list.push(draft);
+        Ok(())
+    }
+}
+
+/// Exact sums of lines, by their taxes.
+#[derive(Debug, Default)]
+pub(crate) struct Sums {
+    pub(crate) groups: Vec<Group>,
+}
+
+/// The exact sum of the lines with one set of taxes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Group {
+    pub(crate) set: TaxSet,
+    pub(crate) excl: Exact,
+    pub(crate) incl: Exact,
+}
+
+impl Sums {
+    /// The sums of `drafts`. The taxes of a set are computed once, from its sum: so nothing is lost
+    /// to the digits that a decimal has.
+    ///
+    /// # Errors
+    ///
+    /// [`MoneyError::Overflow`].
+    pub(crate) fn of(drafts: &[Draft], taxes: &Taxes<'_>) -> Result<Self, MoneyError> {
+        let mut sums = Self::default();
+        for draft in drafts.iter().filter(|draft| !draft.is_given) {
+            sums.add(draft.set, draft.excl, draft.incl)?;
+        }
+        for group in &mut sums.groups {
+            let percent = taxes.percent(group.set);
+            if taxes.are_included() {
+                group.excl = group.incl.less_percent(percent)?;
+            } else {
+                group.incl = group.excl.plus_percent(percent)?;
+            }
+        }
+        for draft in drafts.iter().filter(|draft| draft.is_given) {
+            sums.add(draft.set, draft.excl, draft.incl)?;
+        }
+        Ok(sums)
+    }
+
+    fn add(&mut self, set: TaxSet, excl: Exact, incl: Exact) -> Result<(), MoneyError> {
+        let Some(group) = self.groups.iter_mut().find(|group| group.set == set) else {
+            self.groups.push(Group { set, excl, incl });
+            return Ok(());
+        };
+        group.excl = group.excl.plus(excl)?;
+        group.incl = group.incl.plus(incl)?;
+        Ok(())
+    }
+
+    /// All of it, without and with tax.
+    ///
+    /// # Errors
+    ///
+    /// [`MoneyError::Overflow`].
+    pub(crate) fn total(&self) -> Result<(Exact, Exact), MoneyError> {
+        self.groups.iter().try_fold((Exact::ZERO, Exact::ZERO), |(excl, incl), group| {
+            Ok((excl.plus(group.excl)?, incl.plus(group.incl)?))
+        })
+    }
+
+    /// The tax of every row of `taxes`.
+    ///
+    /// # Errors
+    ///
+    /// [`MoneyError::Overflow`].
+    pub(crate) fn by_row(&self, taxes: &Taxes<'_>) -> Result<Vec<Exact>, MoneyError> {
+        let mut rows = vec![Exact::ZERO; taxes.len()];
+        for group in &self.groups {
+            let tax = group.incl.minus(group.excl)?;
+            for row in taxes.rows(group.set) {
+                let Some(sum) = rows.get_mut(row) else { continue };
+                *sum = sum.plus(taxes.part(group.set, row, tax)?)?;
+            }
+        }
+        Ok(rows)
+    }
+}

@@ -1,0 +1,39 @@
+//! What a session is priced by besides its tariff: the site's time, its taxes and its rounding.
+
+use chrono_tz::Tz;
+use network::{Jurisdiction, Tax};
+use quantities::Rounding;
+use session::Session;
+
+/// What applies besides the tariff and what happened.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules<'a> {
+    /// The site's time zone: every local time of the tariff is read in it.
+    pub zone: Tz,
+    /// The taxes where a price component states no VAT: all at once, each on the price before
+    /// taxes. Empty: there are none. `None`: they are not known; then nothing is added, and the
+    /// result says so ([`FindingCode::VatNotStated`](crate::FindingCode::VatNotStated)).
+    pub taxes: Option<&'a [Tax]>,
+    /// How amounts are rounded.
+    pub rounding: Rounding,
+}
+
+impl<'a> Rules<'a> {
+    /// The rules of `jurisdiction`, for somebody without a plan.
+    #[must_use]
+    pub fn of(zone: Tz, jurisdiction: &'a Jurisdiction) -> Self {
+        Self { zone, taxes: Some(&jurisdiction.taxes), rounding: jurisdiction.rounding }
+    }
+
+    /// The rules that `session` has pinned, its plan aside.
+    #[must_use]
+    pub fn pinned(session: &'a Session) -> Self {
+        Self::of(session.time_zone, &session.jurisdiction)
+    }
+
+    /// The rules of nowhere: no tax is known, and rounding is commercial.
+    #[must_use]
+    pub fn unknown(zone: Tz) -> Self {
+        Self { zone, taxes: None, rounding: Rounding::default() }
+    }
+}
