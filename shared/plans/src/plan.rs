@@ -185,3 +185,57 @@ impl TryFrom<StatedCap> for SpendingCap {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(number: u32, from: &str) -> PlanVersion {
+        let text = r#"{"id":"gold","name":"Gold","currency":"EUR","time_zone":"Europe/Berlin"}"#;
+        PlanVersion {
+            reference: PlanRef { id: "gold".parse().unwrap(), version: number },
+            from: from.parse().unwrap(),
+            plan: serde_json::from_str(text).unwrap(),
+        }
+    }
+
+    #[test]
+    fn a_session_has_the_version_that_had_begun_when_it_started() {
+        let versions = [
+            version(2, "2026-02-01T00:00:00Z"),
+            version(1, "2026-01-01T00:00:00Z"),
+            // A correction from the same moment on.
+            version(3, "2026-02-01T00:00:00Z"),
+        ];
+        let at = |at: &str| in_force(&versions, at.parse().unwrap()).map(|v| v.reference.version);
+        assert_eq!(at("2025-12-31T23:59:59Z"), None);
+        assert_eq!(at("2026-01-31T23:59:59Z"), Some(1));
+        assert_eq!(at("2026-02-01T00:00:00Z"), Some(3));
+        assert!(in_force(&[], "2026-02-01T00:00:00Z".parse().unwrap()).is_none());
+    }
+
+    #[test]
+    fn a_plan_covers_the_sites_and_the_groups_that_it_names() {
+        let city = "city".to_owned();
+        let scope = Scope::Only { sites: vec!["S1".parse().unwrap()], groups: vec![city.clone()] };
+        let (s1, s2) = ("S1".parse().unwrap(), "S2".parse().unwrap());
+        assert!(scope.covers(&s1, &[]));
+        assert!(!scope.covers(&s2, &[]));
+        assert!(!scope.covers(&s2, &["country".to_owned()]));
+        assert!(scope.covers(&s2, &["country".to_owned(), city]));
+        assert!(Scope::All.covers(&s2, &[]));
+    }
+
+    #[test]
+    fn the_stored_form_of_a_plan_stays_readable() {
+        let stored = r#"{"id":"fleet","name":"Fleet","currency":"EUR","time_zone":"Europe/Berlin","sites":{"only":{"sites":["S1"],"groups":["depots"]}},"discounts":[{"dimension":"ENERGY","by":{"price":0.35}},{"dimension":"TIME","by":{"percent":12.5}},{"dimension":"FLAT","by":{"amount":0.5}}],"waive_start_fee":false,"allowances":[{"dimension":"ENERGY","quantity":2000,"per":"month"}],"spending_cap":{"amount":5000,"currency":"EUR","per":"month"},"cost_centre":"4711"}"#;
+        let plan: Plan = serde_json::from_str(stored).unwrap();
+        assert_eq!(serde_json::to_string(&plan).unwrap(), stored);
+        assert_eq!(crate::read::plan(stored).unwrap(), plan);
+        assert_eq!(
+            plan.discount(TariffDimensionType::Energy).unwrap().by,
+            Reduction::Price(Decimal::new(35, 2))
+        );
+        assert!(plan.allowance(TariffDimensionType::Time).is_none());
+    }
+}

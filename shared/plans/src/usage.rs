@@ -187,3 +187,88 @@ impl SpendingCap {
         Ok(spent.value >= self.amount.value)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use quantities::Money;
+
+    use super::*;
+
+    const MARCH: Month = Month { year: 2026, month: 3 };
+
+    fn usage(wh: i64, ms: i64, minor: i64) -> Usage {
+        Usage {
+            month: MARCH,
+            energy_wh: Decimal::from(wh),
+            time_ms: ms,
+            parking_ms: ms / 2,
+            spent: Amount::new(minor, Currency::EUR),
+        }
+    }
+
+    fn allowance(dimension: TariffDimensionType, quantity: i64, per: Period) -> Allowance {
+        Allowance { dimension, quantity: Decimal::from(quantity), per }
+    }
+
+    #[test]
+    fn a_month_begins_when_the_clocks_of_the_plan_say_so() {
+        let zone = Tz::Europe__Amsterdam;
+        // 00:00 on 1 April in Amsterdam, still 31 March in UTC.
+        let midnight = "2026-03-31T22:00:00Z".parse().unwrap();
+        assert_eq!(Month::of(midnight, zone).to_string(), "2026-04");
+        assert_eq!(Month::of(midnight, Tz::UTC), MARCH);
+        assert_eq!("2026-03".parse::<Month>().unwrap(), MARCH);
+        for wrong in ["2026-3", "2026-13", "2026", "", "2026-03-01"] {
+            assert!(wrong.parse::<Month>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_an_account_used_up_is_not_given_again_before_the_month_is_over() {
+        use TariffDimensionType::{Energy, Flat, ParkingTime, Time};
+        let used = usage(1_999_500, 90 * 60_000, 0);
+        let left = |dimension, quantity, per| allowance(dimension, quantity, per).left(&used);
+        assert_eq!(left(Energy, 2000, Period::Month), Ok(Decimal::from(500)));
+        assert_eq!(left(Energy, 1000, Period::Month), Ok(Decimal::ZERO));
+        assert_eq!(left(Energy, 10, Period::Session), Ok(Decimal::from(10_000)));
+        assert_eq!(left(Time, 60, Period::Month), Ok(Decimal::ZERO));
+        assert_eq!(left(ParkingTime, 60, Period::Month), Ok(Decimal::from(15 * 60_000)));
+        assert_eq!(left(Flat, 1, Period::Month), Err(UsageError::NoQuantity(Flat)));
+    }
+
+    #[test]
+    fn a_cap_is_reached_by_the_last_cent_and_in_its_own_currency() {
+        let cap = SpendingCap { amount: Money::new(Decimal::from(100), Currency::EUR) };
+        assert_eq!(cap.is_reached(&usage(0, 0, 9_999)), Ok(false));
+        assert_eq!(cap.is_reached(&usage(0, 0, 10_000)), Ok(true));
+        let dollars = Usage::none(MARCH, Currency::USD);
+        assert!(matches!(cap.is_reached(&dollars), Err(MoneyError::CurrencyMismatch { .. })));
+    }
+
+    #[test]
+    fn usage_of_different_months_or_beyond_all_bounds_is_no_sum() {
+        let april = Usage { month: Month { year: 2026, month: 4 }, ..usage(1, 1, 1) };
+        let mixed = usage(1, 1, 1).checked_add(&april);
+        assert!(matches!(mixed, Err(UsageError::MonthMismatch { .. })));
+        let full = Usage { time_ms: i64::MAX, ..usage(0, 0, 0) };
+        assert_eq!(full.checked_add(&usage(0, 1, 0)), Err(UsageError::Overflow(MARCH)));
+    }
+
+    fn sum<'a>(mut sessions: impl Iterator<Item = &'a (i64, i64, i64)>) -> Usage {
+        let add = |sum: Usage, (wh, ms, minor): &_| sum.checked_add(&usage(*wh, *ms, *minor));
+        sessions.try_fold(usage(0, 0, 0), add).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn sessions_counted_in_any_order_use_the_same(
+            sessions in prop::collection::vec((0..100_000_i64, 0..10_000_000_i64, 0..9_999_i64), 1..20),
+        ) {
+            let forwards = sum(sessions.iter());
+            prop_assert_eq!(forwards, sum(sessions.iter().rev()));
+            let energy: i64 = sessions.iter().map(|(wh, _, _)| wh).sum();
+            prop_assert_eq!(forwards.energy_wh, Decimal::from(energy));
+        }
+    }
+}

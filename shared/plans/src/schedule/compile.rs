@@ -1,0 +1,346 @@
+//! A schedule made into a tariff.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{
+    DateTime, Datelike, Days, Duration, LocalResult, NaiveDate, Offset, TimeZone, Utc, Weekday,
+};
+use chrono_tz::Tz;
+use ocpi::{
+    DayOfWeek, PriceComponent, Tariff, TariffDimensionType, TariffElement, TariffRestrictions,
+};
+use quantities::MoneyError;
+use rust_decimal::Decimal;
+
+use super::{
+    ClockTime, DateRule, Schedule, Season,
+    day::{DAY_MINUTES, Profile, Window},
+    holidays,
+};
+use crate::{Finding, Severity, finding::Findings};
+
+/// Days after the span that are compiled too: a session keeps the tariff that it began with, and
+/// one that is still running when the next tariff begins gets this schedule's prices, its holidays
+/// included.
+const RUN_OVER_DAYS: u64 = 7;
+
+/// The longest span. Nobody knows a utility's prices for longer.
+const SPAN_DAYS_MAX: i64 = 3_660;
+
+/// The days of a week from Monday, each with its bit in a set of days.
+const WEEK: [(Weekday, DayOfWeek, u8); 7] = [
+    (Weekday::Mon, DayOfWeek::Monday, 1),
+    (Weekday::Tue, DayOfWeek::Tuesday, 2),
+    (Weekday::Wed, DayOfWeek::Wednesday, 4),
+    (Weekday::Thu, DayOfWeek::Thursday, 8),
+    (Weekday::Fri, DayOfWeek::Friday, 16),
+    (Weekday::Sat, DayOfWeek::Saturday, 32),
+    (Weekday::Sun, DayOfWeek::Sunday, 64),
+];
+
+/// All days of a week.
+const EVERY_DAY: u8 = 127;
+
+/// The local dates for which a tariff is made: from the first, until before the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// Its first day.
+    pub from: NaiveDate,
+    /// The day after its last.
+    pub until: NaiveDate,
+}
+
+/// What the elements of a season, or of a part of one, are made from.
+struct Segment {
+    dates: Dates,
+    week: Week,
+}
+
+/// Between which dates an element holds; the second is not included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Dates {
+    from: Option<NaiveDate>,
+    until: Option<NaiveDate>,
+}
+
+/// The prices of a week without holidays, from Monday.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Week([Profile; 7]);
+
+impl Schedule {
+    /// The tariff that sells at this schedule's prices, with its margin, in `span`.
+    ///
+    /// `around` is the tariff without its ENERGY prices: its id, texts, start fee, idle fee. Its
+    /// elements come last; currency and elements for energy are the schedule's, and so is the
+    /// validity. `zone` is the site's: OCPI's hours are the hours of the site's clocks.
+    ///
+    /// The tariff is small because an element says only what those after it do not: holidays where
+    /// they differ from an ordinary day of the season, the seasons' dearer hours, and at last one
+    /// price without restrictions. So no moment is without a price, before and after the span
+    /// either. Hours over midnight are written as two where a day or a date restricts them too:
+    /// readers of OCPI disagree on whether such an element goes on into a day that it does not
+    /// name.
+    ///
+    /// # Errors
+    ///
+    /// Everything that refuses it.
+    pub fn compile(&self, span: Span, zone: Tz, around: &Tariff) -> Result<Tariff, Vec<Finding>> {
+        let mut refused = self.validate();
+        refused.retain(|finding| finding.severity == Severity::Error);
+        let mut findings = Findings::default();
+        self.check_span(span, zone, &mut findings);
+        self.check_around(around, &mut findings);
+        refused.extend(findings.into_list());
+        if !refused.is_empty() {
+            return Err(refused);
+        }
+        let elements = self.elements(span).map_err(|overflow| {
+            let mut findings = Findings::default();
+            findings.error("price", "seasons", overflow.to_string());
+            findings.into_list()
+        })?;
+        Ok(Tariff {
+            currency: self.currency.code().to_owned(),
+            elements: elements.into_iter().chain(around.elements.iter().cloned()).collect(),
+            start_date_time: Some(midnight(span.from, zone)),
+            end_date_time: Some(midnight(span.until, zone)),
+            ..around.clone()
+        })
+    }
+
+    fn check_span(&self, span: Span, zone: Tz, findings: &mut Findings) {
+        let Span { from, until } = span;
+        let days = (until - from).num_days();
+        let known = (1970..=9990).contains(&from.year());
+        if !(1..=SPAN_DAYS_MAX).contains(&days) || !known {
+            let message = format!(
+                "{from} to {until} is not 1 to {SPAN_DAYS_MAX} days from 1970 on; state other dates"
+            );
+            findings.error("span", "", message);
+            return;
+        }
+        if let Some(at) = unlike(self.time_zone, zone, span) {
+            let message = format!(
+                "its hours are those of {}, the site's clocks are those of {zone} and show \
+                 something else at {at}; give the schedule the site's time zone",
+                self.time_zone
+            );
+            findings.error("time_zone_mismatch", "time_zone", message);
+        }
+        for (index, holiday) in self.holidays.iter().enumerate() {
+            let DateRule::Dates { dates } = &holiday.on else { continue };
+            // A list of dates ends one day; unnoticed, a holiday would be sold as a weekday.
+            if days >= 365 && !dates.iter().any(|date| (from..until).contains(date)) {
+                let message = format!(
+                    "`{}` has no date from {from} until {until}; add this year's",
+                    holiday.name
+                );
+                findings.error("holiday_not_in_span", format!("holidays[{index}].on"), message);
+            }
+        }
+    }
+
+    fn check_around(&self, around: &Tariff, findings: &mut Findings) {
+        if !around.currency.eq_ignore_ascii_case(self.currency.code()) {
+            let message = format!(
+                "the schedule is in {}, the tariff in {}; use one currency",
+                self.currency, around.currency
+            );
+            findings.error("currency_mismatch", "currency", message);
+        }
+        let mut components = around.elements.iter().flat_map(|element| &element.price_components);
+        if components.any(|component| component.dimension == TariffDimensionType::Energy) {
+            let message = "the tariff prices ENERGY itself; remove that, the schedule does";
+            findings.error("energy_twice", "", message.to_owned());
+        }
+    }
+
+    fn elements(&self, span: Span) -> Result<Vec<TariffElement>, MoneyError> {
+        let until = span.until.checked_add_days(Days::new(RUN_OVER_DAYS)).unwrap_or(span.until);
+        let mut elements = self.holiday_elements(span.from, until)?;
+        let segments = self.segments(span.from, until)?;
+        let Some(everywhere) = cheapest_to_say(&segments) else { return Ok(elements) };
+        for segment in &segments {
+            elements.extend(segment.elements(everywhere));
+        }
+        elements.push(element(everywhere, None));
+        Ok(elements)
+    }
+
+    fn season(&self, date: NaiveDate) -> Option<&Season> {
+        self.seasons.iter().find(|season| season.contains(date))
+    }
+
+    /// The dates with their weeks, as few as there are changes.
+    fn segments(&self, from: NaiveDate, until: NaiveDate) -> Result<Vec<Segment>, MoneyError> {
+        let weeks: Vec<Week> =
+            self.seasons.iter().map(|season| self.week(season)).collect::<Result<_, _>>()?;
+        let week = |date| {
+            let mut seasons = self.seasons.iter().zip(&weeks);
+            seasons.find(|(season, _)| season.contains(date)).map(|(_, week)| week)
+        };
+        let mut segments: Vec<Segment> = Vec::new();
+        for date in from.iter_days().take_while(|date| *date < until) {
+            let Some(week) = week(date) else { continue };
+            match segments.last_mut() {
+                Some(last) if last.week == *week => {}
+                last => {
+                    // The first and the last are open: the tariff's own validity bounds them.
+                    let begin = last.is_some().then_some(date);
+                    if let Some(last) = last {
+                        last.dates.until = Some(date);
+                    }
+                    let dates = Dates { from: begin, until: None };
+                    segments.push(Segment { dates, week: week.clone() });
+                }
+            }
+        }
+        Ok(segments)
+    }
+
+    fn week(&self, season: &Season) -> Result<Week, MoneyError> {
+        let mut week = Week(<[Profile; 7]>::default());
+        for ((day, ..), profile) in WEEK.into_iter().zip(&mut week.0) {
+            *profile = season.day(self, Some(day))?.unwrap_or_default();
+        }
+        Ok(week)
+    }
+
+    /// The hours of holidays whose price is not that of the same hours on an ordinary day.
+    fn holiday_elements(
+        &self,
+        from: NaiveDate,
+        until: NaiveDate,
+    ) -> Result<Vec<TariffElement>, MoneyError> {
+        let mut runs: Vec<(NaiveDate, NaiveDate, Vec<Window>)> = Vec::new();
+        for date in holidays::between(&self.holidays, from, until) {
+            let (Some(season), Some(next)) = (self.season(date), date.succ_opt()) else { continue };
+            let ordinary = season.day(self, Some(date.weekday()))?.unwrap_or_default();
+            let holiday = season.day(self, None)?.unwrap_or_default();
+            let windows = holiday.unlike(&ordinary);
+            match runs.last_mut() {
+                Some((_, end, same)) if *end == date && *same == windows => *end = next,
+                _ => runs.push((date, next, windows)),
+            }
+        }
+        let elements = runs.iter().flat_map(|(from, until, windows)| {
+            let dates = Dates { from: Some(*from), until: Some(*until) };
+            windows.iter().map(move |window| restricted(*window, EVERY_DAY, dates))
+        });
+        Ok(elements.collect())
+    }
+}
+
+/// The one price to put last, without restrictions, so that the tariff gets small: the one that
+/// saves the most elements; of several, the lowest.
+fn cheapest_to_say(segments: &[Segment]) -> Option<Decimal> {
+    let prices: BTreeSet<Decimal> = segments.iter().flat_map(Segment::prices).collect();
+    let count = |price: &Decimal| -> usize {
+        segments.iter().map(|segment| segment.elements(*price).len()).sum()
+    };
+    prices.into_iter().min_by_key(count)
+}
+
+impl Segment {
+    fn prices(&self) -> BTreeSet<Decimal> {
+        let windows = self.week.0.iter().flat_map(|profile| &profile.0);
+        windows.map(|window| window.price).collect()
+    }
+
+    /// Its elements, before one of `everywhere` for all that they leave.
+    fn elements(&self, everywhere: Decimal) -> Vec<TariffElement> {
+        let others = self.prices().into_iter().filter(|price| *price != everywhere).map(|price| {
+            let mut elements = self.beside(price);
+            // All else in this part of the year.
+            let whole = Window { from: 0, to: DAY_MINUTES, price };
+            elements.push(restricted(whole, EVERY_DAY, self.dates));
+            elements
+        });
+        let first = self.beside(everywhere);
+        others.fold(first, |best, other| if other.len() < best.len() { other } else { best })
+    }
+
+    /// The hours of another price than `price`.
+    fn beside(&self, price: Decimal) -> Vec<TariffElement> {
+        let mut days_of: BTreeMap<Window, u8> = BTreeMap::new();
+        for (profile, (_, _, bit)) in self.week.0.iter().zip(WEEK) {
+            for window in profile.beside(price) {
+                *days_of.entry(window).or_default() |= bit;
+            }
+        }
+        if self.dates == Dates::default() {
+            join_over_midnight(&mut days_of);
+        }
+        let mut windows: Vec<(Window, u8)> = days_of.into_iter().collect();
+        windows.sort_by_key(|(window, days)| (days.trailing_zeros(), window.from));
+        let elements = windows.into_iter();
+        elements.map(|(window, days)| restricted(window, days, self.dates)).collect()
+    }
+}
+
+/// Where neither day nor date restricts them, the last hours of a day go on into the first ones.
+fn join_over_midnight(days_of: &mut BTreeMap<Window, u8>) {
+    let every_day = |(window, days): (&Window, &u8)| (*days == EVERY_DAY).then_some(*window);
+    let all: Vec<Window> = days_of.iter().filter_map(every_day).collect();
+    let evening = all.iter().find(|window| window.to == DAY_MINUTES && window.from > 0);
+    let morning = all.iter().find(|window| window.from == 0 && window.to < DAY_MINUTES);
+    if let (Some(evening), Some(morning)) = (evening, morning)
+        && evening.price == morning.price
+    {
+        days_of.remove(evening);
+        days_of.remove(morning);
+        days_of.insert(Window { to: morning.to, ..*evening }, EVERY_DAY);
+    }
+}
+
+fn restricted(window: Window, days: u8, dates: Dates) -> TariffElement {
+    let whole_day = window.from == 0 && window.to == DAY_MINUTES;
+    let time = |minutes| (!whole_day).then(|| ClockTime::from_minutes(minutes).to_ocpi());
+    let day_of_week = if days == EVERY_DAY {
+        Vec::new()
+    } else {
+        WEEK.into_iter().filter(|(_, _, bit)| days & bit != 0).map(|(_, day, _)| day).collect()
+    };
+    let restrictions = TariffRestrictions {
+        start_time: time(window.from),
+        end_time: time(window.to),
+        start_date: dates.from.map(|date| date.to_string()),
+        end_date: dates.until.map(|date| date.to_string()),
+        day_of_week,
+        ..TariffRestrictions::default()
+    };
+    element(
+        window.price,
+        Some(restrictions).filter(|stated| *stated != TariffRestrictions::default()),
+    )
+}
+
+fn element(price: Decimal, restrictions: Option<TariffRestrictions>) -> TariffElement {
+    let component =
+        PriceComponent { dimension: TariffDimensionType::Energy, price, vat: None, step_size: 1 };
+    TariffElement { price_components: vec![component], restrictions }
+}
+
+/// The first moment of `date` in `zone`.
+fn midnight(date: NaiveDate, zone: Tz) -> DateTime<Utc> {
+    let midnight = date.and_time(chrono::NaiveTime::MIN);
+    // Where clocks go forward at midnight, the day begins when they have.
+    let minutes = (0..=180).map(|minutes| midnight + Duration::minutes(minutes));
+    let mut moments = minutes.map(|local| zone.from_local_datetime(&local));
+    let first = moments.find_map(LocalResult::earliest);
+    first.map_or_else(|| midnight.and_utc(), |at| at.to_utc())
+}
+
+/// When two zones' clocks first differ in `span`, looking every hour.
+fn unlike(one: Tz, other: Tz, span: Span) -> Option<DateTime<Utc>> {
+    if one == other {
+        return None;
+    }
+    let offset =
+        |zone: Tz, at: &DateTime<Utc>| zone.offset_from_utc_datetime(&at.naive_utc()).fix();
+    let until = midnight(span.until, other);
+    let mut hours = std::iter::successors(Some(midnight(span.from, other)), |at| {
+        Some(*at + Duration::hours(1))
+    });
+    hours.by_ref().take_while(|at| *at < until).find(|at| offset(one, at) != offset(other, at))
+}
