@@ -2,7 +2,7 @@
 //!
 //! A [`Plan`] changes what a member or a fleet pays of the tariff that is on offer to them.
 //! `rating` applies it in its one order: start fee waived, allowance first, discount on what the
-//! allowance left.
+//! allowance left. A [`Schedule`] is a utility's time-of-use prices; it becomes an OCPI tariff.
 //!
 //! Invariant: nothing here prices a session; `rating` applies what is stated here.
 //!
@@ -47,8 +47,52 @@
 //! // Written back, it is the same plan.
 //! assert_eq!(plans::read::plan(&plans::write(&plan).unwrap()).unwrap(), plan);
 //! ```
+//!
+//! # Example: a utility's time-of-use schedule
+//!
+//! Dear on the afternoons of summer weekdays, cheap else; 4 July is no weekday, and when it is a
+//! Sunday, Monday is none either. Sold with 20 % and 0.05 per kWh on top, in tenths of a cent.
+//!
+//! ```
+//! let schedule = r#"{
+//!     "name": "Time of use",
+//!     "source": "the utility's page on its rates, prices since 1 January 2026",
+//!     "currency": "USD",
+//!     "time_zone": "America/Los_Angeles",
+//!     "seasons": [
+//!         {"name": "summer", "from": "06-01", "to": "09-30", "days": [
+//!             {"on": ["weekdays"], "periods": [
+//!                 {"name": "peak", "from": "16:00", "to": "21:00", "price": 0.48},
+//!                 {"name": "off-peak", "from": "21:00", "to": "16:00", "price": 0.23}]},
+//!             {"on": ["weekends", "holidays"], "periods": [
+//!                 {"name": "off-peak", "from": "00:00", "to": "24:00", "price": 0.23}]}]},
+//!         {"name": "winter", "from": "10-01", "to": "05-31", "days": [
+//!             {"on": ["every_day"], "periods": [
+//!                 {"name": "off-peak", "from": "00:00", "to": "24:00", "price": 0.23}]}]}],
+//!     "holidays": [
+//!         {"name": "Independence Day", "on": "07-04", "observed": "sunday_to_monday"},
+//!         {"name": "Labor Day", "on": {"nth": 1, "weekday": "MONDAY", "month": 9}}],
+//!     "margin": {"percent": 20, "per_kwh": 0.05, "decimals": 3}
+//! }"#;
+//! let schedule = plans::read::schedule(schedule).unwrap();
+//! assert!(schedule.validate().is_empty());
+//!
+//! let around = ocpi::read::tariff(
+//!     r#"{"id": "tou", "currency": "USD", "elements": [
+//!         {"price_components": [{"type": "FLAT", "price": 1.00}]}]}"#,
+//! ).unwrap();
+//! let [from, until] = ["2026-01-01", "2027-01-01"].map(|date| date.parse().unwrap());
+//! let span = plans::schedule::Span { from, until };
+//! let tariff = schedule.compile(span, schedule.time_zone, &around).unwrap();
+//! // Labor Day, the afternoons of summer, everything else, and the start fee. Independence Day is
+//! // a Saturday in 2026: that is cheap anyway.
+//! let prices = tariff.elements.iter().map(|element| element.price_components[0].price);
+//! let prices: Vec<String> = prices.map(|price| price.to_string()).collect();
+//! assert_eq!(prices, ["0.326", "0.626", "0.326", "1"]);
+//! ```
 
 mod finding;
+mod local;
 mod plan;
 pub mod read;
 pub mod schedule;

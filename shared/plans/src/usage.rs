@@ -2,16 +2,14 @@
 
 use std::{fmt, str::FromStr};
 
-use chrono::{
-    DateTime, Datelike as _, Months, NaiveDate, NaiveTime, TimeDelta, TimeZone as _, Utc,
-};
+use chrono::{DateTime, Datelike, Months, NaiveDate, Utc};
 use chrono_tz::Tz;
 use ocpi::TariffDimensionType;
 use quantities::{Amount, Currency, MoneyError};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use crate::{Allowance, Period, SpendingCap};
+use crate::{Allowance, Period, SpendingCap, local::first_moment};
 
 /// Milliseconds in a minute.
 const MS_PER_MINUTE: Decimal = Decimal::from_parts(60_000, 0, 0, false, 0);
@@ -42,10 +40,7 @@ impl Month {
     #[must_use]
     pub fn end(self, zone: Tz) -> Option<DateTime<Utc>> {
         let first = NaiveDate::from_ymd_opt(self.year, self.month, 1)?;
-        let midnight = first.checked_add_months(Months::new(1))?.and_time(NaiveTime::MIN);
-        let quarters = (0..96).map(|quarter| midnight + TimeDelta::minutes(15 * quarter));
-        let mut told = quarters.filter_map(|local| zone.from_local_datetime(&local).earliest());
-        told.next().map(|end| end.to_utc())
+        first_moment(first.checked_add_months(Months::new(1))?, zone)
     }
 }
 

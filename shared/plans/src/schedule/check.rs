@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use chrono::{Datelike, NaiveDate, Weekday};
 use rust_decimal::Decimal;
 
-use super::{ClockTime, DateRule, DayPrices, Schedule, Season, day::DAY_MINUTES};
+use super::{ClockTime, DateRule, DayKind, DayPrices, Schedule, Season, day::DAY_MINUTES};
 use crate::{Finding, finding::Findings};
 
 /// Any 28 years in a row have every kind of calendar: leap or not, beginning on any weekday.
@@ -54,9 +54,31 @@ impl Schedule {
             let message = format!("{} decimals; use at most {DECIMALS_MAX}", margin.decimals);
             findings.error("too_many_decimals", "margin.decimals", message);
         }
+        let days = self.seasons.iter().flat_map(|season| &season.days);
+        let prices: BTreeSet<Decimal> =
+            days.flat_map(|day| &day.periods).map(|period| period.price).collect();
+        let sold: BTreeSet<Decimal> =
+            prices.iter().filter_map(|price| self.sold(*price).ok()).collect();
+        if sold.len() < prices.len() {
+            let (prices, sold) = (prices.len(), sold.len());
+            let message = format!(
+                "{prices} prices of the utility become {sold}; use more than {} decimals to keep \
+                 them apart",
+                margin.decimals
+            );
+            findings.warning("prices_rounded_together", "margin.decimals", message);
+        }
     }
 
     fn check_holidays(&self, findings: &mut Findings) {
+        let days = self.seasons.iter().flat_map(|season| &season.days);
+        if self.holidays.is_empty()
+            && days.flat_map(|day| &day.on).any(|on| *on == DayKind::Holidays)
+        {
+            let message = "there are prices for holidays, but no holiday; list them, or remove \
+                           `holidays` from `on`";
+            findings.warning("no_holiday", "holidays", message.to_owned());
+        }
         for (index, holiday) in self.holidays.iter().enumerate() {
             let place = format!("holidays[{index}].on");
             let name = &holiday.name;

@@ -2,9 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{
-    DateTime, Datelike, Days, Duration, LocalResult, NaiveDate, Offset, TimeZone, Utc, Weekday,
-};
+use chrono::{DateTime, Datelike, Days, NaiveDate, Offset, TimeDelta, TimeZone, Utc, Weekday};
 use chrono_tz::Tz;
 use ocpi::{
     DayOfWeek, PriceComponent, Tariff, TariffDimensionType, TariffElement, TariffRestrictions,
@@ -17,7 +15,7 @@ use super::{
     day::{DAY_MINUTES, Profile, Window},
     holidays,
 };
-use crate::{Finding, Severity, finding::Findings};
+use crate::{Finding, Severity, finding::Findings, local::first_moment};
 
 /// Days after the span that are compiled too: a session keeps the tariff that it began with, and
 /// one that is still running when the next tariff begins gets this schedule's prices, its holidays
@@ -102,8 +100,8 @@ impl Schedule {
         Ok(Tariff {
             currency: self.currency.code().to_owned(),
             elements: elements.into_iter().chain(around.elements.iter().cloned()).collect(),
-            start_date_time: Some(midnight(span.from, zone)),
-            end_date_time: Some(midnight(span.until, zone)),
+            start_date_time: first_moment(span.from, zone),
+            end_date_time: first_moment(span.until, zone),
             ..around.clone()
         })
     }
@@ -321,16 +319,6 @@ fn element(price: Decimal, restrictions: Option<TariffRestrictions>) -> TariffEl
     TariffElement { price_components: vec![component], restrictions }
 }
 
-/// The first moment of `date` in `zone`.
-fn midnight(date: NaiveDate, zone: Tz) -> DateTime<Utc> {
-    let midnight = date.and_time(chrono::NaiveTime::MIN);
-    // Where clocks go forward at midnight, the day begins when they have.
-    let minutes = (0..=180).map(|minutes| midnight + Duration::minutes(minutes));
-    let mut moments = minutes.map(|local| zone.from_local_datetime(&local));
-    let first = moments.find_map(LocalResult::earliest);
-    first.map_or_else(|| midnight.and_utc(), |at| at.to_utc())
-}
-
 /// When two zones' clocks first differ in `span`, looking every hour.
 fn unlike(one: Tz, other: Tz, span: Span) -> Option<DateTime<Utc>> {
     if one == other {
@@ -338,9 +326,9 @@ fn unlike(one: Tz, other: Tz, span: Span) -> Option<DateTime<Utc>> {
     }
     let offset =
         |zone: Tz, at: &DateTime<Utc>| zone.offset_from_utc_datetime(&at.naive_utc()).fix();
-    let until = midnight(span.until, other);
-    let mut hours = std::iter::successors(Some(midnight(span.from, other)), |at| {
-        Some(*at + Duration::hours(1))
-    });
-    hours.by_ref().take_while(|at| *at < until).find(|at| offset(one, at) != offset(other, at))
+    let until = first_moment(span.until, other)?;
+    let next = |at: &DateTime<Utc>| at.checked_add_signed(TimeDelta::hours(1));
+    let hours = std::iter::successors(first_moment(span.from, other), next);
+    let mut span = hours.take_while(|at| *at < until);
+    span.find(|at| offset(one, at) != offset(other, at))
 }

@@ -1,6 +1,6 @@
 //! The prices of a day.
 
-use std::{fmt, str::FromStr};
+use std::{cmp::Ordering, fmt, str::FromStr};
 
 use chrono::Weekday;
 use ocpi::number;
@@ -156,12 +156,10 @@ impl PricePeriod {
         let (from, to) = (self.from.0, self.to.0);
         // Midnight ends a day as well as it begins one.
         let to = if to == 0 { DAY_MINUTES } else { to };
-        let ranges = if from < to {
-            vec![(from, to)]
-        } else if from > to {
-            vec![(0, to), (from, DAY_MINUTES)]
-        } else {
-            Vec::new()
+        let ranges = match from.cmp(&to) {
+            Ordering::Less => vec![(from, to)],
+            Ordering::Greater => vec![(0, to), (from, DAY_MINUTES)],
+            Ordering::Equal => Vec::new(),
         };
         ranges.into_iter().filter(|(from, to)| from < to).collect()
     }
