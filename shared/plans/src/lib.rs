@@ -97,6 +97,7 @@ mod plan;
 pub mod read;
 pub mod schedule;
 mod usage;
+mod validate;
 
 use serde::Serialize;
 
@@ -106,6 +107,7 @@ pub use plan::{
 };
 pub use schedule::Schedule;
 pub use usage::{Month, MonthError, Usage, UsageError};
+pub use validate::Known;
 
 /// Writes a [`Plan`] as JSON that [`read`] reads as the same one.
 ///
