@@ -175,7 +175,7 @@ impl Plan {
         for (index, discount) in self.discounts.iter().enumerate() {
             let place = format!("discounts[{index}]");
             match prices(&tariffs, discount.dimension) {
-                Some(range) => compare(place, discount, range, findings),
+                Some(range) => compare(&place, discount, range, findings),
                 None => not_priced(place, discount.dimension, findings),
             }
         }
@@ -218,7 +218,7 @@ fn check_reduction(place: String, discount: &Discount, findings: &mut Findings) 
 
 /// A discount against the lowest and the highest price on offer.
 fn compare(
-    place: String,
+    place: &str,
     discount: &Discount,
     (lowest, highest): (Decimal, Decimal),
     findings: &mut Findings,
