@@ -9,6 +9,7 @@ use http_api::{
 };
 use network::{Offer, Offers, Tier};
 use quantities::{SiteId, TariffRef};
+use rating::Place;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -109,7 +110,7 @@ async fn put(
         }
         read => read?,
     };
-    let findings = version.validate(&site.jurisdiction, site.currency);
+    let findings = version.validate(&Place::at(&site));
     let findings = refuse_errors(ProblemType::InvalidTariff, findings)?;
     let offer = Offer { from: body.from, tariff };
     let offers = api.store.add_offer(&id, &tier, &offer).await?;

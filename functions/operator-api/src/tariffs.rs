@@ -6,10 +6,9 @@ use http_api::{
     Body, Log, Operator, Param, Problem, ProblemType, ReadNetwork, TariffRefView, Violation,
     WriteNetwork,
 };
-use network::Jurisdiction;
 use ocpi::Tariff;
-use quantities::{Currency, TariffId, TariffRef};
-use rating::{IdleTerms, Severity, TariffFinding, TariffVersion, Terms};
+use quantities::{TariffId, TariffRef};
+use rating::{IdleTerms, Place, Severity, TariffFinding, TariffVersion, Terms};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use store::Saved;
@@ -152,7 +151,9 @@ async fn publish(
     let terms = Terms { idle };
     let reference = TariffRef { id: id.clone(), version: 1 };
     let mut version = TariffVersion { reference, tariff, terms };
-    let findings = refuse_errors(ProblemType::InvalidTariff, findings(&version)?)?;
+    // What is wrong with it at a site is asked when it is put on offer there.
+    let findings = version.validate(&Place::anywhere());
+    let findings = refuse_errors(ProblemType::InvalidTariff, findings)?;
     for _ in 0..ATTEMPTS_MAX {
         let newest = api.store.tariff_versions(&id).await?.pop();
         if let Some(newest) = newest {
@@ -178,21 +179,17 @@ pub(crate) fn refuse_errors(
         return Ok(findings.into_iter().map(FindingView::from).collect());
     }
     let violation = |finding: TariffFinding| Violation {
-        pointer: match finding.element {
-            Some(element) => format!("/tariff/elements/{element}"),
-            None => "/tariff".to_owned(),
+        pointer: match (finding.element, finding.component) {
+            (None, _) => "/tariff".to_owned(),
+            (Some(element), None) => format!("/tariff/elements/{element}"),
+            (Some(element), Some(component)) => {
+                format!("/tariff/elements/{element}/price_components/{component}")
+            }
         },
         detail: finding.message,
         code: Some(finding.code),
     };
     Err(Problem::invalid(kind, findings.into_iter().map(violation).collect()))
-}
-
-/// What is wrong with it anywhere; what is wrong with it at a site is asked when it is offered.
-fn findings(version: &TariffVersion) -> Result<Vec<TariffFinding>, Problem> {
-    let anywhere = Jurisdiction::taxed(vec![]);
-    let currency: Currency = version.tariff.currency.parse().map_err(anyhow::Error::from)?;
-    Ok(version.validate(&anywhere, currency))
 }
 
 /// The OCPI tariff as ours: our id and our party, changed now.

@@ -117,7 +117,7 @@ impl Limits {
 pub(crate) struct Days(u8);
 
 impl Days {
-    fn contains(self, day: Weekday) -> bool {
+    pub(crate) fn contains(self, day: Weekday) -> bool {
         self.0 & (1 << day.num_days_from_monday()) != 0
     }
 }

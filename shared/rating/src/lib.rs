@@ -43,4 +43,4 @@ pub use report::{Report, ReportLine, ReportLineTax, ReportSegment, ReportTax};
 pub use rules::Rules;
 pub use tariff::{TariffVersion, foreign_reference, needs_time_zone};
 pub use terms::{IdleTerms, QuietHours, Terms};
-pub use validate::{Severity, TariffFinding};
+pub use validate::{Place, Severity, TariffFinding};

@@ -1,8 +1,35 @@
 //! What is wrong with a tariff before it is published.
+//!
+//! An error refuses: the tariff cannot be priced, contradicts itself, is no OCPI, or is not lawful
+//! where it is to be sold. A warning informs: the tariff is priced as it is written, but perhaps
+//! that is not what was meant. Every finding names the element (and the component, both counted
+//! from 0 as in the JSON) and says what to do.
+//!
+//! The parts: `schema` is what OCPI asks of the object, `limits` what a restriction says by itself,
+//! `reach` and `tell` what elements say together, `law` and `afir` what the site's jurisdiction
+//! allows, `tax` what is said of taxes, `plausible` what is possible but strange, `terms` what is
+//! said beside the tariff.
 
-use network::Jurisdiction;
-use ocpi::{Price, TariffDimensionType, TariffElement, TariffRestrictions};
-use quantities::{Currency, TaxPercent};
+mod afir;
+mod cover;
+mod law;
+mod limits;
+mod plausible;
+mod reach;
+mod schema;
+mod space;
+mod tax;
+mod tell;
+mod terms;
+mod words;
+
+#[cfg(test)]
+mod test_cover;
+
+use chrono_tz::Tz;
+use network::{Jurisdiction, Site};
+use ocpi::Tariff;
+use quantities::Currency;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +42,9 @@ pub struct TariffFinding {
     pub severity: Severity,
     /// Index of the element it is about; none when it is about the whole tariff.
     pub element: Option<usize>,
+    /// Index of the price component in that element, when it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub component: Option<usize>,
     /// Stable code.
     pub code: String,
     /// What is wrong and what to do.
@@ -31,135 +61,111 @@ pub enum Severity {
     Warning,
 }
 
-impl TariffVersion {
-    /// Everything that is wrong with it at a site of `jurisdiction` and `currency`.
+/// Where a tariff is to be sold, as far as that is known when it is looked at.
+///
+/// A tariff is looked at twice: when it is published ([`Place::anywhere`]) and when it is put on
+/// offer at a site ([`Place::at`], with [`Place::with_max_power`] where the chargers' power is
+/// known).
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// What may be sold there and how it is taxed; none: not asked.
+    pub jurisdiction: Option<&'a Jurisdiction>,
+    /// What prices must be in; none: the tariff's own currency will do.
+    pub currency: Option<Currency>,
+    /// Whose local time it is. Without it, a validity in UTC is taken to reach a day further.
+    pub zone: Option<Tz>,
+    /// Power in kW of the strongest charger that it is to be sold at, where that is known.
+    pub max_power_kw: Option<Decimal>,
+}
+
+impl<'a> Place<'a> {
+    /// Nowhere in particular: only what is wrong everywhere is looked for.
     #[must_use]
-    pub fn validate(&self, jurisdiction: &Jurisdiction, currency: Currency) -> Vec<TariffFinding> {
-        let mut findings = Vec::new();
+    pub const fn anywhere() -> Self {
+        Self { jurisdiction: None, currency: None, zone: None, max_power_kw: None }
+    }
+
+    /// `site`.
+    #[must_use]
+    pub const fn at(site: &'a Site) -> Self {
+        Self {
+            jurisdiction: Some(&site.jurisdiction),
+            currency: Some(site.currency),
+            zone: Some(site.time_zone),
+            max_power_kw: None,
+        }
+    }
+
+    /// The same with chargers of up to `kw`.
+    #[must_use]
+    pub const fn with_max_power(self, kw: Decimal) -> Self {
+        Self { max_power_kw: Some(kw), ..self }
+    }
+}
+
+impl TariffVersion {
+    /// Everything that is wrong with it at `place`, errors and warnings, in the order of its
+    /// elements; what is about the whole tariff comes first.
+    #[must_use]
+    pub fn validate(&self, place: &Place) -> Vec<TariffFinding> {
+        let mut findings = Findings::default();
         let tariff = &self.tariff;
-        if !tariff.currency.eq_ignore_ascii_case(currency.code()) {
-            let stated = &tariff.currency;
-            let message = format!("the tariff is in {stated}, the site sells in {currency}");
-            findings.push(error(None, "currency_mismatch", message));
-        }
-        if tariff.elements.is_empty() {
-            let message = "the tariff has no element; a free one has a FLAT component of 0.00";
-            findings.push(error(None, "no_element", message.to_owned()));
-        }
-        limits(tariff.min_price, tariff.max_price, &mut findings);
-        for (index, element) in tariff.elements.iter().enumerate() {
-            components(index, element, jurisdiction, &mut findings);
-            if let Some(stated) = &element.restrictions {
-                restrictions(index, stated, &mut findings);
-            }
-        }
-        // What the checks above do not name, pricing itself would refuse.
-        if findings.iter().all(|finding| finding.severity != Severity::Error)
-            && let Err(refusal) = Compiled::new(tariff)
-        {
-            findings.push(error(None, "not_priceable", refusal.to_string()));
-        }
-        findings
+        schema::check(tariff, &mut findings);
+        limits::check(tariff, place, &mut findings);
+        tax::check(tariff, place, &mut findings);
+        plausible::check(tariff, &mut findings);
+        terms::check(self, &mut findings);
+        law::check(tariff, place, &mut findings);
+        together(tariff, place, &mut findings);
+        findings.into_sorted()
     }
 }
 
-fn error(element: Option<usize>, code: &str, message: String) -> TariffFinding {
-    TariffFinding { severity: Severity::Error, element, code: code.to_owned(), message }
-}
-
-fn warning(element: Option<usize>, code: &str, message: String) -> TariffFinding {
-    TariffFinding { severity: Severity::Warning, element, code: code.to_owned(), message }
-}
-
-fn limits(min: Option<Price>, max: Option<Price>, findings: &mut Vec<TariffFinding>) {
-    let (Some(min), Some(max)) = (min, max) else { return };
-    let with_vat = min.incl_vat.zip(max.incl_vat);
-    if min.excl_vat > max.excl_vat || with_vat.is_some_and(|(min, max)| min > max) {
-        let message = "min_price is above max_price; lower the one or raise the other";
-        findings.push(error(None, "min_above_max", message.to_owned()));
+/// What elements say together; what the checks before do not name, pricing itself would refuse.
+fn together(tariff: &Tariff, place: &Place, findings: &mut Findings) {
+    match Compiled::new(tariff) {
+        Ok(compiled) => tell::check(tariff, &compiled, place, findings),
+        Err(_) if findings.has_error() => {}
+        Err(refusal) => findings.error(At::Tariff, "not_priceable", refusal.to_string()),
     }
 }
 
-fn components(
-    index: usize,
-    element: &TariffElement,
-    jurisdiction: &Jurisdiction,
-    findings: &mut Vec<TariffFinding>,
-) {
-    if element.price_components.is_empty() {
-        let message = format!("element {index} has no price component; add one or remove it");
-        findings.push(error(Some(index), "no_price_component", message));
-    }
-    let reservation = element.restrictions.as_ref().and_then(|stated| stated.reservation);
-    for (position, component) in element.price_components.iter().enumerate() {
-        let dimension = component.dimension;
-        let name = dimension.as_str();
-        let mut refuse = |code, message| findings.push(error(Some(index), code, message));
-        if dimension == TariffDimensionType::Energy && !jurisdiction.per_kwh_allowed {
-            let message = format!(
-                "element {index} prices ENERGY, but energy may not be sold per kWh at this site; \
-                 price TIME instead"
-            );
-            refuse("energy_not_allowed", message);
-        }
-        if component.price < Decimal::ZERO {
-            let price = component.price;
-            let message = format!("element {index} prices {name} at {price}; a price is 0 or more");
-            refuse("negative_price", message);
-        }
-        if component.vat.is_some_and(|vat| TaxPercent::try_from(vat).is_err()) {
-            let message = format!("element {index} states a vat for {name} outside 0 to 100 %");
-            refuse("vat_out_of_range", message);
-        }
-        let earlier = element.price_components.iter().take(position);
-        if earlier.map(|other| other.dimension).any(|other| other == dimension) {
-            let message = format!("element {index} prices {name} twice; the second never applies");
-            findings.push(warning(Some(index), "dimension_twice", message));
-        }
-        let no_meaning =
-            matches!(dimension, TariffDimensionType::Energy | TariffDimensionType::ParkingTime);
-        if reservation.is_some() && no_meaning {
-            let message = format!(
-                "element {index} prices {name} of a reservation, which has none; remove it"
-            );
-            findings.push(warning(Some(index), "reservation_dimension", message));
-        }
-    }
+/// What a finding is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum At {
+    Tariff,
+    Element(usize),
+    Component(usize, usize),
 }
 
-fn restrictions(index: usize, stated: &TariffRestrictions, findings: &mut Vec<TariffFinding>) {
-    for (name, _) in stated.other.iter().filter(|(_, value)| !value.is_null()) {
-        let message = format!("element {index} has the unknown restriction `{name}`; remove it");
-        findings.push(error(Some(index), "unsupported_restriction", message));
+/// Findings in the making.
+#[derive(Debug, Default)]
+struct Findings(Vec<TariffFinding>);
+
+impl Findings {
+    fn error(&mut self, at: At, code: &str, message: impl Into<String>) {
+        self.add(Severity::Error, at, code, message.into());
     }
-    for limit in ["min_current", "max_current"] {
-        let set = if limit == "min_current" { stated.min_current } else { stated.max_current };
-        if set.is_some() {
-            let message = format!(
-                "element {index} depends on `{limit}`, but chargers report energy, not current; \
-                 use min_power or max_power"
-            );
-            findings.push(error(Some(index), "current_not_measured", message));
-        }
+
+    fn warning(&mut self, at: At, code: &str, message: impl Into<String>) {
+        self.add(Severity::Warning, at, code, message.into());
     }
-    let empty = [
-        ("kwh", stated.min_kwh.zip(stated.max_kwh).is_some_and(|(min, max)| min >= max)),
-        ("power", stated.min_power.zip(stated.max_power).is_some_and(|(min, max)| min >= max)),
-        (
-            "duration",
-            stated.min_duration.zip(stated.max_duration).is_some_and(|(min, max)| min >= max),
-        ),
-        (
-            "date",
-            stated
-                .start_date
-                .as_ref()
-                .zip(stated.end_date.as_ref())
-                .is_some_and(|(start, end)| start >= end),
-        ),
-    ];
-    for (name, _) in empty.into_iter().filter(|(_, is_empty)| *is_empty) {
-        let message = format!("element {index} never applies: its {name} range is empty");
-        findings.push(error(Some(index), "contradictory_restrictions", message));
+
+    fn add(&mut self, severity: Severity, at: At, code: &str, message: String) {
+        let (element, component) = match at {
+            At::Tariff => (None, None),
+            At::Element(element) => (Some(element), None),
+            At::Component(element, component) => (Some(element), Some(component)),
+        };
+        self.0.push(TariffFinding { severity, element, component, code: code.to_owned(), message });
+    }
+
+    fn has_error(&self) -> bool {
+        self.0.iter().any(|finding| finding.severity == Severity::Error)
+    }
+
+    fn into_sorted(mut self) -> Vec<TariffFinding> {
+        self.0.sort_by_key(|finding| (finding.element, finding.component));
+        self.0
     }
 }

@@ -6,10 +6,10 @@ mod support;
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
-use network::Jurisdiction;
+use network::{Jurisdiction, Site};
 use ocpi::{PriceComponent, TariffDimensionType, TariffElement, TariffRestrictions};
 use quantities::{Currency, MoneyError, WattHours};
-use rating::{FindingCode, Item, RatingError, Severity, TariffVersion, quote, rate};
+use rating::{FindingCode, Item, Place, RatingError, Severity, TariffVersion, quote, rate};
 use rust_decimal::Decimal;
 use session::{ConnectorStatus, MeterSample, StatusChange, Timeline};
 use support::{cdr_of, rules, session_of, site, tax, version};
@@ -253,17 +253,18 @@ fn a_publisher_is_told_which_element_is_wrong_and_what_to_do() {
         version(vec![empty, restricted(TariffDimensionType::Energy, "-0.10", restrictions)], 0);
     let jurisdiction =
         Jurisdiction { per_kwh_allowed: false, ..Jurisdiction::taxed(vec![tax("21")]) };
-    let findings = tariff.validate(&jurisdiction, Currency::USD);
+    let site = Site { currency: Currency::USD, jurisdiction, ..site(ZONE) };
+    let findings = tariff.validate(&Place::at(&site));
     let found: Vec<_> = findings.iter().map(|f| (f.element, f.code.as_str())).collect();
     assert_eq!(
         found,
         [
             (None, "currency_mismatch"),
             (Some(0), "no_price_component"),
-            (Some(1), "energy_not_allowed"),
-            (Some(1), "negative_price"),
             (Some(1), "unsupported_restriction"),
             (Some(1), "contradictory_restrictions"),
+            (Some(1), "negative_price"),
+            (Some(1), "energy_not_allowed"),
         ]
     );
     assert!(findings.iter().all(|finding| finding.severity == Severity::Error));
@@ -271,8 +272,7 @@ fn a_publisher_is_told_which_element_is_wrong_and_what_to_do() {
 
 #[test]
 fn a_sound_tariff_has_no_findings() {
-    let jurisdiction = Jurisdiction::taxed(vec![tax("21")]);
-    assert_eq!(time_of_use().validate(&jurisdiction, Currency::EUR), []);
+    assert_eq!(time_of_use().validate(&Place::at(&site(ZONE))), []);
 }
 
 #[test]
@@ -280,8 +280,7 @@ fn a_time_that_cannot_be_read_is_refused_at_publication_and_at_pricing() {
     let restrictions =
         TariffRestrictions { start_time: Some("9:00".to_owned()), ..TariffRestrictions::default() };
     let tariff = version(vec![restricted(TariffDimensionType::Energy, "0.1", restrictions)], 0);
-    let jurisdiction = Jurisdiction::taxed(vec![tax("21")]);
-    assert_eq!(tariff.validate(&jurisdiction, Currency::EUR)[0].code, "not_priceable");
+    assert_eq!(tariff.validate(&Place::at(&site(ZONE)))[0].code, "not_priceable");
     assert!(rate(&tariff, &hour(1000), &rules(ZONE, "21")).is_err());
 }
 
