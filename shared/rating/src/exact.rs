@@ -1,7 +1,7 @@
 //! Exact arithmetic: nothing is rounded here, and whatever does not fit is an error.
 
 use quantities::MoneyError;
-use rust_decimal::Decimal;
+use rust_decimal::{Decimal, RoundingStrategy};
 
 /// Wh in a kWh.
 pub(crate) const WH_PER_KWH: Decimal = Decimal::ONE_THOUSAND;
@@ -94,8 +94,8 @@ pub(crate) struct Reading {
     pub(crate) wh: Decimal,
 }
 
-/// The energy at `at_ms` on the straight line between two readings, to a tenth of a Wh. It never
-/// leaves the two readings, so the parts of a session add up to the whole.
+/// The energy at `at_ms` on the straight line between two readings, as exact as a decimal can say
+/// it. It never leaves the two readings.
 pub(crate) fn interpolate(from: Reading, to: Reading, at_ms: i64) -> Result<Decimal, MoneyError> {
     if at_ms <= from.at_ms {
         return Ok(from.wh);
@@ -108,7 +108,12 @@ pub(crate) fn interpolate(from: Reading, to: Reading, at_ms: i64) -> Result<Deci
     let rise = to.wh.checked_sub(from.wh).ok_or(MoneyError::Overflow)?;
     let risen = mul(rise, part)?.checked_div(span).ok_or(MoneyError::Overflow)?;
     let wh = from.wh.checked_add(risen).ok_or(MoneyError::Overflow)?;
-    Ok(wh.round_dp(INTERPOLATED_DECIMALS).clamp(from.wh, to.wh))
+    Ok(wh.clamp(from.wh, to.wh))
+}
+
+/// The whole tenths of `wh`: what of it can be billed at a boundary.
+pub(crate) fn tenths(wh: Decimal) -> Decimal {
+    wh.round_dp_with_strategy(INTERPOLATED_DECIMALS, RoundingStrategy::ToZero)
 }
 
 /// When the straight line between two readings reaches `wh`, to the millisecond.

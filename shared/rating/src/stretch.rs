@@ -29,7 +29,7 @@ pub(crate) struct Stretch {
 }
 
 impl Stretch {
-    /// The session's energy at `at_ms`.
+    /// The session's energy at `at_ms`, on the straight line.
     pub(crate) fn energy_at(&self, at_ms: i64) -> Result<Decimal, MoneyError> {
         // All the energy of a moment without duration has flowed when it is over.
         if self.start_ms == self.end_ms {

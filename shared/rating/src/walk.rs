@@ -7,7 +7,7 @@ use rust_decimal::Decimal;
 use crate::{
     FindingCode, RatingError, SegmentKind,
     compile::{Bounds, Compiled, Holds, Moment},
-    exact::reaches,
+    exact::{reaches, tenths},
     local::{check_calendar, local, moments},
     stretch::{Course, Findings, Stretch, moment},
     terms::Idle,
@@ -65,6 +65,8 @@ pub(crate) fn walk(
         cuts,
         next_cut: 0,
         grace_left_ms: idle.grace_ms,
+        total_wh: course.stretches.last().map_or(Decimal::ZERO, |stretch| stretch.to.wh),
+        rises: false,
         session_start_ms: course.session_start_ms,
         reservation_expired: course.reservation_expired,
         stated: course.stated,
@@ -120,6 +122,10 @@ struct Walker<'a> {
     cuts: Vec<i64>,
     next_cut: usize,
     grace_left_ms: i64,
+    /// All of the session's energy.
+    total_wh: Decimal,
+    /// Whether energy flowed right before the position that is priced.
+    rises: bool,
     session_start_ms: i64,
     reservation_expired: bool,
     stated: bool,
@@ -158,7 +164,9 @@ impl Walker<'_> {
             }
             is_first = false;
             here = there;
-            if here.at_ms >= stretch.end_ms && here.energy_wh >= stretch.energy_at(here.at_ms)? {
+            if here.at_ms >= stretch.end_ms
+                && here.energy_wh >= self.energy_at(stretch, here.at_ms)?
+            {
                 return Ok(());
             }
         }
@@ -185,9 +193,9 @@ impl Walker<'_> {
         if in_grace {
             stop_ms = stop_ms.min(here.at_ms.saturating_add(self.grace_left_ms));
         }
-        let mut energy_wh = stretch.energy_at(stop_ms)?.max(here.energy_wh);
+        let mut energy_wh = self.energy_at(stretch, stop_ms)?.max(here.energy_wh);
         if let Some(threshold) = self.threshold_after(here.energy_wh)
-            && threshold < energy_wh
+            && threshold < stretch.energy_at(stop_ms)?
         {
             let reached_ms = reaches(stretch.from, stretch.to, threshold)?;
             stop_ms = reached_ms.clamp(here.at_ms, stop_ms);
@@ -202,6 +210,16 @@ impl Walker<'_> {
             self.grace_left_ms -= stop_ms - here.at_ms;
         }
         Ok((Position { at_ms: stop_ms, energy_wh, time_ms: stretch.time_until(stop_ms) }, kind))
+    }
+
+    /// The energy at `at_ms` that can be billed: whole tenths of a Wh, as a CDR states them, until
+    /// the last Wh has flowed. That a reading is at hand for the moment makes no difference: reading
+    /// a meter more often must not change a price. Rounded down, it is on the same side of every
+    /// threshold as what has flowed. What a CDR's period states is left as it is.
+    fn energy_at(&self, stretch: &Stretch, at_ms: i64) -> Result<Decimal, RatingError> {
+        let wh = stretch.energy_at(at_ms)?;
+        let exact = if self.stated { at_ms >= stretch.end_ms } else { wh >= self.total_wh };
+        Ok(if exact { wh } else { tenths(wh) })
     }
 
     fn threshold_after(&self, energy_wh: Decimal) -> Option<Decimal> {
@@ -280,12 +298,13 @@ impl Walker<'_> {
         !energies.is_empty()
             && !self.cuts.is_empty()
             && (self.cuts.binary_search(&run.start_ms).is_ok()
-                || energies.binary_search(&run.energy_from).is_ok())
+                || (self.rises && energies.binary_search(&run.energy_from).is_ok()))
     }
 
     /// Appends `run`, joined to the last one where nothing changes. Returns whether it is new.
     fn push(&mut self, run: Run) -> bool {
         let is_boundary = self.is_boundary(&run);
+        self.rises = run.energy_to != run.energy_from;
         if let Some(last) = self.runs.last_mut()
             && last.continues(&run)
             && !is_boundary

@@ -1,0 +1,114 @@
+//! What is billed can be sent: the CDR of a priced session prices to the same.
+
+use chrono::{DateTime, Duration, Utc};
+use ocpi::{CdrDimension, CdrDimensionType, ChargingPeriod};
+use proptest::{collection::vec, prelude::*, sample::select};
+use rating::{PricedSession, Rules, TariffVersion};
+use rust_decimal::Decimal;
+
+use crate::{
+    generators::{
+        percent,
+        sessions::{at, timeline},
+        tariffs::tariff,
+        tax, zone,
+    },
+    rate,
+    support::{self, session_of, site},
+};
+
+fn extreme_time() -> impl Strategy<Value = DateTime<Utc>> {
+    let near = (0_i64..100_000).prop_map(|s| at("2026-03-28T12:00:00Z") + Duration::seconds(s));
+    let far = [DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC, at("9999-12-31T23:59:59Z")];
+    prop_oneof![8 => near, 1 => select(far.to_vec())]
+}
+
+fn extreme_number() -> impl Strategy<Value = Decimal> {
+    let any = (any::<i64>(), 0_u32..19).prop_map(|(digits, scale)| Decimal::new(digits, scale));
+    let edge = [
+        Decimal::ZERO,
+        Decimal::NEGATIVE_ONE,
+        Decimal::MAX,
+        Decimal::MIN,
+        Decimal::new(1, 28),
+        Decimal::new(8784, 0),
+        Decimal::new(1_000_000, 0),
+    ];
+    prop_oneof![4 => (0_i64..100_000).prop_map(|n| Decimal::new(n, 4)), 2 => any, 1 => select(edge.to_vec())]
+}
+
+fn extreme_dimension() -> impl Strategy<Value = CdrDimensionType> {
+    select(vec![
+        CdrDimensionType::Energy,
+        CdrDimensionType::Time,
+        CdrDimensionType::ParkingTime,
+        CdrDimensionType::ReservationTime,
+        CdrDimensionType::MinPower,
+        CdrDimensionType::MaxCurrent,
+    ])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_cdr_prices_to_what_was_billed(
+        tariff in tariff(), timeline in timeline(), zone in zone(), percent in percent(),
+    ) {
+        let taxes = [tax("VAT", percent)];
+        let priced = rate(&tariff, &timeline, zone, &taxes);
+        let mut session = session_of(&timeline);
+        session.jurisdiction.taxes = taxes.to_vec();
+        let cdr = support::cdr_of(&priced, &tariff, &session, &site(zone));
+        let sent = serde_json::to_string(&cdr).unwrap();
+        let received = ocpi::read::cdr(&sent).unwrap();
+        prop_assert_eq!(&received, &cdr);
+        let rules = Rules { taxes: Some(&taxes), ..Rules::unknown(zone) };
+        let again = rating::cdr::price(&cdr.tariffs[0], &received, &rules).unwrap();
+        prop_assert_eq!(again.totals, priced.totals);
+        let amounts = |priced: &PricedSession| -> Vec<_> {
+            priced.lines.iter().map(|line| (line.item, line.quantity, line.amount)).collect()
+        };
+        prop_assert_eq!(amounts(&again), amounts(&priced));
+        prop_assert_eq!(&again.findings, &support::unbilled_time(&again));
+    }
+
+    #[test]
+    fn nothing_that_a_cdr_or_a_tariff_can_say_stops_the_program(
+        tariff in tariff(),
+        periods in vec((extreme_time(), vec((extreme_dimension(), extreme_number()), 0..4)), 0..5),
+        ends in extreme_time(),
+        extreme_price in extreme_number(),
+        zone in zone(),
+    ) {
+        let mut tariff = tariff.tariff;
+        tariff.elements[0].price_components[0].price = extreme_price;
+        tariff.max_price = Some(ocpi::Price { excl_vat: extreme_price, incl_vat: None });
+        let charging_periods = periods.into_iter().map(|(start_date_time, dimensions)| {
+            let dimension = |(dimension, volume)| CdrDimension { dimension, volume };
+            let dimensions = dimensions.into_iter().map(dimension).collect();
+            ChargingPeriod { start_date_time, dimensions, tariff_id: None }
+        });
+        let mut cdr = support::empty_cdr();
+        cdr.currency.clone_from(&tariff.currency);
+        cdr.charging_periods = charging_periods.collect();
+        cdr.end_date_time = ends;
+        let taxes = [tax("VAT", Decimal::from(21))];
+        let rules = Rules { taxes: Some(&taxes), ..Rules::unknown(zone) };
+        if let Ok(priced) = rating::cdr::price(&tariff, &cdr, &rules) {
+            let lines: i64 = priced.lines.iter().map(|line| line.amount.incl_vat.minor).sum();
+            prop_assert_eq!(lines, priced.gross().minor);
+        }
+    }
+
+    #[test]
+    fn what_is_stored_is_read_back_the_same(
+        tariff in tariff(), timeline in timeline(), zone in zone(), percent in percent(),
+    ) {
+        let priced = rate(&tariff, &timeline, zone, &[tax("VAT", percent)]);
+        let stored = serde_json::to_string(&priced).unwrap();
+        prop_assert_eq!(serde_json::from_str::<PricedSession>(&stored).unwrap(), priced);
+        let stored = serde_json::to_string(&tariff).unwrap();
+        prop_assert_eq!(serde_json::from_str::<TariffVersion>(&stored).unwrap(), tariff);
+    }
+}
