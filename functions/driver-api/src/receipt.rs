@@ -274,6 +274,7 @@ pub(crate) mod tests {
                 amount: Amount::new(109, Currency::EUR),
             }],
             rates_include_tax: false,
+            plan: None,
             total_energy: WattHours::from(10_500),
             total_time_s: Decimal::from(1_800),
             total_parking_time_s: Decimal::ZERO,

@@ -1,18 +1,20 @@
 //! From runs to a bill: quantities priced, limits applied, amounts rounded once.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, mem, sync::Arc};
 
-use quantities::{MoneyError, TariffRef, WattHours};
+use plans::{Month, Usage, UsageError};
+use quantities::{Amount, MoneyError, TariffRef, WattHours};
 use rust_decimal::{Decimal, prelude::ToPrimitive};
 
 use crate::{
-    Cost, FindingCode, Item, Line, Method, PricedSession, RatingError, Rules, Segment, SegmentKind,
-    Totals, Unit, Why,
+    Cost, FindingCode, Item, Line, Method, PlanApplied, PricedSession, RatingError, Rules, Segment,
+    SegmentKind, Totals, Unit, Why,
     charges::{Charge, Charges},
     compile::{Bounds, Compiled},
     draft::Drafts,
     exact::{Exact, WH_PER_KWH},
-    limit::{Span, limit},
+    limit::{Span, cap_idle, limit},
+    plan::Applier,
     round::{Settlement, in_words, settle},
     stretch::{Findings, moment},
     taxes::Taxes,
@@ -28,6 +30,8 @@ pub(crate) struct Bill<'a> {
     pub(crate) reference: &'a TariffRef,
     pub(crate) runs: &'a [Run],
     pub(crate) rules: &'a Rules<'a>,
+    /// The most that idle time costs.
+    pub(crate) idle_cap: Option<Decimal>,
 }
 
 impl Bill<'_> {
@@ -37,7 +41,7 @@ impl Bill<'_> {
     ///
     /// [`RatingError`] on overflow.
     pub(crate) fn write(self, mut findings: Findings) -> Result<PricedSession, RatingError> {
-        let charges = Charges::of(self.runs, self.compiled)?;
+        let mut charges = Charges::of(self.runs, self.compiled)?;
         let currency = self.compiled.currency;
         let mut drafts = Drafts {
             list: Vec::with_capacity(charges.list.len() + 1),
@@ -45,10 +49,15 @@ impl Bill<'_> {
             currency,
             rounding: self.rules.rounding,
         };
-        for charge in charges.list {
+        for charge in &mut charges.list {
             self.draft(charge, &mut drafts, &mut findings)?;
         }
-        limit(&mut drafts, self.compiled, Span::of(self.runs))?;
+        let usage = self.apply_plan(&charges.list, &mut drafts, &mut findings)?;
+        let span = Span::of(self.runs);
+        if let Some(cap) = self.idle_cap {
+            cap_idle(&mut drafts, cap, span)?;
+        }
+        limit(&mut drafts, self.compiled, span)?;
         let Drafts { mut list, taxes, rounding, .. } = drafts;
         let rates_include_tax = taxes.are_included();
         let Settlement { lines, taxes } = settle(&mut list, taxes, currency, rounding)?;
@@ -64,14 +73,17 @@ impl Bill<'_> {
         let first = self.runs.first().map_or(Decimal::ZERO, |run| run.energy_from);
         let last = self.runs.last().map_or(Decimal::ZERO, |run| run.energy_to);
         let energy = last.checked_sub(first).ok_or(MoneyError::Overflow)?;
+        let totals = Totals::of(&lines, currency)?;
+        let plan = self.plan_applied(usage, totals.total.incl_vat, &mut findings)?;
         Ok(PricedSession {
             tariff: self.reference.clone(),
             currency,
-            totals: Totals::of(&lines, currency)?,
+            totals,
             lines,
             segments: self.segments()?,
             taxes,
             rates_include_tax,
+            plan,
             total_energy: WattHours::new(energy.normalize()),
             total_time_s: charging.checked_add(idle).ok_or(MoneyError::Overflow)?,
             total_parking_time_s: idle,
@@ -81,6 +93,51 @@ impl Bill<'_> {
                 rounding: in_words(rounding),
             },
         })
+    }
+
+    /// Adds the lines of the plan, if there is one for this currency.
+    fn apply_plan(
+        &self,
+        charges: &[Charge],
+        drafts: &mut Drafts<'_>,
+        findings: &mut Findings,
+    ) -> Result<Option<Usage>, RatingError> {
+        let Some(plan) = self.rules.plan else { return Ok(None) };
+        let start = self.runs.iter().find(|run| run.kind != SegmentKind::Reservation);
+        let start = moment(start.or(self.runs.first()).map_or(0, |run| run.start_ms));
+        if plan.plan.plan.currency != self.compiled.currency {
+            let detail = "the plan is in another currency than the tariff; it is not applied";
+            findings.note(FindingCode::PlanNotApplied, start, detail);
+            return Ok(None);
+        }
+        let (left, right) = (Month::of(start, plan.plan.plan.time_zone), plan.used.month);
+        if left != right {
+            return Err(UsageError::MonthMismatch { left, right }.into());
+        }
+        let (tariff, runs) = (self.compiled, self.runs);
+        Applier { plan, tariff, runs, charges, drafts }.apply().map(Some)
+    }
+
+    /// What the plan has come to, now that the price is known.
+    fn plan_applied(
+        &self,
+        usage: Option<Usage>,
+        gross: Amount,
+        findings: &mut Findings,
+    ) -> Result<Option<PlanApplied>, RatingError> {
+        let Some((plan, usage)) = self.rules.plan.zip(usage) else { return Ok(None) };
+        let usage = Usage { spent: gross, ..usage };
+        let spending_cap_reached = match plan.plan.plan.spending_cap {
+            Some(cap) => cap.is_reached(&plan.used.checked_add(&usage)?)?,
+            None => false,
+        };
+        if spending_cap_reached {
+            let end = moment(Span::of(self.runs).to_ms);
+            let detail = "the account has reached its spending cap; this session is billed in full";
+            findings.note(FindingCode::SpendingCapReached, end, detail);
+        }
+        let reference = plan.plan.reference.clone();
+        Ok(Some(PlanApplied { reference, usage, spending_cap_reached }))
     }
 
     /// Seconds of the session in which the vehicle charged, and in which it did not.
@@ -103,7 +160,7 @@ impl Bill<'_> {
 
     fn draft(
         &self,
-        charge: Charge,
+        charge: &mut Charge,
         drafts: &mut Drafts<'_>,
         findings: &mut Findings,
     ) -> Result<(), RatingError> {
@@ -129,7 +186,7 @@ impl Bill<'_> {
             from: moment(charge.from_ms),
             to: moment(charge.to_ms),
             energy: WattHours::new(charge.energy_wh.normalize()),
-            segments: charge.segments,
+            segments: segments(charge, self.rules.plan.is_some()),
             why: Why {
                 component: Some(component.position),
                 conditions: Arc::clone(&component.conditions),
@@ -156,6 +213,11 @@ impl Bill<'_> {
         };
         self.runs.iter().map(segment).collect()
     }
+}
+
+/// The segments of `charge`, which keeps them only where a plan asks for them.
+fn segments(charge: &mut Charge, keep: bool) -> Vec<usize> {
+    if keep { charge.segments.clone() } else { mem::take(&mut charge.segments) }
 }
 
 /// What `quantity` (Wh, milliseconds, or 1) of `item` costs at `price`.

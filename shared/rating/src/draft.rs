@@ -117,7 +117,12 @@ impl Sums {
         Ok(sums)
     }
 
-    fn add(&mut self, set: TaxSet, excl: Exact, incl: Exact) -> Result<(), MoneyError> {
+    /// Adds an amount to the group of `set`.
+    ///
+    /// # Errors
+    ///
+    /// [`MoneyError::Overflow`].
+    pub(crate) fn add(&mut self, set: TaxSet, excl: Exact, incl: Exact) -> Result<(), MoneyError> {
         let Some(group) = self.groups.iter_mut().find(|group| group.set == set) else {
             self.groups.push(Group { set, excl, incl });
             return Ok(());

@@ -1,6 +1,7 @@
 //! Why something cannot be priced. Never a zero instead.
 
 use chrono::{DateTime, Utc};
+use plans::UsageError;
 use quantities::{IdError, MoneyError, QuantityError, WattHours};
 use rust_decimal::Decimal;
 
@@ -91,6 +92,9 @@ pub enum RatingError {
     /// Currency, tax or amount.
     #[error(transparent)]
     Money(#[from] MoneyError),
+    /// What a plan's account has used.
+    #[error(transparent)]
+    Usage(#[from] UsageError),
     /// Energy or time.
     #[error(transparent)]
     Quantity(#[from] QuantityError),

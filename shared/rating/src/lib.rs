@@ -19,6 +19,7 @@ mod exact;
 mod label;
 mod limit;
 mod local;
+mod plan;
 mod priced;
 mod pricer;
 mod quote;
@@ -33,9 +34,10 @@ mod validate;
 mod walk;
 
 pub use error::RatingError;
+pub use plan::PlanInForce;
 pub use priced::{
-    Cost, Finding, FindingCode, Item, Line, LineTax, Method, PricedSession, Segment, SegmentKind,
-    TaxTotal, Totals, Unit, Why,
+    Cost, Finding, FindingCode, Item, Line, LineTax, Method, PlanApplied, PlanRule, PricedSession,
+    Segment, SegmentKind, TaxTotal, Totals, Unit, Why,
 };
 pub use pricer::{Pricer, rate};
 pub use quote::{PriceInForce, Quote, quote};

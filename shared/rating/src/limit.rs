@@ -3,13 +3,13 @@
 use std::sync::{Arc, LazyLock};
 
 use ocpi::Price;
-use quantities::{MoneyError, WattHours};
+use quantities::MoneyError;
 use rust_decimal::Decimal;
 
 use crate::{
-    Cost, Item, Line, Unit, Why,
+    Item, Line,
     compile::Compiled,
-    draft::{Drafts, Group, Sums},
+    draft::{Draft, Drafts, Group, Sums},
     exact::Exact,
     stretch::moment,
     taxes::TaxSet,
@@ -18,6 +18,7 @@ use crate::{
 
 static MIN_PRICE: LazyLock<Arc<str>> = LazyLock::new(|| "Minimum price".into());
 static MAX_PRICE: LazyLock<Arc<str>> = LazyLock::new(|| "Maximum price".into());
+static IDLE_CAP: LazyLock<Arc<str>> = LazyLock::new(|| "Idle fee, most of a session".into());
 
 /// From when to when a line is about, in milliseconds.
 #[derive(Debug, Clone, Copy)]
@@ -87,6 +88,43 @@ pub(crate) fn limit(
     Ok(())
 }
 
+/// Takes off what all idle time of the session costs above `cap`, which is with tax or without as
+/// the tariff's prices are.
+///
+/// # Errors
+///
+/// [`MoneyError`].
+pub(crate) fn cap_idle(
+    drafts: &mut Drafts<'_>,
+    cap: Decimal,
+    span: Span,
+) -> Result<(), MoneyError> {
+    let included = drafts.taxes.are_included();
+    let is_idle = |draft: &&Draft| {
+        let reduced = draft.line.why.reduces.and_then(|reduced| drafts.list.get(reduced));
+        reduced.unwrap_or(draft).line.item == Item::ParkingTime
+    };
+    let mut sums = Sums::default();
+    for draft in drafts.list.iter().filter(is_idle) {
+        sums.add(draft.set, draft.excl, draft.incl)?;
+    }
+    let price = |group: &Group| if included { group.incl } else { group.excl };
+    let sum = sums.groups.iter().try_fold(Exact::ZERO, |sum, group| sum.plus(price(group)))?;
+    let mut rest = Exact::for_once(cap)?.minus(sum)?;
+    if rest >= Exact::ZERO {
+        return Ok(());
+    }
+    sums.groups.retain(|group| !price(group).is_zero());
+    let (all, last) = (rest, sums.groups.len());
+    for (place, group) in sums.groups.iter().enumerate() {
+        let part = if place + 1 < last { all.scaled(price(group), sum)? } else { rest };
+        rest = rest.minus(part)?;
+        let line = line(Item::IdleCap, &IDLE_CAP, drafts, part, part, span)?;
+        drafts.add(line, group.set, part)?;
+    }
+    Ok(())
+}
+
 /// `change` (without and with tax) by set of taxes, in proportion to what `groups` cost.
 fn spread(
     drafts: &mut Drafts<'_>,
@@ -143,20 +181,10 @@ fn line(
 ) -> Result<Line, MoneyError> {
     let rate = if drafts.taxes.are_included() { incl } else { excl };
     Ok(Line {
-        item,
         description: Arc::clone(description),
-        element: None,
-        quantity: Decimal::ONE,
-        measured: Decimal::ONE,
-        unit: Unit::Session,
         rate: rate.major()?.normalize(),
-        rate_unit: Unit::Session,
-        taxes: Vec::new(),
-        amount: Cost::zero(drafts.currency),
         from: moment(span.from_ms),
         to: moment(span.to_ms),
-        energy: WattHours::ZERO,
-        segments: Vec::new(),
-        why: Why::default(),
+        ..Line::blank(item, drafts.currency)
     })
 }

@@ -4,7 +4,8 @@ use std::{borrow::Cow, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use ocpi::Price;
-use quantities::{Amount, Currency, MoneyError, TariffRef, TaxPercent, WattHours};
+use plans::{Period, Reduction, Usage};
+use quantities::{Amount, Currency, MoneyError, PlanRef, TariffRef, TaxPercent, WattHours};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +28,9 @@ pub struct PricedSession {
     /// Whether the rates of the lines are with tax (OCPI 2.3.0 `tax_included`).
     #[serde(default)]
     pub rates_include_tax: bool,
+    /// The plan that was applied, and what the session adds to its account's usage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<PlanApplied>,
     /// Register at the end less register at the start.
     pub total_energy: WattHours,
     /// Seconds from the start until the connector was free, charging and not.
@@ -124,6 +128,19 @@ pub struct Totals {
     pub parking: Cost,
     /// Reservation, its flat fee included.
     pub reservation: Cost,
+}
+
+/// A plan that was applied.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanApplied {
+    /// Which plan, and which version of it.
+    pub reference: PlanRef,
+    /// What this session adds to its account's usage: what the tariff has a price for, as billed,
+    /// whether or not an allowance covers it; and the price with tax.
+    pub usage: Usage,
+    /// Whether the account has reached its spending cap with this session, so that it starts no
+    /// other one in the month.
+    pub spending_cap_reached: bool,
 }
 
 /// A tax in the total.
@@ -236,6 +253,49 @@ pub struct Why {
     pub exact_incl_vat: Decimal,
     /// Index of the line that this one reduces.
     pub reduces: Option<usize>,
+    /// What the plan says, on a line that it makes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<PlanRule>,
+}
+
+/// The rule of a plan that makes a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PlanRule {
+    /// Starting a session costs nothing.
+    NoStartFee,
+    /// So much is included.
+    Allowance {
+        /// kWh of energy, minutes of time.
+        quantity: Decimal,
+        /// How often it is given anew.
+        per: Period,
+    },
+    /// A lower price.
+    Discount(Reduction),
+}
+
+impl Line {
+    /// A line of `item` about nothing yet.
+    pub(crate) fn blank(item: Item, currency: Currency) -> Self {
+        Self {
+            item,
+            description: Arc::default(),
+            element: None,
+            quantity: Decimal::ONE,
+            measured: Decimal::ONE,
+            unit: Unit::Session,
+            rate: Decimal::ZERO,
+            rate_unit: Unit::Session,
+            taxes: Vec::new(),
+            amount: Cost::zero(currency),
+            from: DateTime::UNIX_EPOCH,
+            to: DateTime::UNIX_EPOCH,
+            energy: WattHours::ZERO,
+            segments: Vec::new(),
+            why: Why::default(),
+        }
+    }
 }
 
 /// What a line bills.
@@ -370,6 +430,10 @@ pub enum FindingCode {
     OtherTariff,
     /// A component states no VAT: none is added.
     VatNotStated,
+    /// The driver's plan is in another currency than the tariff: it is not applied.
+    PlanNotApplied,
+    /// The account has reached its spending cap with this session: it is billed in full.
+    SpendingCapReached,
 }
 
 /// How the result was computed, by name.

@@ -2,6 +2,7 @@
 
 use ocpi::{Cdr, Tariff};
 use quantities::{MoneyError, TariffRef};
+use rust_decimal::Decimal;
 use session::Timeline;
 
 use crate::{
@@ -70,7 +71,8 @@ impl Pricer {
         rules: &Rules<'_>,
     ) -> Result<PricedSession, RatingError> {
         let course = course(timeline, self.compiled.uses_power())?;
-        self.price(course, rules, &Idle::of(&self.terms.idle))
+        let idle = &self.terms.idle;
+        self.price(course, rules, &Idle::of(idle), idle.cap)
     }
 
     /// Prices the charging periods of a CDR. Only its start, end, currency and charging periods
@@ -93,7 +95,7 @@ impl Pricer {
             let at = moment(course.session_start_ms);
             course.findings.note(FindingCode::OtherTariff, at, detail);
         }
-        self.price(course, rules, &Idle::default())
+        self.price(course, rules, &Idle::default(), None)
     }
 
     fn price(
@@ -101,11 +103,17 @@ impl Pricer {
         mut course: Course,
         rules: &Rules<'_>,
         idle: &Idle<'_>,
+        idle_cap: Option<Decimal>,
     ) -> Result<PricedSession, RatingError> {
         self.note_validity(&mut course);
         let runs = walk(&self.compiled, &mut course, rules.zone, idle)?;
-        let bill =
-            Bill { compiled: &self.compiled, reference: &self.reference, runs: &runs, rules };
+        let bill = Bill {
+            compiled: &self.compiled,
+            reference: &self.reference,
+            runs: &runs,
+            rules,
+            idle_cap,
+        };
         bill.write(course.findings)
     }
 

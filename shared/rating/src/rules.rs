@@ -5,6 +5,8 @@ use network::{Jurisdiction, Tax};
 use quantities::Rounding;
 use session::Session;
 
+use crate::PlanInForce;
+
 /// What applies besides the tariff and what happened.
 #[derive(Debug, Clone, Copy)]
 pub struct Rules<'a> {
@@ -16,13 +18,16 @@ pub struct Rules<'a> {
     pub taxes: Option<&'a [Tax]>,
     /// How amounts are rounded.
     pub rounding: Rounding,
+    /// The plan beside the tariff; none, too, where it does not cover the site.
+    pub plan: Option<PlanInForce<'a>>,
 }
 
 impl<'a> Rules<'a> {
     /// The rules of `jurisdiction`, for somebody without a plan.
     #[must_use]
     pub fn of(zone: Tz, jurisdiction: &'a Jurisdiction) -> Self {
-        Self { zone, taxes: Some(&jurisdiction.taxes), rounding: jurisdiction.rounding }
+        let (taxes, rounding) = (Some(jurisdiction.taxes.as_slice()), jurisdiction.rounding);
+        Self { zone, taxes, rounding, plan: None }
     }
 
     /// The rules that `session` has pinned, its plan aside.
@@ -31,9 +36,15 @@ impl<'a> Rules<'a> {
         Self::of(session.time_zone, &session.jurisdiction)
     }
 
+    /// These rules, for somebody with `plan`.
+    #[must_use]
+    pub fn with_plan(self, plan: Option<PlanInForce<'a>>) -> Self {
+        Self { plan, ..self }
+    }
+
     /// The rules of nowhere: no tax is known, and rounding is commercial.
     #[must_use]
     pub fn unknown(zone: Tz) -> Self {
-        Self { zone, taxes: None, rounding: Rounding::default() }
+        Self { zone, taxes: None, rounding: Rounding::default(), plan: None }
     }
 }

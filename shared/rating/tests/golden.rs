@@ -43,7 +43,7 @@ fn text(dir: &Path, file: &str) -> Option<String> {
 fn price(dir: &Path, case: &Case) -> PricedSession {
     let tariff = ocpi::read::tariff(&text(dir, "tariff.json").unwrap()).unwrap();
     let zone = case.time_zone.unwrap_or(Tz::UTC);
-    let rules = Rules { zone, taxes: case.taxes.as_deref(), rounding: case.rounding };
+    let rules = Rules { zone, taxes: case.taxes.as_deref(), rounding: case.rounding, plan: None };
     if let Some(cdr) = text(dir, "cdr.json") {
         let cdr = ocpi::read::cdr(&cdr).unwrap();
         return rating::cdr::price(&tariff, &cdr, &rules).unwrap();
