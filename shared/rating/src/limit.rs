@@ -80,7 +80,8 @@ pub(crate) fn limit(
         return Ok(());
     }
     sums.groups.retain(|group| !group.excl.is_zero() || !group.incl.is_zero());
-    for (set, excl, incl) in spread(drafts, &sums.groups, change)? {
+    let limited = (limited_excl, limited_incl);
+    for (set, excl, incl) in spread(drafts, &sums.groups, change, limited)? {
         let description = if item == Item::MinPrice { &MIN_PRICE } else { &MAX_PRICE };
         let line = line(item, description, drafts, excl, incl, span)?;
         drafts.add_given(line, set, (excl, incl))?;
@@ -125,11 +126,13 @@ pub(crate) fn cap_idle(
     Ok(())
 }
 
-/// `change` (without and with tax) by set of taxes, in proportion to what `groups` cost.
+/// `change` (without and with tax) by set of taxes, in proportion to what `groups` cost. Where none
+/// of them is taxed and the limit is, its tax is what the `limited` total of both views tells.
 fn spread(
     drafts: &mut Drafts<'_>,
     groups: &[Group],
     (excl, incl): (Exact, Exact),
+    limited: (Exact, Exact),
 ) -> Result<Vec<(TaxSet, Exact, Exact)>, MoneyError> {
     let tax = incl.minus(excl)?;
     let sum = |part: fn(&Group) -> Result<Exact, MoneyError>| {
@@ -145,7 +148,7 @@ fn spread(
     };
     let untaxed = drafts.taxes.rows(sole.unwrap_or(TaxSet::All)).is_empty();
     if untaxed && !tax.is_zero() && all_tax.is_zero() {
-        return Ok(vec![(drafts.taxes.implied(excl, incl)?, excl, incl)]);
+        return Ok(vec![(drafts.taxes.implied(limited.0, limited.1)?, excl, incl)]);
     }
     if let Some(set) = sole {
         return Ok(vec![(set, excl, incl)]);
