@@ -2,10 +2,12 @@
 
 mod build;
 pub(crate) mod read;
+mod taxes;
 
 use ocpi::{Cdr, Tariff};
 
 pub use build::{CdrInput, build};
+pub use taxes::taxes;
 
 use crate::{PricedSession, Pricer, RatingError, Rules};
 

@@ -15,7 +15,7 @@ use std::{
 use chrono_tz::Tz;
 use network::Tax;
 use ocpi::{Version, read};
-use quantities::{Currency, Rounding};
+use quantities::Currency;
 use rating::{Report, Rules};
 use rust_decimal::Decimal;
 use serde::Deserialize;
@@ -85,12 +85,8 @@ fn price(name: &str, version: Version) -> (Currency, Amounts) {
     let cdr = read::cdr_as(&text(&dir, "cdr.json"), Some(version)).unwrap();
     let detected = read::cdr_as(&text(&dir, "cdr.json"), None).unwrap();
     assert_eq!(detected.version, version, "{name}: the CDR does not tell its version");
-    let rules = Rules {
-        zone: case.time_zone.unwrap_or(Tz::UTC),
-        taxes: case.taxes.as_deref(),
-        rounding: Rounding::default(),
-        plan: None,
-    };
+    let zone = case.time_zone.unwrap_or(Tz::UTC);
+    let rules = Rules { taxes: case.taxes.as_deref(), ..Rules::unknown(zone) };
     let priced = rating::cdr::price(&tariff.value, &cdr.value, &rules).unwrap();
     let total = Report::from(&priced).total_cost;
     let currency = tariff.value.currency.parse().unwrap();

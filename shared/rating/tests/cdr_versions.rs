@@ -1,0 +1,120 @@
+//! The CDR of a priced session, as OCPI 2.2.1 and 2.3.0 write it.
+
+#![expect(clippy::unwrap_used, reason = "a test may stop the world")]
+
+mod support;
+
+use chrono_tz::Tz;
+use network::Tax;
+use ocpi::{
+    PriceComponent, TariffDimensionType, TariffElement, Version, read, schema,
+    v2_3_0::{self, TaxAmount},
+    write,
+};
+use quantities::{TaxPercent, WattHours};
+use rating::{
+    Rules,
+    cdr::{price, taxes},
+    rate,
+};
+use rust_decimal::Decimal;
+use session::Timeline;
+use support::{cdr_of, session_of, site, version};
+
+const ZONE: Tz = Tz::America__Toronto;
+
+fn number(text: &str) -> Decimal {
+    text.parse().unwrap()
+}
+
+fn tax(name: &str, percent: &str, account: Option<&str>) -> Tax {
+    let percent = TaxPercent::try_from(number(percent)).unwrap();
+    Tax { name: name.to_owned(), percent, account_number: account.map(str::to_owned) }
+}
+
+fn component(dimension: TariffDimensionType, price: &str) -> PriceComponent {
+    PriceComponent { dimension, price: number(price), vat: None, step_size: 1 }
+}
+
+/// Two hours, 20.01 kWh.
+fn timeline() -> Timeline {
+    Timeline {
+        started_at: "2026-03-02T10:00:00Z".parse().unwrap(),
+        ended_at: "2026-03-02T12:00:00Z".parse().unwrap(),
+        released_at: None,
+        meter_start: WattHours::ZERO,
+        meter_stop: WattHours::from(20_010),
+        samples: vec![],
+        statuses: vec![],
+    }
+}
+
+fn amount(name: &str, percentage: &str, amount: &str, account: Option<&str>) -> TaxAmount {
+    TaxAmount {
+        name: name.to_owned(),
+        account_number: account.map(str::to_owned),
+        percentage: Some(number(percentage)),
+        amount: number(amount),
+    }
+}
+
+#[test]
+fn a_cdr_of_2_3_0_names_every_tax_of_every_price_and_2_2_1_their_sum() {
+    let components = vec![
+        component(TariffDimensionType::Flat, "1"),
+        component(TariffDimensionType::Energy, "0.25"),
+    ];
+    let element = TariffElement { price_components: components, restrictions: None };
+    let tariff = version(vec![element], 0);
+    let local = [tax("GST", "5", Some("R100")), tax("QST", "9.975", None)];
+    let rules = Rules { taxes: Some(&local), ..Rules::unknown(ZONE) };
+    let priced = rate(&tariff, &timeline(), &rules).unwrap();
+    // 1.00 + 5.0025 = 6.0025; GST 0.300125, QST 0.59874...
+    let named = taxes(&priced).unwrap();
+    assert_eq!(
+        named.total,
+        [amount("GST", "5", "0.30", Some("R100")), amount("QST", "9.975", "0.60", None)]
+    );
+    assert_eq!(
+        named.fixed,
+        [amount("GST", "5", "0.05", Some("R100")), amount("QST", "9.975", "0.10", None)]
+    );
+    assert!(named.time.is_empty() && named.parking.is_empty() && named.reservation.is_empty());
+
+    let mut site = site(ZONE);
+    site.jurisdiction.taxes = local.to_vec();
+    let mut session = session_of(&timeline());
+    session.jurisdiction.taxes = local.to_vec();
+    let cdr = cdr_of(&priced, &tariff, &session, &site);
+    for version in [Version::V2_2_1, Version::V2_3_0] {
+        assert_eq!(schema::cdr(&cdr, version), [], "{version}");
+        let written = write::cdr(&cdr, named.clone(), version).unwrap();
+        assert_eq!(written.left_out, [], "{version}");
+        let received = read::cdr_as(&written.json.to_string(), None).unwrap();
+        assert_eq!(received.version, version);
+        let again = price(&received.value.tariffs[0], &received.value, &rules).unwrap();
+        assert_eq!(again.totals, priced.totals, "{version}");
+    }
+    let written = write::cdr(&cdr, named.clone(), Version::V2_3_0).unwrap();
+    let typed: v2_3_0::Cdr = serde_json::from_value(written.json).unwrap();
+    assert_eq!(typed.total_cost.taxes, named.total);
+    assert_eq!(typed.total_energy_cost.unwrap().taxes, named.energy);
+    assert_eq!(typed.total_time_cost, None);
+}
+
+#[test]
+fn a_tax_of_nothing_is_named_and_no_tax_is_not() {
+    let element = TariffElement {
+        price_components: vec![component(TariffDimensionType::Energy, "0.25")],
+        restrictions: None,
+    };
+    let tariff = version(vec![element], 0);
+    for (local, named) in
+        [(vec![tax("VAT", "0", None)], vec![amount("VAT", "0", "0.00", None)]), (vec![], vec![])]
+    {
+        let rules = Rules { taxes: Some(&local), ..Rules::unknown(ZONE) };
+        let priced = rate(&tariff, &timeline(), &rules).unwrap();
+        let taxes = taxes(&priced).unwrap();
+        assert_eq!((&taxes.total, &taxes.energy), (&named, &named));
+    }
+}
