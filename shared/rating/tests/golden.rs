@@ -1,6 +1,7 @@
 //! Every directory in `events/rating` is one case:
 //! - `tariff.json`, an OCPI tariff;
 //! - `cdr.json`, an OCPI CDR, or `timeline.json`, a session as a charger reported it;
+//! - `plan.json`, if a plan applies;
 //! - `case.json`: what it is about, where its numbers come from, time zone, tax, terms, and the
 //!   total that somebody else stated or computed by hand;
 //! - `expected.json`, our full answer, approved by a person.
@@ -11,11 +12,13 @@
 
 use std::{env, fs, path::Path};
 
+use chrono::DateTime;
 use chrono_tz::Tz;
 use network::Tax;
 use ocpi::Price;
-use quantities::Rounding;
-use rating::{PricedSession, Report, Rules, TariffVersion, Terms};
+use plans::{PlanVersion, Usage};
+use quantities::{PlanRef, Rounding};
+use rating::{PlanInForce, PricedSession, Report, Rules, TariffVersion, Terms};
 use serde::Deserialize;
 use session::Timeline;
 
@@ -33,6 +36,9 @@ struct Case {
     rounding: Rounding,
     #[serde(default)]
     terms: Terms,
+    /// What the account of `plan.json` has used in the month.
+    #[serde(default)]
+    used: Option<Usage>,
     stated: Price,
 }
 
@@ -43,7 +49,9 @@ fn text(dir: &Path, file: &str) -> Option<String> {
 fn price(dir: &Path, case: &Case) -> PricedSession {
     let tariff = ocpi::read::tariff(&text(dir, "tariff.json").unwrap()).unwrap();
     let zone = case.time_zone.unwrap_or(Tz::UTC);
-    let rules = Rules { zone, taxes: case.taxes.as_deref(), rounding: case.rounding, plan: None };
+    let plan = plan(dir);
+    let plan = plan.as_ref().map(|plan| PlanInForce { plan, used: case.used.as_ref().unwrap() });
+    let rules = Rules { zone, taxes: case.taxes.as_deref(), rounding: case.rounding, plan };
     if let Some(cdr) = text(dir, "cdr.json") {
         let cdr = ocpi::read::cdr(&cdr).unwrap();
         return rating::cdr::price(&tariff, &cdr, &rules).unwrap();
@@ -53,6 +61,12 @@ fn price(dir: &Path, case: &Case) -> PricedSession {
     let version = TariffVersion { reference, tariff, terms: case.terms.clone() };
     assert!(case.taxes.is_some(), "a timeline needs its taxes");
     rating::rate(&version, &timeline, &rules).unwrap()
+}
+
+fn plan(dir: &Path) -> Option<PlanVersion> {
+    let plan = plans::read::plan(&text(dir, "plan.json")?).unwrap();
+    let reference = PlanRef { id: plan.id.clone(), version: 1 };
+    Some(PlanVersion { reference, from: DateTime::UNIX_EPOCH, plan })
 }
 
 #[test]
