@@ -6,7 +6,31 @@
 //!
 //! The way through: `compile` reads the tariff once, `course` sets the readings straight and tells
 //! charging from idle, `walk` stops wherever a price can change, `charges` sums up and steps,
-//! `bill` prices, `round` rounds.
+//! `bill` prices, `plan` and `limit` take off, `round` rounds.
+//!
+//! # Precedence
+//!
+//! One order, which the explanation of every price repeats ([`PRECEDENCE`]):
+//!
+//! 1. The tariff is the version on offer to the driver's tier at the start; what is published later
+//!    changes nothing.
+//! 2. Per dimension the first element applies whose restrictions all hold (OCPI 2.2.1,
+//!    `mod_tariffs`, Tariff object).
+//! 3. Of the time that a vehicle stands, the operator's (`SuspendedEVSE`, a fault) is never idle
+//!    time; then come quiet hours, then the grace period; the rest is idle time.
+//! 4. `step_size`, once for energy and once for time, on the component used last (`mod_cdrs`).
+//! 5. The plan waives the start fee.
+//! 6. The plan's allowances cover the earliest use first, across components; what `step_size` added
+//!    is used last.
+//! 7. The plan's discounts apply to what no allowance covers. A price never falls below 0.
+//! 8. The cap on idle fees applies to what the plan has left of them.
+//! 9. `min_price`, then `max_price`.
+//! 10. Taxes: all that apply at once, each on the price before taxes. A component's own `vat` takes
+//!     the place of the jurisdiction's taxes.
+//! 11. Rounding, in one place, as the jurisdiction says.
+//!
+//! Rules 5 to 9 add lines of their own, negative but for a minimum price, so that the list price
+//! and what is taken off are both seen.
 
 mod bill;
 pub mod cdr;
@@ -16,6 +40,7 @@ mod course;
 mod draft;
 mod error;
 mod exact;
+mod explain;
 mod label;
 mod limit;
 mod local;
@@ -34,6 +59,7 @@ mod validate;
 mod walk;
 
 pub use error::RatingError;
+pub use explain::{Explanation, LineExplanation, PRECEDENCE};
 pub use plan::PlanInForce;
 pub use priced::{
     Cost, Finding, FindingCode, Item, Line, LineTax, Method, PlanApplied, PlanRule, PricedSession,
@@ -41,7 +67,7 @@ pub use priced::{
 };
 pub use pricer::{Pricer, rate};
 pub use quote::{PriceInForce, Quote, quote};
-pub use report::{Report, ReportLine, ReportLineTax, ReportSegment, ReportTax};
+pub use report::{Report, ReportLine, ReportLineTax, ReportPlan, ReportSegment, ReportTax};
 pub use rules::Rules;
 pub use tariff::{TariffVersion, foreign_reference, needs_time_zone};
 pub use terms::{IdleTerms, QuietHours, Terms};

@@ -18,7 +18,7 @@ use crate::{
 
 static MIN_PRICE: LazyLock<Arc<str>> = LazyLock::new(|| "Minimum price".into());
 static MAX_PRICE: LazyLock<Arc<str>> = LazyLock::new(|| "Maximum price".into());
-static IDLE_CAP: LazyLock<Arc<str>> = LazyLock::new(|| "Idle fee, most of a session".into());
+static IDLE_CAP: LazyLock<Arc<str>> = LazyLock::new(|| "Cap on idle fees".into());
 
 /// From when to when a line is about, in milliseconds.
 #[derive(Debug, Clone, Copy)]

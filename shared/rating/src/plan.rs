@@ -18,6 +18,7 @@ use crate::{
     compile::Compiled,
     draft::Drafts,
     exact::Exact,
+    explain,
     stretch::moment,
     walk::Run,
 };
@@ -161,7 +162,9 @@ impl Applier<'_, '_> {
                 continue;
             }
             let cover = Cover::all_of(index, charge, *left);
-            let text = discount_in_words(&self.plan.plan.plan.name, discount.by);
+            let (_, _, rate_unit) = units(charge.item);
+            let by = explain::discount(discount.by, self.tariff.currency, rate_unit);
+            let text = format!("{}, {by}", self.plan.plan.plan.name);
             self.take_off(Item::Discount, &cover, off, &text, PlanRule::Discount(discount.by))?;
         }
         Ok(())
@@ -301,12 +304,4 @@ fn taken_off(reduction: Reduction, price: Decimal) -> Result<Decimal, MoneyError
         Reduction::Price(fixed) => price.checked_sub(fixed).ok_or(MoneyError::Overflow)?,
     };
     Ok(off.min(price))
-}
-
-fn discount_in_words(plan: &str, reduction: Reduction) -> String {
-    match reduction {
-        Reduction::Percent(percent) => format!("{plan}, {} % off", percent.normalize()),
-        Reduction::Amount(amount) => format!("{plan}, {} off", amount.normalize()),
-        Reduction::Price(price) => format!("{plan}, at {}", price.normalize()),
-    }
 }

@@ -3,11 +3,15 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 use ocpi::Price;
 use rust_decimal::Decimal;
 use serde::Serialize;
 
-use crate::{Finding, Item, Line, Method, PricedSession, Segment, SegmentKind, TaxTotal, Unit};
+use crate::{
+    Explanation, Finding, Item, Line, LineExplanation, Method, PlanApplied, PricedSession, Segment,
+    SegmentKind, TaxTotal, Unit,
+};
 
 /// What `tallywatt price --json` prints.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -39,6 +43,11 @@ pub struct Report {
     pub taxes: Vec<ReportTax>,
     /// Whether the rates of the lines are with tax.
     pub tax_included: bool,
+    /// The plan that was applied; absent where none was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan: Option<ReportPlan>,
+    /// The order in which the rules of pricing apply.
+    pub precedence: &'static [&'static str],
     /// What is billed.
     pub lines: Vec<ReportLine>,
     /// What happened.
@@ -117,6 +126,41 @@ pub struct ReportLine {
     pub energy: Decimal,
     /// Indexes of these segments.
     pub segments: Vec<usize>,
+    /// Index of the price component in its element.
+    pub component: Option<usize>,
+    /// Index of the line that it takes something off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reduces: Option<usize>,
+    /// Without tax, before rounding.
+    #[serde(with = "ocpi::number")]
+    pub exact_excl_vat: Decimal,
+    /// With tax, before rounding.
+    #[serde(with = "ocpi::number")]
+    pub exact_incl_vat: Decimal,
+    /// Why it is there and how its amount came about, in words.
+    pub why: LineExplanation,
+}
+
+/// A plan that was applied, and what the session adds to its account's usage.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ReportPlan {
+    /// Its id.
+    pub id: String,
+    /// Its version.
+    pub version: u32,
+    /// The month that the session counts in.
+    pub month: String,
+    /// In kWh.
+    #[serde(with = "ocpi::number")]
+    pub energy: Decimal,
+    /// In hours, to four decimals.
+    #[serde(with = "ocpi::number")]
+    pub time: Decimal,
+    /// In hours, to four decimals.
+    #[serde(with = "ocpi::number")]
+    pub parking_time: Decimal,
+    /// Whether the account has reached its spending cap.
+    pub spending_cap_reached: bool,
 }
 
 /// One segment.
@@ -134,9 +178,19 @@ pub struct ReportSegment {
 }
 
 impl From<&PricedSession> for Report {
+    /// With times in UTC.
     fn from(priced: &PricedSession) -> Self {
+        Self::new(priced, Tz::UTC)
+    }
+}
+
+impl Report {
+    /// `priced`, explained with times as the clocks in `zone` show them.
+    #[must_use]
+    pub fn new(priced: &PricedSession, zone: Tz) -> Self {
         let totals = &priced.totals;
-        let hours = |seconds: Decimal| (seconds / Decimal::from(3600)).round_dp(4).normalize();
+        let Explanation { order, lines: why } = priced.explain(zone);
+        let lines = priced.lines.iter().zip(why);
         Self {
             currency: priced.currency.code().to_owned(),
             total_cost: totals.total.into(),
@@ -150,7 +204,9 @@ impl From<&PricedSession> for Report {
             total_parking_time: hours(priced.total_parking_time_s),
             taxes: priced.taxes.iter().map(ReportTax::from).collect(),
             tax_included: priced.rates_include_tax,
-            lines: priced.lines.iter().map(|line| ReportLine::of(line, priced)).collect(),
+            plan: priced.plan.as_ref().map(ReportPlan::from),
+            precedence: order,
+            lines: lines.map(|(line, why)| ReportLine::of(line, priced, why)).collect(),
             segments: priced.segments.iter().map(ReportSegment::from).collect(),
             findings: priced.findings.clone(),
             method: priced.method.clone(),
@@ -171,7 +227,7 @@ impl From<&TaxTotal> for ReportTax {
 }
 
 impl ReportLine {
-    fn of(line: &Line, priced: &PricedSession) -> Self {
+    fn of(line: &Line, priced: &PricedSession, why: LineExplanation) -> Self {
         let part = |tax: &crate::LineTax| ReportLineTax {
             tax: tax.tax,
             amount: tax.amount.to_money().value,
@@ -192,6 +248,26 @@ impl ReportLine {
             to: line.to,
             energy: shown(line.energy.kwh()),
             segments: line.segments.clone(),
+            component: line.why.component,
+            reduces: line.why.reduces,
+            exact_excl_vat: shown(line.why.exact_excl_vat),
+            exact_incl_vat: shown(line.why.exact_incl_vat),
+            why,
+        }
+    }
+}
+
+impl From<&PlanApplied> for ReportPlan {
+    fn from(plan: &PlanApplied) -> Self {
+        let usage = plan.usage;
+        Self {
+            id: plan.reference.id.to_string(),
+            version: plan.reference.version,
+            month: usage.month.to_string(),
+            energy: shown(usage.energy_wh / Decimal::ONE_THOUSAND),
+            time: hours(Decimal::new(usage.time_ms, 3)),
+            parking_time: hours(Decimal::new(usage.parking_ms, 3)),
+            spending_cap_reached: plan.spending_cap_reached,
         }
     }
 }
@@ -205,6 +281,11 @@ impl From<&Segment> for ReportSegment {
             energy: shown(segment.energy.kwh()),
         }
     }
+}
+
+/// Hours to the four decimals that an OCPI number has.
+fn hours(seconds: Decimal) -> Decimal {
+    (seconds / Decimal::from(3600)).round_dp(4).normalize()
 }
 
 /// A number as far as JSON carries it: 15 digits. Nothing is computed from it.

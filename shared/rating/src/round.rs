@@ -48,13 +48,17 @@ pub(crate) const fn in_words(rounding: Rounding) -> Cow<'static, str> {
     })
 }
 
+/// Decimals of an amount that a quotient cannot spoil: it ends after 28 digits, and what its parts
+/// add up to can fall short of a half by the last of them. Products have fewer decimals than these.
+const SOUND_DECIMALS: u32 = 20;
+
 /// Rounds `exact`.
 pub(crate) fn round(
     exact: Exact,
     currency: Currency,
     mode: RoundingMode,
 ) -> Result<Amount, MoneyError> {
-    Money::new(exact.major()?, currency).round(mode)
+    Money::new(exact.major()?.round_dp(SOUND_DECIMALS), currency).round(mode)
 }
 
 /// A line's amounts: its tax by row of the bill's taxes.

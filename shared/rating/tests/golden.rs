@@ -81,7 +81,7 @@ fn every_case_prices_to_its_stated_total_and_its_approved_answer() {
         let case: Case = serde_json::from_str(&text(dir, "case.json").unwrap())
             .unwrap_or_else(|error| panic!("{name}/case.json: {error}"));
         assert!(!case.about.is_empty() && !case.source.is_empty(), "{name}: say what and whence");
-        let report = Report::from(&price(dir, &case));
+        let report = Report::new(&price(dir, &case), case.time_zone.unwrap_or(Tz::UTC));
         let total = report.total_cost;
         let incl_differs = case.stated.incl_vat.is_some_and(|incl| Some(incl) != total.incl_vat);
         if case.stated.excl_vat != total.excl_vat || incl_differs {

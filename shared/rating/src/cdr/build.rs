@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use network::{Charger, Payer, RoamingPartner, Site};
 use ocpi::{
     AuthMethod, Cdr, CdrDimension, CdrDimensionType, CdrLocation, CdrToken, ChargingPeriod,
-    GeoLocation, Price, Tariff, TokenType,
+    GeoLocation, Price, Tariff, TaxIncluded, TokenType,
 };
 use quantities::MoneyError;
 use rust_decimal::Decimal;
@@ -40,7 +40,12 @@ pub struct CdrInput<'a> {
 
 /// The OCPI 2.2.1 CDR of a priced session. It prices to the same totals with [`super::price`]: it
 /// has a period for every segment, and its tariff states the tax that applied. Time that is not
-/// billed (grace, the charger's own faults) is in periods that state no time.
+/// billed (grace, quiet hours, the charger's own faults) is in periods that state no time.
+///
+/// What a plan or the cap on idle fees takes off is in no OCPI tariff. Its totals are what is paid,
+/// each dimension's cost less what is taken off it, so that they add up to `total_cost` as far as
+/// no minimum or maximum price changes that; `remark` says how much, and only there does the CDR
+/// differ from what its tariff asks.
 ///
 /// # Errors
 ///
@@ -88,7 +93,7 @@ pub fn build(input: &CdrInput<'_>) -> Result<Cdr, RatingError> {
             &[Item::ReservationFlat, Item::ReservationTime],
             totals.reservation,
         ),
-        remark: session.stop_reason.as_deref().map(|reason| fit(reason, 255)),
+        remark: remark(input)?,
         invoice_reference_id: None,
         credit: None,
         credit_reference_id: None,
@@ -97,10 +102,31 @@ pub fn build(input: &CdrInput<'_>) -> Result<Cdr, RatingError> {
     })
 }
 
+/// Why the session ended; and what its tariff does not tell, for OCPI has no words for it: that the
+/// costs are less what the driver's plan and the cap on idle fees take off.
+fn remark(input: &CdrInput<'_>) -> Result<Option<String>, MoneyError> {
+    let mut remarks: Vec<String> = input.session.stop_reason.iter().cloned().collect();
+    let priced = input.priced;
+    let mut off = Cost::zero(priced.currency);
+    let beside = [Item::StartFeeWaived, Item::Allowance, Item::Discount, Item::IdleCap];
+    for line in priced.lines.iter().filter(|line| beside.contains(&line.item)) {
+        off = off.checked_add(line.amount)?;
+    }
+    if off != Cost::zero(priced.currency) {
+        let plan = priced.plan.as_ref().map(|plan| format!("plan {}: ", plan.reference));
+        let plan = plan.unwrap_or_default();
+        remarks.push(format!("{plan}{} without tax beside the tariff", off.excl_vat));
+    }
+    Ok((!remarks.is_empty()).then(|| fit(&remarks.join("; "), 255)))
+}
+
 /// The tariff with the tax that applied written out, so that the CDR explains itself. Of several
-/// taxes at once `vat` can only say the sum.
+/// taxes at once `vat` can only say the sum; where no tax applies it says nothing.
 fn restated(input: &CdrInput<'_>) -> Result<Tariff, MoneyError> {
     let mut tariff = input.tariff.tariff.clone();
+    if tariff.tax_included() == TaxIncluded::NotApplicable {
+        return Ok(tariff);
+    }
     let taxes = &input.session.jurisdiction.taxes;
     let percent = taxes.iter().try_fold(Decimal::ZERO, |sum, tax| {
         sum.checked_add(tax.percent.percent()).ok_or(MoneyError::Overflow)
