@@ -279,7 +279,8 @@ pub(crate) mod tests {
             total_time_s: Decimal::from(1_800),
             total_parking_time_s: Decimal::ZERO,
             findings: vec![],
-            method: Method { interpolation: "".into(), rounding: "".into() },
+            signed: None,
+            method: Method { activity: None, interpolation: "".into(), rounding: "".into() },
         };
         let session = Session { ended_at: Some(at(30)), ..session() };
         let site = Site {

@@ -134,7 +134,7 @@ async fn priced(api: &Api, file: &SessionFile, log: &Log) -> Result<Priced, Prob
     let (id, connector) = (&session.charge_point_id, session.connector_id);
     let from = session.started_at - STATUS_LEAD;
     let statuses = api.store.statuses(id, connector, from, log.now()).await?;
-    let (timeline, _) = timeline(session, &file.meter_values, &statuses, log.now());
+    let timeline = timeline(session, &file.meter_values, &statuses, log.now(), None);
     let energy = timeline.meter_stop.checked_sub(timeline.meter_start).ok();
     let energy = energy.filter(|energy| *energy >= WattHours::ZERO);
     let Some(reference) = session.tariff.as_ref().filter(|_| has_running_cost(session)) else {
@@ -235,7 +235,7 @@ pub(crate) mod tests {
         let status = ConnectorStatus::Available;
         let statuses: Vec<_> =
             free.into_iter().map(|minute| StatusChange { at: at(minute), status }).collect();
-        let (timeline, _) = timeline(&session, &[], &statuses, at(30));
+        let timeline = timeline(&session, &[], &statuses, at(30), None);
         until_now(timeline, &session, idle_fee, &statuses, at(30)).released_at
     }
 

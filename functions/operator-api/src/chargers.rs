@@ -35,6 +35,15 @@ struct ChargerBody {
     /// OCPI `ConnectorType`.
     #[schema(example = "IEC_62196_T2")]
     standard: String,
+    /// What a connector delivers at most, in watts (OCPI `max_electric_power`): readings that would
+    /// need more are not believed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = 22000)]
+    max_electric_power: Option<u32>,
+    /// The public keys that its meters sign readings with, one for each meter it has or had: a
+    /// `SubjectPublicKeyInfo` in hex or base64. With any, readings of other keys are held.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    meter_public_keys: Vec<String>,
     /// Its Basic authentication password (OCPP `AuthorizationKey`), 16 to 40 characters. Left out,
     /// it stays as it is; a new charger without one gets one.
     #[serde(default, skip_serializing_if = "secret::is_told_once")]
@@ -78,6 +87,8 @@ fn view(charger: &Charger, new_password: Option<String>) -> ChargerView {
             evse_id: charger.evse_id.clone(),
             power_type: charger.power_type.clone(),
             standard: charger.standard.clone(),
+            max_electric_power: charger.max_electric_power,
+            meter_public_keys: charger.meter_public_keys.clone(),
             password: None,
         },
         new_password,
@@ -151,6 +162,8 @@ async fn put(
         evse_id: body.evse_id,
         power_type: body.power_type,
         standard: body.standard,
+        max_electric_power: body.max_electric_power,
+        meter_public_keys: body.meter_public_keys,
     };
     api.store.put_charger(&charger).await?;
     let status = if before.is_some() { StatusCode::OK } else { StatusCode::CREATED };
@@ -190,6 +203,13 @@ fn examine(check: &mut Check, id: &ChargePointId, body: &ChargerBody) {
     let is_standard = !body.standard.is_empty()
         && body.standard.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     check.that("/standard", is_standard, "must be an OCPI ConnectorType such as IEC_62196_T2");
+    let delivers = body.max_electric_power != Some(0);
+    check.that("/max_electric_power", delivers, "must be the watts that a connector delivers");
+    for (index, key) in body.meter_public_keys.iter().enumerate() {
+        let is_key = "must be a SubjectPublicKeyInfo in hex or base64, as the meter has it";
+        let path = format!("/meter_public_keys/{index}");
+        check.that(&path, session::is_meter_key(key), is_key);
+    }
     let fits = body.password.as_ref().is_none_or(|password| {
         (16..=40).contains(&password.len()) && password.chars().all(|c| c.is_ascii_graphic())
     });
@@ -224,18 +244,48 @@ mod tests {
     }
 
     #[test]
+    fn a_meters_key_must_be_one_and_its_power_some() {
+        let body = |keys: &[&str], max_electric_power| ChargerBody {
+            site_id: "S1".to_owned(),
+            evse_id: "DE*TWT*E1".to_owned(),
+            power_type: "DC".to_owned(),
+            standard: "IEC_62196_T2_COMBO".to_owned(),
+            max_electric_power,
+            meter_public_keys: keys.iter().map(|key| (*key).to_owned()).collect(),
+            password: None,
+        };
+        let problems = |body: &ChargerBody| {
+            let mut check = Check::default();
+            examine(&mut check, &"CP1".parse().unwrap(), body);
+            let problem = check.finish(|| Some(())).err();
+            let errors = problem.iter().flat_map(|problem| problem.errors());
+            errors.map(|error| error.pointer.clone()).collect::<Vec<_>>()
+        };
+        // Of KEBA's published example (S.A.F.E. Transparenzsoftware).
+        let key = "3059301306072A8648CE3D020106082A8648CE3D030107034200043AEEB45C392357820A58FDFB\
+                   0857BD77ADA31585C61C430531DFA53B440AFBFDD95AC887C658EA55260F808F55CA948DF235C2\
+                   108A0D6DC7D4AB1A5E1A7955BE";
+        assert_eq!(problems(&body(&[key], Some(50_000))), Vec::<String>::new());
+        let wrong = body(&[key, "secret"], Some(0));
+        assert_eq!(problems(&wrong), ["/max_electric_power", "/meter_public_keys/1"]);
+    }
+
+    #[test]
     fn a_short_password_is_refused_and_never_repeated() {
         let body = ChargerBody {
             site_id: "S1".to_owned(),
             evse_id: "DE*TWT*E1".to_owned(),
             power_type: "DC".to_owned(),
             standard: "IEC_62196_T2_COMBO".to_owned(),
+            max_electric_power: None,
+            meter_public_keys: vec![],
             password: Some("tooshort".to_owned()),
         };
         let mut check = Check::default();
         examine(&mut check, &"CP1".parse().unwrap(), &body);
         let problem = check.finish(|| Some(())).unwrap_err();
         assert_eq!(problem.errors()[0].pointer, "/password");
+        assert_eq!(problem.errors().len(), 1);
         assert!(!format!("{problem:?}").contains("tooshort"));
         assert!(!serde_json::to_string(&body).unwrap().contains("tooshort"));
     }

@@ -124,11 +124,12 @@ async fn get(
     let file = api.store.session_file(id).await?;
     let deliveries = deliveries(&api, &file).await?;
     let until = file.session.started_at;
-    let (_, findings) = timeline(&file.session, &file.meter_values, &[], until);
+    let charger = api.store.charger(&file.session.charge_point_id).await?;
+    let readings = timeline(&file.session, &file.meter_values, &[], until, charger.as_ref());
     Ok(Json(FileView {
         session: json(&file.session)?,
         meter_values: file.meter_values.len(),
-        findings: json(&findings)?,
+        findings: json(&readings.findings)?,
         priced: json(&file.rated)?,
         payment: json(&file.payment)?,
         cdr: json(&file.cdr)?,

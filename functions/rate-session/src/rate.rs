@@ -68,10 +68,13 @@ async fn rate(store: &Store, session_id: SessionId, invocation: &Invocation) -> 
         };
         file.session.released_at = Some(released_at);
     }
-    let (timeline, findings) =
-        timeline(&file.session, &file.meter_values, &statuses, invocation.now());
-    invocation.field("findings", findings.len());
-    let doubts: Vec<_> = findings
+    // What it can deliver, and the keys its meters sign with.
+    let charger = store.charger(&file.session.charge_point_id).await?;
+    let (session, frames, now) = (&file.session, &file.meter_values, invocation.now());
+    let timeline = timeline(session, frames, &statuses, now, charger.as_ref());
+    invocation.field("findings", timeline.findings.len());
+    let doubts: Vec<_> = timeline
+        .findings
         .iter()
         .filter(|finding| finding.code.holds_billing())
         .map(|finding| finding.detail.as_str())

@@ -63,7 +63,8 @@ async fn close_if_silent(
         return Ok(());
     }
     let file = store.session_file(session.id).await?;
-    let (timeline, _) = timeline(&file.session, &file.meter_values, &[], file.session.started_at);
+    let until = file.session.started_at;
+    let timeline = timeline(&file.session, &file.meter_values, &[], until, None);
     let detail = format!(
         "the charger was last heard of at {heard}; closed from its last reading, {} Wh at {}",
         timeline.meter_stop.wh(),

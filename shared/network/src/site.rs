@@ -141,6 +141,14 @@ pub struct Charger {
     pub power_type: String,
     /// OCPI `ConnectorType`, e.g. `IEC_62196_T2`.
     pub standard: String,
+    /// What a connector delivers at most, in watts (OCPI `Connector.max_electric_power`): readings
+    /// that would need more are not believed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_electric_power: Option<u32>,
+    /// The public keys its meters sign with, one for each meter it has or had: hex or base64 of a
+    /// `SubjectPublicKeyInfo`, as printed on the meter, or the Open Charge Alliance's `oca:` form.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub meter_public_keys: Vec<String>,
 }
 
 /// What a site offers, and offered before: a tariff version per tier, each from a moment on.

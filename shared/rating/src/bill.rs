@@ -88,7 +88,9 @@ impl Bill<'_> {
             total_time_s: charging.checked_add(idle).ok_or(MoneyError::Overflow)?,
             total_parking_time_s: idle,
             findings: findings.into_sorted(),
+            signed: None,
             method: Method {
+                activity: None,
                 interpolation: Cow::Borrowed(INTERPOLATION),
                 rounding: in_words(rounding),
             },

@@ -1,15 +1,21 @@
 //! From what a charger reported to stretches: readings set straight, time told apart.
 
-use quantities::{QuantityError, WattHours};
+use chrono::{DateTime, Utc};
+use quantities::{MoneyError, Power, QuantityError, WattHours};
 use rust_decimal::Decimal;
-use session::{ConnectorStatus, StatusChange, Timeline};
+use session::{ConnectorStatus, Ends, StatusChange, Timeline, settle};
 
 use crate::{
     FindingCode, RatingError, SegmentKind,
     compile::Bounds,
-    exact::{Reading, power_kw},
+    exact::{MS_PER_HOUR, Reading, power_kw},
     stretch::{Course, Findings, Stretch, moment},
 };
+
+/// The least power that counts as charging, in watts. A vehicle that charges draws 6 A or more
+/// (IEC 61851-1), 720 W at 120 V; one that is full draws a few tens of watts for itself, and a
+/// meter's own error is below that.
+const CHARGING_W: i64 = 100;
 
 /// The course of `timeline`. Times are taken to the millisecond.
 ///
@@ -34,15 +40,21 @@ pub(crate) fn course(timeline: &Timeline, uses_power: bool) -> Result<Course, Ra
     let readings = readings(timeline, &mut findings)?;
     let mut states = States::new(timeline, start_ms, end_ms);
     let mut stretches = Vec::with_capacity(readings.len() + states.changes.len());
+    // An idle time that goes on is one, however often it was read.
+    let mut told_until = None;
     for pair in readings.windows(2) {
-        let &[from, to] = pair else { continue };
+        let &[earlier, later] = pair else { continue };
+        let (from, to) = (earlier.reading, later.reading);
+        let charges = states.ask_the_meter && charges(earlier, later)?;
         let power = if uses_power { power_kw(from, to)? } else { None };
         let power_kw = power.map(Bounds::exactly).unwrap_or_default();
         states.split(from.at_ms, to.at_ms, |start_ms, end_ms, state| {
-            let kind = state.kind(to.wh > from.wh);
+            let kind = state.kind(charges);
             if state == State::Flow && kind == SegmentKind::Idle {
-                let detail = "no status was reported; no energy flowed, so the time is idle";
-                findings.note(FindingCode::IdleFromEnergy, moment(start_ms), detail);
+                if told_until != Some(start_ms) {
+                    note_told_idle(earlier, later, start_ms, &mut findings);
+                }
+                told_until = Some(end_ms);
             }
             let time_ms = end_ms - start_ms;
             let current_a = still(kind);
@@ -72,6 +84,17 @@ pub(crate) fn course(timeline: &Timeline, uses_power: bool) -> Result<Course, Ra
         stated: false,
         findings,
     })
+}
+
+fn note_told_idle(earlier: Told, later: Told, start_ms: i64, findings: &mut Findings) {
+    let (code, detail) = if earlier.power.or(later.power).is_some() {
+        let detail = "no status was reported; the power told was below 100 W: idle";
+        (FindingCode::IdleFromPower, detail)
+    } else {
+        let detail = "no status was reported; less than 100 W flowed: idle";
+        (FindingCode::IdleFromEnergy, detail)
+    };
+    findings.note(code, moment(start_ms), detail);
 }
 
 /// The time from the end until the connector is free. Idle is only what the charger says is idle
@@ -130,82 +153,52 @@ fn energy(reading: WattHours, start: WattHours) -> Result<Decimal, QuantityError
     reading.checked_sub(start).map(|energy| energy.wh().round_dp(6))
 }
 
-/// The readings to interpolate between, from start to end and never falling.
-fn readings(timeline: &Timeline, findings: &mut Findings) -> Result<Vec<Reading>, RatingError> {
-    let start = Reading { at_ms: timeline.started_at.timestamp_millis(), wh: Decimal::ZERO };
-    let end = Reading {
-        at_ms: timeline.ended_at.timestamp_millis(),
-        wh: energy(timeline.meter_stop, timeline.meter_start)?,
-    };
-    let mut readings = Vec::with_capacity(timeline.samples.len() + 2);
-    for sample in &timeline.samples {
-        let wh = energy(sample.energy, timeline.meter_start)?;
-        readings.push(Reading { at_ms: sample.at.timestamp_millis(), wh });
-    }
-    readings.sort_unstable_by_key(|reading| (reading.at_ms, reading.wh));
-    readings.dedup();
-    readings.retain(|reading| {
-        let outside = reading.at_ms < start.at_ms || reading.at_ms > end.at_ms;
-        if outside {
-            let detail = "readings from before the start or after the end are set aside";
-            findings.note(FindingCode::SampleOutsideSession, moment(reading.at_ms), detail);
-        }
-        let at_edge = |edge: Reading| reading.at_ms == edge.at_ms && reading.wh != edge.wh;
-        let beyond = reading.wh < start.wh || reading.wh > end.wh;
-        if !outside && (beyond || at_edge(start) || at_edge(end)) {
-            let detail = "readings that contradict the start or the stop register are set aside";
-            findings.note(FindingCode::SampleOutOfRange, moment(reading.at_ms), detail);
-        }
-        !outside && !beyond && reading.at_ms > start.at_ms && reading.at_ms < end.at_ms
-    });
-    readings.dedup_by(|later, earlier| {
-        let conflict = later.at_ms == earlier.at_ms;
-        if conflict {
-            let detail = "of two readings of one moment the lower one is used";
-            findings.note(FindingCode::SampleConflicting, moment(later.at_ms), detail);
-        }
-        conflict
-    });
-    let mut readings = never_falling(readings, findings);
-    readings.insert(0, start);
-    readings.push(end);
-    Ok(readings)
+/// A reading, with the power that was told with it.
+#[derive(Debug, Clone, Copy)]
+struct Told {
+    reading: Reading,
+    power: Option<Power>,
 }
 
-/// Sets aside as few readings as possible so that the rest never falls: one wrong reading cannot
-/// take the right ones after it with it. Where the choice is open, the earlier readings stay.
-fn never_falling(readings: Vec<Reading>, findings: &mut Findings) -> Vec<Reading> {
-    if readings.is_sorted_by_key(|reading| reading.wh) {
-        return readings;
+/// The readings to interpolate between, from start to end and never falling.
+fn readings(timeline: &Timeline, findings: &mut Findings) -> Result<Vec<Told>, RatingError> {
+    let (start, stop) = (timeline.meter_start, timeline.meter_stop);
+    let ends = Ends {
+        start: (timeline.started_at, start),
+        stop: Some((timeline.ended_at, stop)),
+        power_max: None,
+    };
+    let told = |at: DateTime<Utc>, register, power| {
+        let wh = energy(register, start)?;
+        Ok(Told { reading: Reading { at_ms: at.timestamp_millis(), wh }, power })
+    };
+    let mut doubts = session::Findings::default();
+    let samples = settle(timeline.samples.clone(), &ends, &mut doubts);
+    findings.take(timeline.findings.clone(), timeline.started_at);
+    findings.take(doubts.into_sorted(), timeline.started_at);
+    let mut readings = Vec::with_capacity(samples.len() + 2);
+    readings.push(told(timeline.started_at, start, None));
+    readings.extend(samples.iter().map(|sample| told(sample.at, sample.energy, sample.power)));
+    readings.push(told(timeline.ended_at, stop, None));
+    readings.into_iter().collect::<Result<_, QuantityError>>().map_err(RatingError::from)
+}
+
+/// Whether a vehicle charges between two readings, by what the meter says: [`CHARGING_W`] or more
+/// on average, or at either reading. A register of few digits can stand still while energy flows,
+/// so the power that was told counts first; and an interval in which charging begins or ends is
+/// charging, for doubt favours the driver.
+fn charges(from: Told, to: Told) -> Result<bool, MoneyError> {
+    let threshold = Decimal::from(CHARGING_W);
+    let told = [from.power, to.power].into_iter().flatten();
+    if told.into_iter().any(|power| power.watts() >= threshold) {
+        return Ok(true);
     }
-    // How many readings from each on can be kept, itself included: the longest run that never
-    // falls, found from the end. `heads[n]` is the highest start of a run of n + 1 readings.
-    let mut heads: Vec<Decimal> = Vec::new();
-    let mut lengths = vec![0_usize; readings.len()];
-    for (reading, length) in readings.iter().zip(&mut lengths).rev() {
-        let shorter = heads.partition_point(|head| *head >= reading.wh);
-        match heads.get_mut(shorter) {
-            Some(head) => *head = reading.wh,
-            None => heads.push(reading.wh),
-        }
-        *length = shorter + 1;
-    }
-    let mut missing = heads.len();
-    let mut highest = Decimal::ZERO;
-    let mut lengths = lengths.into_iter();
-    let kept = readings.into_iter().filter(|reading| {
-        let length = lengths.next().unwrap_or_default();
-        let keep = length == missing && missing > 0 && reading.wh >= highest;
-        if keep {
-            missing -= 1;
-            highest = reading.wh;
-        } else {
-            let detail = "readings that fall are set aside, as few as possible";
-            findings.note(FindingCode::SampleDecreasing, moment(reading.at_ms), detail);
-        }
-        keep
-    });
-    kept.collect()
+    let (from, to) = (from.reading, to.reading);
+    let risen = to.wh.checked_sub(from.wh).ok_or(MoneyError::Overflow)?;
+    // Wh in milliseconds to watts, without a division.
+    let watt_ms = risen.checked_mul(Decimal::from(MS_PER_HOUR)).ok_or(MoneyError::Overflow)?;
+    let needed = threshold.checked_mul(Decimal::from(to.at_ms - from.at_ms));
+    Ok(risen > Decimal::ZERO && watt_ms >= needed.ok_or(MoneyError::Overflow)?)
 }
 
 /// What a status says about the time that follows it.
@@ -221,12 +214,18 @@ enum State {
 }
 
 impl State {
-    const fn kind(self, energy_flows: bool) -> SegmentKind {
-        match (self, energy_flows) {
+    const fn kind(self, charges: bool) -> SegmentKind {
+        match (self, charges) {
             (Self::Charging, _) | (Self::Free | Self::Flow, true) => SegmentKind::Charging,
             (Self::Idle, _) | (Self::Flow, false) => SegmentKind::Idle,
             (Self::Operator, _) | (Self::Free, false) => SegmentKind::Operator,
         }
+    }
+}
+
+impl State {
+    const fn asks_the_meter(self) -> bool {
+        matches!(self, Self::Flow | Self::Free)
     }
 }
 
@@ -267,6 +266,8 @@ struct States {
     changes: Vec<(i64, State)>,
     next: usize,
     now: State,
+    /// Whether any of them leaves it to the meter.
+    ask_the_meter: bool,
 }
 
 impl States {
@@ -282,8 +283,11 @@ impl States {
         let began = before.is_some_and(|change| State::from(change.status) == State::Charging);
         let now = if began || during { State::Charging } else { State::Flow };
         let during = statuses.iter().filter(|change| ms(change) >= start_ms);
-        let changes = during.map(|change| (ms(change), State::from(change.status))).collect();
-        Self { changes, next: 0, now }
+        let changes: Vec<_> =
+            during.map(|change| (ms(change), State::from(change.status))).collect();
+        let states = changes.iter().map(|(_, state)| *state).chain([now]);
+        let ask_the_meter = states.into_iter().any(State::asks_the_meter);
+        Self { changes, next: 0, now, ask_the_meter }
     }
 
     /// From here on, what was said before says nothing.

@@ -8,6 +8,7 @@ use plans::{Period, Reduction, Usage};
 use quantities::{Amount, Currency, MoneyError, PlanRef, TariffRef, TaxPercent, WattHours};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
+use session::SignedReadings;
 
 /// A priced session. Its lines add up to its total, always.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,6 +40,9 @@ pub struct PricedSession {
     pub total_parking_time_s: Decimal,
     /// What was untidy about the input, and how it was treated.
     pub findings: Vec<Finding>,
+    /// What the meter signed, for whoever wants to check the energy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed: Option<SignedReadings>,
     /// How boundaries were interpolated and amounts rounded.
     pub method: Method,
 }
@@ -397,21 +401,16 @@ pub struct Finding {
     pub detail: String,
 }
 
-/// What was untidy. The code names the treatment's rule too; see each value.
+/// What was untidy. The code names the treatment's rule too; see each value. What is about the
+/// readings themselves has the code that the session gave it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FindingCode {
-    /// A reading from before the start or after the end: set aside.
-    SampleOutsideSession,
-    /// A reading below the start or above the stop register (a begin reading of 0, a life-long
-    /// register): set aside.
-    SampleOutOfRange,
-    /// Readings that fall: as few as possible are set aside so that the register never falls.
-    SampleDecreasing,
-    /// Two different readings of one moment: the lower one is used.
-    SampleConflicting,
-    /// No status was known, so idle time was told by the energy that did not flow.
+    /// No status was known, so idle time was told by the energy: less than 100 W between two
+    /// readings.
     IdleFromEnergy,
+    /// No status was known, so idle time was told by the power in the readings: less than 100 W.
+    IdleFromPower,
     /// The connector was reported free before the end: the session ends at its end.
     ReleasedBeforeEnd,
     /// The tariff was not valid at the start: it applies all the same, because it was offered.
@@ -434,11 +433,17 @@ pub enum FindingCode {
     PlanNotApplied,
     /// The account has reached its spending cap with this session: it is billed in full.
     SpendingCapReached,
+    /// What is doubtful about the readings, by the session's own table of treatments.
+    #[serde(untagged)]
+    Reading(session::FindingCode),
 }
 
 /// How the result was computed, by name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Method {
+    /// How charging is told from idle; `None` where a CDR's periods say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub activity: Option<Cow<'static, str>>,
     /// How energy is found between two readings.
     pub interpolation: Cow<'static, str>,
     /// How amounts are rounded.

@@ -1,5 +1,7 @@
 //! A tariff version compiled once, for any number of sessions.
 
+use std::borrow::Cow;
+
 use ocpi::{Cdr, Tariff};
 use quantities::{MoneyError, TariffRef};
 use rust_decimal::Decimal;
@@ -16,6 +18,9 @@ use crate::{
     terms::Idle,
     walk::walk,
 };
+
+/// How charging is told from idle in what a charger reports; part of the result.
+const ACTIVITY: &str = "by the connector's status; without one, idle is less than 100 W";
 
 /// A tariff version made ready for pricing. Reading it costs more than pricing a session with it:
 /// make it once, and share it between threads.
@@ -72,7 +77,10 @@ impl Pricer {
     ) -> Result<PricedSession, RatingError> {
         let course = course(timeline, self.compiled.uses_power())?;
         let idle = &self.terms.idle;
-        self.price(course, rules, &Idle::of(idle), idle.cap)
+        let mut priced = self.price(course, rules, &Idle::of(idle), idle.cap)?;
+        priced.signed.clone_from(&timeline.signed);
+        priced.method.activity = Some(Cow::Borrowed(ACTIVITY));
+        Ok(priced)
     }
 
     /// Prices the charging periods of a CDR. Only its start, end, currency and charging periods

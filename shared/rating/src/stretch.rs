@@ -78,6 +78,16 @@ impl Findings {
         }
     }
 
+    /// Takes over what was found out about the readings of a session that started at `started_at`.
+    pub(crate) fn take(&mut self, found: Vec<session::Finding>, started_at: DateTime<Utc>) {
+        self.0.extend(found.into_iter().map(|finding| Finding {
+            code: FindingCode::Reading(finding.code),
+            count: finding.count,
+            first_at: finding.at.unwrap_or(started_at),
+            detail: finding.detail,
+        }));
+    }
+
     /// The findings in the order of their codes.
     pub(crate) fn into_sorted(mut self) -> Vec<Finding> {
         self.0.sort_by_key(|finding| finding.code);

@@ -58,11 +58,8 @@ fn hour(wh: i64) -> Timeline {
     Timeline {
         started_at: at("2026-03-02T10:00:00Z"),
         ended_at: at("2026-03-02T11:00:00Z"),
-        released_at: None,
-        meter_start: WattHours::ZERO,
         meter_stop: WattHours::from(wh),
-        samples: vec![],
-        statuses: vec![],
+        ..Timeline::default()
     }
 }
 
@@ -211,7 +208,10 @@ fn one_wrong_reading_does_not_take_the_right_ones_with_it() {
     timeline.samples = vec![sample(5, 9000), sample(10, 1000), sample(20, 2000), sample(40, 4000)];
     let priced = rate(&time_of_use(), &timeline, &rules(ZONE, "21")).unwrap();
     let [finding] = priced.findings.as_slice() else { panic!("{:?}", priced.findings) };
-    assert_eq!((finding.code, finding.count), (FindingCode::SampleDecreasing, 1));
+    assert_eq!(
+        (finding.code, finding.count),
+        (FindingCode::Reading(session::FindingCode::RegisterBackwards), 1)
+    );
     assert_eq!(finding.first_at, at("2026-03-02T10:05:00Z"));
 }
 

@@ -41,11 +41,8 @@ fn timeline() -> Timeline {
     Timeline {
         started_at: "2026-03-02T10:00:00Z".parse().unwrap(),
         ended_at: "2026-03-02T12:00:00Z".parse().unwrap(),
-        released_at: None,
-        meter_start: WattHours::ZERO,
         meter_stop: WattHours::from(20_010),
-        samples: vec![],
-        statuses: vec![],
+        ..Timeline::default()
     }
 }
 

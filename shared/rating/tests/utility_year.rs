@@ -80,11 +80,8 @@ fn session(from: DateTime<Utc>, to: DateTime<Utc>, wh: i64) -> Timeline {
     Timeline {
         started_at: from,
         ended_at: to,
-        released_at: None,
-        meter_start: WattHours::ZERO,
         meter_stop: WattHours::from(wh),
-        samples: vec![],
-        statuses: vec![],
+        ..Timeline::default()
     }
 }
 

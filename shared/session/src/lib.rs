@@ -3,19 +3,34 @@
 //! Invariant: functions of their inputs. When a session begins or ends is what the charger said;
 //! the time of arrival is always given by the caller.
 
+mod clock;
 mod exception;
+mod finding;
 mod identity;
 mod readings;
 mod record;
+mod rollover;
+mod sampled;
+mod settle;
+mod signed;
 mod start;
 mod timeline;
 
 pub use exception::{ExceptionReason, ExceptionRecord, ExceptionState, Resolution};
+pub use finding::{Finding, FindingCode, Findings};
 pub use identity::{StartIdentity, digest, payload_digest};
-pub use readings::{Finding, FindingCode, samples_of, timeline};
+pub use readings::{samples_of, timeline};
 pub use record::{Session, SessionState, StopTransactionEffect};
+pub use settle::{Ends, settle};
+pub use signed::{
+    Nature, SignedFormat, SignedReading, SignedReadings, SignedRecord, Verification, is_meter_key,
+};
 pub use start::{Start, authorize};
 pub use timeline::{ConnectorStatus, MeterSample, StatusChange, Timeline, released_at};
 
 #[cfg(test)]
+mod test_anomalies;
+#[cfg(test)]
 mod test_readings;
+#[cfg(test)]
+mod test_signed;

@@ -1,94 +1,31 @@
 //! From what a charger sent to the timeline that rating reads: meter values into samples, with
 //! every doubt named.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use network::Charger;
 use ocpp::{
-    ChargePointStatus, Location, Measurand, MeterValue, MeterValuesRequest, Phase, ReadingContext,
-    SampledValue, StopTransactionRequest, UnitOfMeasure, ValueFormat,
+    ChargePointStatus, MeterValue, MeterValuesRequest, ReadingContext, StopTransactionRequest,
 };
 use quantities::{Power, WattHours};
 use rust_decimal::Decimal;
-use serde::{Deserialize, Serialize};
 
-use crate::{ConnectorStatus, MeterSample, Session, StatusChange, Timeline};
+use crate::{
+    ConnectorStatus, Ends, Finding, FindingCode, Findings, MeterSample, Session, StatusChange,
+    Timeline,
+    clock::{Message, doubt_clock},
+    rollover::register_of,
+    sampled::{Reading, Sampled},
+    settle::{FAR_WH, NEAR_WH, is_above, settle},
+    signed::SignedReadings,
+};
 
-/// More than any connector delivers, in watts: the megawatt charging system ends at 3.75 MW. A
-/// register that rises faster has jumped.
+/// More than any connector delivers, in watts: the megawatt charging system ends at 3.75 MW.
 const POWER_MAX_W: i64 = 4_000_000;
 
-/// How far a charger's clock may run ahead of ours before it is worth telling.
-const CLOCK_AHEAD_MAX: TimeDelta = TimeDelta::minutes(5);
-
-/// Something about a session's readings that a person may want to know; once for each code.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Finding {
-    /// What, for machines.
-    pub code: FindingCode,
-    /// When the first reading that shows it was taken, when it is about readings.
-    pub at: Option<DateTime<Utc>>,
-    /// How often it was found.
-    pub count: u32,
-    /// What the first one is, for people. No personal data.
-    pub detail: String,
-}
-
-/// What a [`Finding`] is about. The names are stable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FindingCode {
-    /// A stored frame could not be read; it is left out.
-    FrameUnreadable,
-    /// A part of a frame could not be read; it is left out.
-    ValueUnreadable,
-    /// A time without offset was read as UTC.
-    TimeWithoutOffset,
-    /// A register in a unit that is not one of energy; it is left out.
-    UnknownUnit,
-    /// No total was sent: the phases were added up.
-    SumOfPhases,
-    /// A register that was not measured at the outlet.
-    OtherLocation,
-    /// Signed data came with a reading; it is kept in its frame, untouched.
-    SignedData,
-    /// `Transaction.Begin` is 0 while the transaction started at another reading. It is left out.
-    BeginZero,
-    /// `Transaction.Begin` is not the reading the transaction started with.
-    BeginDiffers,
-    /// The transaction started at 0 and its first reading shows that the register was not at 0.
-    StartZero,
-    /// `Transaction.End` is not the reading the transaction stopped with.
-    EndDiffers,
-    /// A reading is below an earlier one; it is left out.
-    RegisterBackwards,
-    /// A reading is above the one the transaction stopped with; it is left out.
-    AboveStop,
-    /// A reading rises faster than any charger delivers; it is left out.
-    ImplausibleJump,
-    /// A reading from before the start or after the end; it is left out.
-    OutsideTransaction,
-    /// The charger's clock runs ahead of ours.
-    ClockAhead,
-    /// The stop reading is below the start reading.
-    StopBelowStart,
-    /// The transaction ends before it starts.
-    EndBeforeStart,
-    /// More energy in all than any charger delivers in the time.
-    ImplausibleEnergy,
-}
-
-impl FindingCode {
-    /// Whether the session's energy or time itself is in doubt, so that a person has to decide
-    /// before it is billed. All others concern single readings in between.
-    #[must_use]
-    pub const fn holds_billing(self) -> bool {
-        matches!(
-            self,
-            Self::StartZero | Self::StopBelowStart | Self::EndBeforeStart | Self::ImplausibleEnergy
-        )
-    }
-}
+/// How long a charger may say nothing of its register without a note.
+const GAP: TimeDelta = TimeDelta::hours(1);
 
 impl From<&ChargePointStatus> for ConnectorStatus {
     fn from(status: &ChargePointStatus) -> Self {
@@ -112,53 +49,52 @@ impl From<&ChargePointStatus> for ConnectorStatus {
 /// `meter_values` are MeterValues frames as they came, each with its time of arrival; the readings
 /// in StopTransaction's `transactionData` are added from the session's own stop frame. All may
 /// repeat and come in any order. A running session ends at `until`, or at its last reading if that
-/// is later, with the energy of that reading; an ended one does not look at `until`.
+/// is later, with the energy of that reading; an ended one does not look at `until`. `charger`
+/// says what it can deliver and with which keys its meters sign; without it, nothing is known of
+/// either.
 ///
-/// Start and end are what StartTransaction and StopTransaction said; readings never move them.
+/// Start and end are what StartTransaction and StopTransaction said; what every doubt about them
+/// or about the readings leads to is in the table at [`FindingCode`].
 #[must_use]
 pub fn timeline(
     session: &Session,
     meter_values: &[(DateTime<Utc>, String)],
     statuses: &[StatusChange],
     until: DateTime<Utc>,
-) -> (Timeline, Vec<Finding>) {
-    let mut findings = Vec::new();
-    let mut readings = Vec::new();
-    for (received_at, frame) in meter_values {
-        let Some(request) = read_frame::<MeterValuesRequest>(frame, &mut findings) else {
-            continue;
-        };
-        let newest = request.meter_value.iter().map(|value| value.timestamp).max();
-        if let Some(at) = newest.filter(|at| *at - *received_at > CLOCK_AHEAD_MAX) {
-            findings.push(Finding::new(FindingCode::ClockAhead, at, "the clock runs ahead"));
-        }
-        readings.extend(readings_of(&request.meter_value, &mut findings));
-    }
-    if let Some(frame) = &session.stop_frame
-        && let Some(request) = read_frame::<StopTransactionRequest>(frame, &mut findings)
-    {
-        readings.extend(readings_of(&request.transaction_data, &mut findings));
-    }
-    let samples = fold(session, readings, &mut findings);
+    charger: Option<&Charger>,
+) -> Timeline {
+    let mut findings = Findings::default();
+    let mut told = read_all(session, meter_values, &mut findings);
+    let power_max = charger.and_then(power_max);
+    let register = Register::of(session, &told, power_max, &mut findings);
+    told.registers_from_intervals(register.start, &mut findings);
+    let between = register.between(&told, session);
+    let ends = register.ends(session, power_max);
+    let samples = settle(between, &ends, &mut findings);
     let last = samples.last();
     let ended_at = session.ended_at.unwrap_or_else(|| {
         let at_least = last.map_or(session.started_at, |sample| sample.at);
         until.max(at_least).max(session.started_at)
     });
-    let meter_stop = session
-        .meter_stop
-        .unwrap_or_else(|| last.map_or(session.meter_start, |sample| sample.energy));
-    let timeline = Timeline {
+    let meter_stop =
+        register.stop.unwrap_or_else(|| last.map_or(register.start, |sample| sample.energy));
+    let keys = charger.map_or(&[][..], |charger| charger.meter_public_keys.as_slice());
+    let signed = SignedReadings::of(&told.signed, keys, session, &mut findings);
+    let mut timeline = Timeline {
         started_at: session.started_at,
         ended_at,
         released_at: session.released_at,
-        meter_start: session.meter_start,
+        meter_start: register.start,
         meter_stop,
         samples,
         statuses: in_order(statuses),
+        findings: Vec::new(),
+        signed,
     };
-    check_ends(&timeline, &mut findings);
-    (timeline, one_for_each_code(findings))
+    check_ends(session, &timeline, &ends, &mut findings);
+    doubt_gaps(&timeline, &mut findings);
+    timeline.findings = findings.into_sorted();
+    timeline
 }
 
 /// The readings of the energy import register in `values`, one for each moment that has one, with
@@ -168,51 +104,61 @@ pub fn timeline(
 /// what to do with those.
 #[must_use]
 pub fn samples_of(values: &[MeterValue]) -> (Vec<MeterSample>, Vec<Finding>) {
-    let mut findings = Vec::new();
-    let readings = readings_of(values, &mut findings);
-    let samples = readings.into_iter().map(|reading| reading.sample).collect();
-    (samples, one_for_each_code(findings))
+    let mut findings = Findings::default();
+    let mut told = Sampled::default();
+    told.read(values, &mut findings);
+    let samples = told.readings.iter().map(|reading| told.with_power(reading.sample));
+    (samples.collect(), findings.into_sorted())
 }
 
-impl Finding {
-    fn new(code: FindingCode, at: DateTime<Utc>, detail: &str) -> Self {
-        Self { code, at: Some(at), count: 1, detail: detail.to_owned() }
-    }
-
-    fn of_frame(code: FindingCode, detail: String) -> Self {
-        Self { code, at: None, count: 1, detail }
-    }
+/// The rated power and a tenth, for meters and power electronics are not exact.
+fn power_max(charger: &Charger) -> Option<Power> {
+    let rated = Decimal::from(charger.max_electric_power?);
+    rated.checked_mul(Decimal::new(11, 1)).map(Power::new)
 }
 
-/// A long session repeats what is odd about its charger with every reading: it is told once.
-fn one_for_each_code(findings: Vec<Finding>) -> Vec<Finding> {
-    let mut by_code: BTreeMap<FindingCode, Finding> = BTreeMap::new();
-    for finding in findings {
-        let Some(first) = by_code.get_mut(&finding.code) else {
-            by_code.insert(finding.code, finding);
+/// All that the messages say, and what is odd about the messages.
+fn read_all(
+    session: &Session,
+    meter_values: &[(DateTime<Utc>, String)],
+    findings: &mut Findings,
+) -> Sampled {
+    let mut sampled = Sampled::default();
+    let mut messages = Vec::new();
+    let mut known = BTreeSet::new();
+    for (arrived, frame) in meter_values {
+        let Some(request) = read_frame::<MeterValuesRequest>(frame, findings) else {
             continue;
         };
-        let count = first.count.saturating_add(finding.count);
-        if finding.at < first.at {
-            *first = finding;
+        let before = sampled.readings.len();
+        sampled.read(&request.meter_value, findings);
+        let read = sampled.readings.get(before..).unwrap_or_default();
+        for Reading { sample, context } in read {
+            if !known.insert((sample.at, sample.energy, context.as_str().to_owned())) {
+                findings.note(FindingCode::Repeated, sample.at, "a reading came more than once");
+            }
         }
-        first.count = count;
+        let newest = read.iter().map(|Reading { sample, .. }| (sample.at, Some(sample.energy)));
+        let stamps = request.meter_value.iter().map(|value| (value.timestamp, None));
+        if let Some((stamped, energy)) = newest.chain(stamps).max() {
+            messages.push(Message { arrived: *arrived, stamped, energy });
+        }
     }
-    by_code.into_values().collect()
+    if let Some(frame) = &session.stop_frame
+        && let Some(request) = read_frame::<StopTransactionRequest>(frame, findings)
+    {
+        sampled.read(&request.transaction_data, findings);
+    }
+    doubt_clock(session, messages, findings);
+    sampled
 }
 
-/// A register reading and why it was taken.
-struct Reading {
-    sample: MeterSample,
-    context: ReadingContext,
-}
-
-fn read_frame<R: ocpp::Request>(frame: &str, findings: &mut Vec<Finding>) -> Option<R> {
+fn read_frame<R: ocpp::Request>(frame: &str, findings: &mut Findings) -> Option<R> {
     let call = match ocpp::read_call::<R>(frame) {
         Ok(call) => call,
         Err(refusal) => {
             let detail = format!("a {} frame was left out: {refusal}", R::ACTION);
-            findings.push(Finding::of_frame(FindingCode::FrameUnreadable, detail));
+            findings.note(FindingCode::FrameUnreadable, None, detail);
             return None;
         }
     };
@@ -223,262 +169,181 @@ fn read_frame<R: ocpp::Request>(frame: &str, findings: &mut Vec<Finding>) -> Opt
                 FindingCode::ValueUnreadable
             }
         };
-        let detail = format!("{}: {}", R::ACTION, warning.field);
-        findings.push(Finding::of_frame(code, detail));
+        findings.note(code, None, format!("{}: {}", R::ACTION, warning.field));
     }
     Some(call.request)
 }
 
-fn readings_of(values: &[MeterValue], findings: &mut Vec<Finding>) -> Vec<Reading> {
-    let mut readings = Vec::new();
-    for value in values {
-        let at = value.timestamp;
-        let sampled = || value.sampled_value.iter();
-        if sampled().any(|sampled| sampled.format == ValueFormat::SignedData) {
-            let detail = "signed data is kept in its frame";
-            findings.push(Finding::new(FindingCode::SignedData, at, detail));
+/// The register as it is billed: what stands in for a reading that is none, and the digits that a
+/// rollover took.
+#[derive(Debug, Clone, Copy)]
+struct Register {
+    start: WattHours,
+    /// `None` while the session runs, and when nothing can stand in for a stop without a reading.
+    stop: Option<WattHours>,
+    /// What readings below the start lack since the rollover.
+    wrapped: Option<WattHours>,
+}
+
+impl Register {
+    fn of(
+        session: &Session,
+        sampled: &Sampled,
+        power_max: Option<Power>,
+        findings: &mut Findings,
+    ) -> Self {
+        let read = |end: ReadingContext| {
+            let at_end = sampled.readings.iter().filter(move |reading| reading.context == end);
+            at_end.map(|reading| reading.sample).filter(|sample| sample.energy >= WattHours::ZERO)
+        };
+        let begin = read(ReadingContext::TransactionBegin).min_by_key(|s| (s.at, s.energy));
+        let end = read(ReadingContext::TransactionEnd).max_by_key(|s| (s.at, s.energy));
+        let mut register =
+            Self { start: session.meter_start, stop: session.meter_stop, wrapped: None };
+        if register.start < WattHours::ZERO {
+            let first = sampled.readings.iter().map(|reading| reading.sample);
+            let first = begin.or_else(|| first.min_by_key(|s| (s.at, s.energy)));
+            register.start = first.map_or(register.start, |sample| sample.energy);
+            let detail = format!("meterStart is {}", session.meter_start);
+            findings.note(FindingCode::StartMissing, session.started_at, detail);
+        } else if let Some(begin) = begin {
+            doubt_begin(register.start, begin, findings);
         }
-        let power = {
-            let measured = sampled().filter(|s| s.measurand == Measurand::PowerActiveImport);
-            // A power that cannot be read decides nothing about money.
-            total(measured, power_factor, at, &mut Vec::new()).map(Power::new)
-        };
-        // Both ends of a transaction can come under one timestamp: they are two readings.
-        let contexts = [ReadingContext::TransactionBegin, ReadingContext::TransactionEnd];
-        let context_of = |s: &SampledValue| {
-            contexts.iter().find(|c| **c == s.context).unwrap_or(&ReadingContext::SamplePeriodic)
-        };
-        for context in contexts.iter().chain([&ReadingContext::SamplePeriodic]) {
-            let registers = sampled()
-                .filter(|s| s.measurand == Measurand::EnergyActiveImportRegister)
-                .filter(|s| context_of(s) == context);
-            if let Some(wh) = total(registers, energy_factor, at, findings) {
-                let sample = MeterSample { at, energy: WattHours::new(wh), power };
-                readings.push(Reading { sample, context: context.clone() });
+        match register.stop {
+            Some(stop) if stop < WattHours::ZERO => {
+                register.stop = end.map(|sample| sample.energy);
+                findings.note(FindingCode::StopMissing, None, format!("meterStop is {stop}"));
             }
-        }
-    }
-    readings
-}
-
-/// The value for all phases together, at the outlet if one was measured there.
-fn total<'a>(
-    sampled: impl Iterator<Item = &'a SampledValue>,
-    factor: fn(Option<&UnitOfMeasure>) -> Option<Decimal>,
-    at: DateTime<Utc>,
-    findings: &mut Vec<Finding>,
-) -> Option<Decimal> {
-    let mut doubt = |code, detail: &str| findings.push(Finding::new(code, at, detail));
-    let mut by_place: BTreeMap<u8, BTreeMap<Option<u8>, Decimal>> = BTreeMap::new();
-    for value in sampled.filter(|value| value.format != ValueFormat::SignedData) {
-        let Some(factor) = factor(value.unit.as_ref()) else {
-            let unit = value.unit.as_ref().map_or("", UnitOfMeasure::as_str);
-            doubt(FindingCode::UnknownUnit, &format!("a register in `{unit}` was left out"));
-            continue;
-        };
-        let number = ocpp::decimal_of(&value.value).and_then(|n| n.checked_mul(factor));
-        let Some(number) = number else {
-            doubt(FindingCode::ValueUnreadable, "a register that is not a number was left out");
-            continue;
-        };
-        let (Some(place), Some(phase)) = (place(&value.location), phase(value.phase.as_ref()))
-        else {
-            continue;
-        };
-        by_place.entry(place).or_default().entry(phase).or_insert(number);
-    }
-    let (place, by_phase) = by_place.into_iter().next()?;
-    if place > 0 {
-        doubt(FindingCode::OtherLocation, "the register was not measured at the outlet");
-    }
-    if let Some(all) = by_phase.get(&None) {
-        return Some(*all);
-    }
-    doubt(FindingCode::SumOfPhases, "the registers of the phases were added up");
-    by_phase.into_values().try_fold(Decimal::ZERO, Decimal::checked_add)
-}
-
-/// How close to the driver's socket, 0 the closest; the vehicle's own measuring is not the
-/// charger's to sell by.
-fn place(location: &Location) -> Option<u8> {
-    match location {
-        Location::Outlet => Some(0),
-        Location::Cable => Some(1),
-        Location::Body | Location::Other(_) => Some(2),
-        Location::Inlet => Some(3),
-        Location::EV => None,
-    }
-}
-
-/// `Some(None)` for all phases together, `None` for what is not a phase's energy.
-#[expect(clippy::option_option, reason = "absent is a meaning of its own: all phases together")]
-fn phase(phase: Option<&Phase>) -> Option<Option<u8>> {
-    match phase {
-        None => Some(None),
-        Some(Phase::L1 | Phase::L1N) => Some(Some(1)),
-        Some(Phase::L2 | Phase::L2N) => Some(Some(2)),
-        Some(Phase::L3 | Phase::L3N) => Some(Some(3)),
-        Some(_) => None,
-    }
-}
-
-/// Watt-hours in one of `unit`; not stated is Wh (OCPP 1.6, `SampledValue`).
-fn energy_factor(unit: Option<&UnitOfMeasure>) -> Option<Decimal> {
-    match unit {
-        None | Some(UnitOfMeasure::Wh) => Some(Decimal::ONE),
-        Some(UnitOfMeasure::KWh) => Some(Decimal::ONE_THOUSAND),
-        Some(UnitOfMeasure::Other(text)) if text.trim().eq_ignore_ascii_case("wh") => {
-            Some(Decimal::ONE)
-        }
-        Some(UnitOfMeasure::Other(text)) if text.trim().eq_ignore_ascii_case("kwh") => {
-            Some(Decimal::ONE_THOUSAND)
-        }
-        Some(_) => None,
-    }
-}
-
-/// Watts in one of `unit`.
-fn power_factor(unit: Option<&UnitOfMeasure>) -> Option<Decimal> {
-    match unit {
-        None | Some(UnitOfMeasure::W) => Some(Decimal::ONE),
-        Some(UnitOfMeasure::KW) => Some(Decimal::ONE_THOUSAND),
-        Some(_) => None,
-    }
-}
-
-/// The readings that can be believed, in order of time, one for each moment.
-fn fold(
-    session: &Session,
-    readings: Vec<Reading>,
-    findings: &mut Vec<Finding>,
-) -> Vec<MeterSample> {
-    let mut by_moment: BTreeMap<DateTime<Utc>, MeterSample> = BTreeMap::new();
-    for Reading { sample, context } in readings {
-        match context {
-            ReadingContext::TransactionBegin => {
-                findings.extend(doubt_about_begin(session, sample));
-                continue;
-            }
-            ReadingContext::TransactionEnd if session.meter_stop.is_some() => {
-                findings.extend(doubt_about_end(session, sample));
-                continue;
-            }
-            _ => {}
-        }
-        let known = by_moment.entry(sample.at).or_insert(sample);
-        // Two readings of one moment: the later one is the higher one.
-        if sample.energy >= known.energy {
-            *known = MeterSample { power: sample.power.or(known.power), ..sample };
-        }
-    }
-    let mut samples: Vec<MeterSample> = Vec::new();
-    let mut last = (session.started_at, session.meter_start);
-    for sample in by_moment.into_values() {
-        match doubt_about_sample(session, last, sample) {
-            Some(code) => {
-                let detail = format!("a reading of {} was left out", sample.energy);
-                findings.push(Finding::new(code, sample.at, &detail));
-                let first_of_all = samples.is_empty() && session.meter_start == WattHours::ZERO;
-                if first_of_all && code == FindingCode::ImplausibleJump {
-                    findings.push(Finding::new(FindingCode::StartZero, sample.at, &detail));
+            Some(stop) => {
+                if let Some(end) = end {
+                    doubt_end(stop, end, findings);
                 }
             }
-            None if sample.at < session.started_at => {}
-            None => {
-                last = (sample.at, sample.energy);
-                samples.push(sample);
-            }
+            None => {}
         }
+        register.unrolled(session, sampled, power_max, findings)
     }
-    samples
+
+    /// With the stop that lies beyond the end of the register's digits. Of a running session, the
+    /// readings tell.
+    fn unrolled(
+        mut self,
+        session: &Session,
+        sampled: &Sampled,
+        power_max: Option<Power>,
+        findings: &mut Findings,
+    ) -> Self {
+        let start = (session.started_at, self.start);
+        let last = sampled.readings.iter().map(|Reading { sample, .. }| (sample.at, sample.energy));
+        let last = match (self.stop, session.ended_at) {
+            (Some(stop), Some(ended_at)) => Some((ended_at, stop)),
+            _ => last.max(),
+        };
+        let Some(last) = last else { return self };
+        self.wrapped = register_of(start, last, power_max);
+        if let Some(size) = self.wrapped {
+            let detail = format!("from {} to {} across {size}", self.start, last.1);
+            findings.note(FindingCode::RegisterRollover, last.0, detail);
+            self.stop = self.stop.map(|stop| self.beyond(stop));
+        }
+        self
+    }
+
+    /// A reading below the start is one after the rollover.
+    fn beyond(&self, energy: WattHours) -> WattHours {
+        let after = self.wrapped.filter(|_| energy < self.start && energy >= WattHours::ZERO);
+        after.and_then(|size| energy.checked_add(size).ok()).unwrap_or(energy)
+    }
+
+    /// The readings that are neither of the begin nor, once the session has one, of the end.
+    fn between(&self, sampled: &Sampled, session: &Session) -> Vec<MeterSample> {
+        let until = session.ended_at.filter(|_| self.stop.is_none());
+        let between = sampled.readings.iter().filter(|reading| match reading.context {
+            ReadingContext::TransactionBegin => false,
+            ReadingContext::TransactionEnd => self.stop.is_none(),
+            // The last reading is to stand in for the stop.
+            _ => until.is_none_or(|until| reading.sample.at <= until),
+        });
+        let beyond = |reading: &Reading| {
+            let energy = self.beyond(reading.sample.energy);
+            sampled.with_power(MeterSample { energy, ..reading.sample })
+        };
+        between.map(beyond).collect()
+    }
+
+    fn ends(&self, session: &Session, power_max: Option<Power>) -> Ends {
+        let stop = self.stop.and_then(|stop| Some((session.ended_at?, stop)));
+        let power_max = Some(power_max.unwrap_or(Power::new(Decimal::from(POWER_MAX_W))));
+        Ends { start: (session.started_at, self.start), stop, power_max }
+    }
 }
 
 /// `Transaction.Begin` adds nothing to what StartTransaction said, but may contradict it. After an
 /// offline period chargers send 0: taken as the start, it would bill the meter's whole life.
-fn doubt_about_begin(session: &Session, begin: MeterSample) -> Option<Finding> {
-    let (read, started) = (begin.energy, session.meter_start);
-    if same_when_rounded(read, started) {
-        return None;
+fn doubt_begin(started: WattHours, begin: MeterSample, findings: &mut Findings) {
+    let read = begin.energy;
+    if !are_apart(read, started, NEAR_WH) {
+        return;
     }
+    let is_far = are_apart(read, started, FAR_WH);
     let code = if read == WattHours::ZERO {
         FindingCode::BeginZero
-    } else if started == WattHours::ZERO && read.wh() >= Decimal::ONE_THOUSAND {
+    } else if started == WattHours::ZERO && is_far {
         FindingCode::StartZero
+    } else if is_far {
+        FindingCode::BeginContradicts
     } else {
         FindingCode::BeginDiffers
     };
-    let detail = format!("Transaction.Begin is {read}, meterStart {started}");
-    Some(Finding::new(code, begin.at, &detail))
+    findings.note(code, begin.at, format!("Transaction.Begin is {read}, meterStart {started}"));
 }
 
-fn doubt_about_end(session: &Session, end: MeterSample) -> Option<Finding> {
-    let stopped = session.meter_stop.filter(|stop| !same_when_rounded(end.energy, *stop))?;
-    let detail = format!("Transaction.End is {}, meterStop {stopped}", end.energy);
-    Some(Finding::new(FindingCode::EndDiffers, end.at, &detail))
-}
-
-/// `meterStart` and `meterStop` are whole numbers by the specification, readings are not.
-fn same_when_rounded(reading: WattHours, whole: WattHours) -> bool {
-    reading.checked_sub(whole).is_ok_and(|apart| apart.wh().abs() <= Decimal::ONE)
-}
-
-fn doubt_about_sample(
-    session: &Session,
-    last: (DateTime<Utc>, WattHours),
-    sample: MeterSample,
-) -> Option<FindingCode> {
-    // The register at rest before the start and after the end says nothing new.
-    if sample.at < session.started_at {
-        let at_rest = sample.energy <= session.meter_start;
-        return (!at_rest).then_some(FindingCode::OutsideTransaction);
-    }
-    if session.ended_at.is_some_and(|ended_at| sample.at > ended_at) {
-        return Some(FindingCode::OutsideTransaction);
-    }
-    if sample.energy < last.1 {
-        return Some(FindingCode::RegisterBackwards);
-    }
-    // A stop below the start is no measure of anything; what the readings say is worth keeping.
-    let stop = session.meter_stop.filter(|stop| *stop >= session.meter_start);
-    if stop.is_some_and(|stop| sample.energy > stop) {
-        return Some(FindingCode::AboveStop);
-    }
-    jumps(last, (sample.at, sample.energy)).then_some(FindingCode::ImplausibleJump)
-}
-
-/// Whether the register rises faster than [`POWER_MAX_W`]. Chargers' times are whole seconds, often
-/// minutes apart from their readings, so a minute is added.
-fn jumps(from: (DateTime<Utc>, WattHours), to: (DateTime<Utc>, WattHours)) -> bool {
-    let seconds = (to.0 - from.0).num_seconds().max(0).saturating_add(60);
-    let most = Decimal::from(POWER_MAX_W).checked_mul(Decimal::from(seconds));
-    let watt_seconds = to.1.checked_sub(from.1).ok().and_then(|risen| {
-        let seconds_an_hour = Decimal::from(3_600);
-        risen.wh().checked_mul(seconds_an_hour)
-    });
-    match (watt_seconds, most) {
-        (Some(risen), Some(most)) => risen > most,
-        _ => true,
-    }
-}
-
-fn check_ends(timeline: &Timeline, findings: &mut Vec<Finding>) {
-    let mut doubt = |code, detail: String| {
-        findings.push(Finding::new(code, timeline.ended_at, &detail));
+fn doubt_end(stopped: WattHours, end: MeterSample, findings: &mut Findings) {
+    let read = end.energy;
+    let code = if are_apart(read, stopped, FAR_WH) {
+        FindingCode::EndContradicts
+    } else if are_apart(read, stopped, NEAR_WH) {
+        FindingCode::EndDiffers
+    } else {
+        return;
     };
+    findings.note(code, end.at, format!("Transaction.End is {read}, meterStop {stopped}"));
+}
+
+fn are_apart(one: WattHours, other: WattHours, by: Decimal) -> bool {
+    is_above(one, other, by) || is_above(other, one, by)
+}
+
+fn check_ends(session: &Session, timeline: &Timeline, ends: &Ends, findings: &mut Findings) {
     let (start, stop) = (timeline.meter_start, timeline.meter_stop);
-    if stop < start {
-        doubt(FindingCode::StopBelowStart, format!("stopped at {stop}, started at {start}"));
+    let stop_is_read = session.meter_stop.is_none_or(|stop| stop >= WattHours::ZERO);
+    if stop < start && stop_is_read {
+        let detail = format!("stopped at {stop}, started at {start}");
+        findings.note(FindingCode::StopBelowStart, timeline.ended_at, detail);
     }
     if timeline.ended_at < timeline.started_at {
-        doubt(FindingCode::EndBeforeStart, "the transaction ends before it starts".to_owned());
+        let detail = "the transaction ends before it starts";
+        findings.note(FindingCode::EndBeforeStart, timeline.ended_at, detail);
     }
-    let last = timeline
-        .samples
-        .last()
-        .map_or((timeline.started_at, start), |sample| (sample.at, sample.energy));
+    let first = (timeline.started_at, start);
+    let last = timeline.samples.last().map_or(first, |sample| (sample.at, sample.energy));
     // Against the last reading: a start of 0 that was wrong shows as one jump at some moment.
-    if jumps(last, (timeline.ended_at, stop)) {
-        doubt(FindingCode::ImplausibleEnergy, format!("{stop} from {}", last.1));
+    if ends.jumps(last, (timeline.ended_at, stop)) {
+        let detail = format!("{stop} from {}", last.1);
+        findings.note(FindingCode::ImplausibleEnergy, timeline.ended_at, detail);
+    }
+}
+
+fn doubt_gaps(timeline: &Timeline, findings: &mut Findings) {
+    let mut last = (timeline.started_at, timeline.meter_start);
+    let end = (timeline.ended_at, timeline.meter_stop);
+    let samples = timeline.samples.iter().map(|sample| (sample.at, sample.energy));
+    for (at, energy) in samples.chain([end]) {
+        if at - last.0 > GAP && is_above(energy, last.1, FAR_WH) {
+            let detail = format!("from {} to {at} no reading; energy is interpolated", last.0);
+            findings.note(FindingCode::ReadingGap, last.0, detail);
+        }
+        last = (at, energy);
     }
 }
 
@@ -488,4 +353,13 @@ fn in_order(statuses: &[StatusChange]) -> Vec<StatusChange> {
     statuses.sort_by_key(|change| change.at);
     statuses.dedup();
     statuses
+}
+
+impl Session {
+    /// Whether the register came to the end of its digits and `meter_stop`, read at `ended_at`, is
+    /// no step back. Of the charger's power nothing is known here; rating looks again.
+    pub(crate) fn rolled_over(&self, meter_stop: WattHours, ended_at: DateTime<Utc>) -> bool {
+        let start = (self.started_at, self.meter_start);
+        register_of(start, (ended_at, meter_stop), None).is_some()
+    }
 }

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use network::{HoldRef, Jurisdiction, Payer, PlanMembership};
+use ocpp::StopTransactionRequest;
 use quantities::{
     Amount, ChargePointId, ConnectorId, DriverId, IdTag, SessionId, SiteId, TariffRef,
     TransactionId, WattHours,
@@ -119,7 +120,7 @@ impl Session {
     pub fn on_stop(&self, meter_stop: WattHours, frame: &str) -> StopTransactionEffect {
         let open = matches!(self.state, SessionState::Active | SessionState::Held);
         match &self.stop_frame {
-            None if open && meter_stop < self.meter_start => {
+            None if open && self.is_backwards(meter_stop, frame) => {
                 StopTransactionEffect::HoldMeterBackwards
             }
             None if open => StopTransactionEffect::End,
@@ -128,5 +129,13 @@ impl Session {
             }
             _ => StopTransactionEffect::Conflict,
         }
+    }
+    /// A register that came to the end of its digits is no step back.
+    fn is_backwards(&self, meter_stop: WattHours, frame: &str) -> bool {
+        let rolled_over = || {
+            let stop = ocpp::read_call::<StopTransactionRequest>(frame).ok();
+            stop.is_some_and(|call| self.rolled_over(meter_stop, call.request.timestamp))
+        };
+        meter_stop < self.meter_start && !rolled_over()
     }
 }

@@ -8,16 +8,16 @@ use quantities::{Amount, Currency, TransactionId, WattHours};
 
 use crate::{
     ConnectorStatus, Finding, FindingCode, MeterSample, Session, SessionState, StatusChange,
-    samples_of, timeline,
+    Timeline, samples_of,
 };
 
 /// `HH:MM` on the day of the session, UTC.
-fn at(time: &str) -> DateTime<Utc> {
+pub(crate) fn at(time: &str) -> DateTime<Utc> {
     format!("2026-03-10T{time}:00Z").parse().unwrap()
 }
 
 /// A session that started at 16:00 with the register at 1000 Wh.
-fn running() -> Session {
+pub(crate) fn running() -> Session {
     let charge_point_id = "CP1".parse().unwrap();
     let transaction_id = TransactionId(7);
     Session {
@@ -58,13 +58,13 @@ fn amount() -> Amount {
 }
 
 /// It stopped at 17:00 with the register at 21000 Wh.
-fn ended() -> Session {
+pub(crate) fn ended() -> Session {
     let meter_stop = Some(WattHours::from(21_000));
     Session { ended_at: Some(at("17:00")), meter_stop, state: SessionState::Ended, ..running() }
 }
 
 /// A MeterValues frame with one reading, and its arrival.
-fn reading(time: &str, sampled: &str) -> (DateTime<Utc>, String) {
+pub(crate) fn reading(time: &str, sampled: &str) -> (DateTime<Utc>, String) {
     let frame = format!(
         r#"[2,"{time}","MeterValues",{{"connectorId":1,"transactionId":7,"meterValue":[
             {{"timestamp":"2026-03-10T{time}:00Z","sampledValue":[{sampled}]}}]}}]"#
@@ -72,8 +72,20 @@ fn reading(time: &str, sampled: &str) -> (DateTime<Utc>, String) {
     (at(time), frame)
 }
 
-fn wh(time: &str, wh: i64) -> (DateTime<Utc>, String) {
+pub(crate) fn wh(time: &str, wh: i64) -> (DateTime<Utc>, String) {
     reading(time, &format!(r#"{{"value":"{wh}"}}"#))
+}
+
+/// As the platform reads it, of a charger that nothing is known of.
+fn timeline(
+    session: &Session,
+    meter_values: &[(DateTime<Utc>, String)],
+    statuses: &[StatusChange],
+    until: DateTime<Utc>,
+) -> (Timeline, Vec<Finding>) {
+    let timeline = crate::timeline(session, meter_values, statuses, until, None);
+    let findings = timeline.findings.clone();
+    (timeline, findings)
 }
 
 fn samples(
@@ -87,7 +99,7 @@ fn samples(
     (timeline.samples.iter().map(shown).collect(), codes(&findings))
 }
 
-fn codes(findings: &[Finding]) -> Vec<FindingCode> {
+pub(crate) fn codes(findings: &[Finding]) -> Vec<FindingCode> {
     findings.iter().map(|finding| finding.code).collect()
 }
 
@@ -100,7 +112,7 @@ fn readings_come_in_any_order_and_repeat() {
     let frames = [wh("16:20", 9000), wh("16:10", 5000), wh("16:20", 9000), wh("16:10", 5000)];
     let (samples, findings) = samples(&frames, &ended());
     assert_eq!(samples, pairs(&[("16:10", "5000"), ("16:20", "9000")]));
-    assert_eq!(findings, []);
+    assert_eq!(findings, [FindingCode::Repeated]);
 }
 
 #[test]
@@ -178,7 +190,7 @@ fn other_measurands_are_not_the_register() {
     let frames = [reading(
         "16:10",
         r#"{"value":"99","measurand":"SoC","unit":"Percent"},
-           {"value":"400","measurand":"Energy.Active.Import.Interval","unit":"Wh"},
+           {"value":"400","measurand":"Energy.Reactive.Import.Interval","unit":"varh"},
            {"value":"400","measurand":"Energy.Active.Export.Register","unit":"Wh"}"#,
     )];
     assert_eq!(samples(&frames, &ended()), (vec![], vec![]));
@@ -193,7 +205,7 @@ fn signed_data_is_flagged_and_its_plain_twin_is_read() {
     )];
     let (samples, findings) = samples(&frames, &ended());
     assert_eq!(samples, pairs(&[("16:10", "5000")]));
-    assert_eq!(findings, [FindingCode::SignedData]);
+    assert_eq!(findings, [FindingCode::SignedKeyUnknown, FindingCode::SignedIncomplete]);
 }
 
 /// The case from the field: 0.083 kWh were billed as 910.031 kWh, the meter's whole life.
@@ -252,6 +264,8 @@ fn an_end_that_contradicts_the_stop_is_told() {
     session.meter_stop = Some(WattHours::from(20_000));
     let end = reading("17:00", r#"{"value":"21000","context":"Transaction.End"}"#);
     assert_eq!(samples(&[end], &session), (vec![], vec![FindingCode::EndDiffers]));
+    let far = reading("17:00", r#"{"value":"21001","context":"Transaction.End"}"#);
+    assert_eq!(samples(&[far], &session), (vec![], vec![FindingCode::EndContradicts]));
 }
 
 #[test]
@@ -268,7 +282,7 @@ fn a_reading_that_runs_backwards_or_jumps_is_left_out_and_the_next_one_counts() 
     assert_eq!(samples_ended, pairs(&[("16:10", "5000"), ("16:40", "13000")]));
     assert_eq!(
         findings,
-        [FindingCode::RegisterBackwards, FindingCode::AboveStop, FindingCode::OutsideTransaction]
+        [FindingCode::OutsideTransaction, FindingCode::RegisterBackwards, FindingCode::AboveStop]
     );
     let (samples_running, findings) = samples(&frames[..4], &running());
     assert_eq!(samples_running, pairs(&[("16:10", "5000"), ("16:40", "13000")]));
@@ -303,8 +317,12 @@ fn an_ended_session_does_not_look_at_the_clock() {
 fn a_stop_below_the_start_or_beyond_belief_goes_to_a_person() {
     let backwards = Session { meter_stop: Some(WattHours::from(-1)), ..ended() };
     let (timeline_of_it, findings) = timeline(&backwards, &[wh("16:10", 5000)], &[], at("17:00"));
-    assert_eq!(codes(&findings), [FindingCode::StopBelowStart]);
+    assert_eq!(codes(&findings), [FindingCode::StopMissing]);
     assert_eq!(timeline_of_it.samples.len(), 1, "the person needs the readings");
+    assert_eq!(timeline_of_it.meter_stop, WattHours::from(5000), "the last reading stands in");
+    let below = Session { meter_stop: Some(WattHours::from(999)), ..ended() };
+    let (_, findings) = timeline(&below, &[], &[], at("17:00"));
+    assert_eq!(codes(&findings), [FindingCode::StopBelowStart]);
     let huge = Session { meter_stop: Some(WattHours::from(99_000_000)), ..ended() };
     let (_, findings) = timeline(&huge, &[], &[], at("17:00"));
     assert_eq!(codes(&findings), [FindingCode::ImplausibleEnergy]);
@@ -379,6 +397,9 @@ fn numbers_beyond_any_meter_do_no_harm() {
         reading("16:20", &format!(r#"{{"value":"{most}"}}"#)),
     ];
     let (_, findings) = timeline(&session, &frames, &[], at("17:00"));
+    assert!(codes(&findings).contains(&FindingCode::StartMissing), "{findings:?}");
+    let from_zero = Session { meter_start: WattHours::ZERO, ..session };
+    let (_, findings) = timeline(&from_zero, &frames[1..], &[], at("17:00"));
     assert!(codes(&findings).contains(&FindingCode::ImplausibleEnergy), "{findings:?}");
 }
 

@@ -4,8 +4,10 @@ use chrono::{DateTime, Utc};
 use quantities::{Power, WattHours};
 use serde::{Deserialize, Serialize};
 
+use crate::{Finding, SignedReadings};
+
 /// All that rating knows of one session. Samples and statuses may come in any order and repeat.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timeline {
     /// StartTransaction's timestamp.
     pub started_at: DateTime<Utc>,
@@ -21,6 +23,12 @@ pub struct Timeline {
     pub samples: Vec<MeterSample>,
     /// Status changes of the connector.
     pub statuses: Vec<StatusChange>,
+    /// What is doubtful about the readings it was made from; the result repeats it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
+    /// What the meter signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed: Option<SignedReadings>,
 }
 
 /// One reading of the energy import register (`Energy.Active.Import.Register`).

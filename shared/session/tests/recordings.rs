@@ -141,8 +141,8 @@ impl Recording {
                 StatusChange { at, status: ConnectorStatus::from(&status.status) }
             })
             .collect();
-        let (timeline, findings) =
-            session::timeline(&session, &frames, &statuses, session.started_at);
+        let timeline = session::timeline(&session, &frames, &statuses, session.started_at, None);
+        let findings = timeline.findings.clone();
         Some((session, timeline, findings))
     }
 }
@@ -174,7 +174,7 @@ fn only_the_recordings_that_show_a_doubt_raise_one() {
                 FindingCode::TimeWithoutOffset,
                 FindingCode::UnknownUnit,
                 FindingCode::SumOfPhases,
-                FindingCode::SignedData,
+                FindingCode::SignedKeyUnknown,
             ],
             _ => &[],
         };

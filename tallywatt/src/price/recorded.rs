@@ -64,8 +64,8 @@ pub(super) fn read(path: &Path) -> Result<Recorded, Vec<String>> {
         .filter(|call| call.action == MeterValuesRequest::ACTION && belongs(call, transaction))
         .map(|call| (call.at, call.frame.clone()))
         .collect();
-    let (timeline, findings) = session::timeline(&session, &meter_values, &statuses, until);
-    notes.extend(findings.into_iter().map(|finding| finding.detail));
+    let timeline = session::timeline(&session, &meter_values, &statuses, until, None);
+    notes.extend(timeline.findings.iter().map(|finding| finding.detail.clone()));
     let folder = if path.is_dir() { Some(path) } else { path.parent() };
     let case = folder.and_then(|folder| fs::read_to_string(folder.join("case.json")).ok());
     let case = case.and_then(|text| serde_json::from_str::<Case>(&text).ok());

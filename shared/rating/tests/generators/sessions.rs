@@ -59,17 +59,18 @@ pub(crate) fn of_legs(start: DateTime<Utc>, legs: &[Leg]) -> Timeline {
     Timeline {
         started_at: start,
         ended_at: now,
-        released_at: None,
         meter_start,
         meter_stop: WattHours::new(wh),
         samples,
-        statuses: vec![],
+        ..Timeline::default()
     }
 }
 
-/// Legs in all of which energy flows.
+/// Legs in all of which a vehicle charges: 100 W (ten tenths of a Wh in 36 seconds) and more.
 pub(crate) fn legs_that_rise() -> impl Strategy<Value = Vec<Leg>> {
-    vec((1_i64..9_000, 1_i64..20_000), 1..16)
+    let legs = vec((1_i64..9_000, 1_i64..20_000), 1..16);
+    let charging = |(seconds, rise)| (seconds, rise + seconds * 10 / 36);
+    legs.prop_map(move |legs| legs.into_iter().map(charging).collect())
 }
 
 /// Statuses around a session that starts at noon of 24 October 2026.

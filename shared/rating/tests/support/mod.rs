@@ -126,6 +126,8 @@ pub(crate) fn cdr_of(
         evse_id: "NL*TWT*E1*{connector}".to_owned(),
         power_type: "AC_3_PHASE".to_owned(),
         standard: "IEC_62196_T2".to_owned(),
+        max_electric_power: None,
+        meter_public_keys: vec![],
     };
     let now = session.ended_at.unwrap();
     let (country_code, party_id, partner) = ("NL", "TWT", None);
