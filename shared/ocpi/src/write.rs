@@ -84,7 +84,12 @@ fn says(path: &str, message: &str) -> Problem {
 /// The tariff without the fields that 2.2.1 does not know. That no taxes apply is said by stating no
 /// VAT; prices with taxes are for the caller to refuse.
 fn in_2_2_1(mut tariff: Tariff, path: &str) -> (Tariff, Vec<Problem>) {
-    tariff.tax_included = None;
+    if tariff.tax_included.take() == Some(TaxIncluded::NotApplicable) {
+        let elements = tariff.elements.iter_mut();
+        for component in elements.flat_map(|element| &mut element.price_components) {
+            component.vat = None;
+        }
+    }
     let preauthorize = tariff.preauthorize_amount.take();
     let path = format!("{path}preauthorize_amount");
     let left_out = preauthorize.map(|_| says(&path, "OCPI 2.2.1 has no such field"));

@@ -4,16 +4,18 @@
 
 mod support;
 
+use std::{fs, path::Path};
+
 use chrono_tz::Tz;
 use network::Tax;
 use ocpi::{
-    PriceComponent, TariffDimensionType, TariffElement, Version, read, schema,
+    PriceComponent, TariffDimensionType, TariffElement, TaxIncluded, Version, read, schema,
     v2_3_0::{self, TaxAmount},
     write,
 };
 use quantities::{TaxPercent, WattHours};
 use rating::{
-    Rules,
+    Rules, TariffVersion,
     cdr::{price, taxes},
     rate,
 };
@@ -114,4 +116,56 @@ fn a_tax_of_nothing_is_named_and_no_tax_is_not() {
         let taxes = taxes(&priced).unwrap();
         assert_eq!((&taxes.total, &taxes.energy), (&named, &named));
     }
+}
+
+/// The case's tariff and what happened, if a charger reported it.
+fn recorded(dir: &Path) -> Option<(ocpi::Tariff, Timeline)> {
+    let timeline = fs::read_to_string(dir.join("timeline.json")).ok()?;
+    let tariff = fs::read_to_string(dir.join("tariff.json")).unwrap();
+    Some((read::tariff(&tariff).unwrap(), serde_json::from_str(&timeline).unwrap()))
+}
+
+/// Writes the CDR of `timeline` in both versions; whoever gets it prices it as we did.
+fn is_sent_and_priced_again(tariff: &TariffVersion, timeline: &Timeline, local: &[Tax]) {
+    let rules = Rules { taxes: Some(local), ..Rules::unknown(ZONE) };
+    let priced = rate(tariff, timeline, &rules).unwrap();
+    let mut session = session_of(timeline);
+    session.jurisdiction.taxes = local.to_vec();
+    let cdr = cdr_of(&priced, tariff, &session, &site(ZONE));
+    for version in [Version::V2_2_1, Version::V2_3_0] {
+        let written = write::cdr(&cdr, taxes(&priced).unwrap(), version).unwrap();
+        let received = read::cdr(&written.json.to_string()).unwrap();
+        assert_eq!(received.total_cost.excl_vat, cdr.total_cost.excl_vat);
+        let included = tariff.tariff.tax_included() == TaxIncluded::Yes;
+        assert_eq!(received.tariffs.is_empty(), included && version == Version::V2_2_1);
+        for tariff in &received.tariffs {
+            // All that a receiver knows of taxes is what the tariff states.
+            let again = price(tariff, &received, &Rules::unknown(ZONE)).unwrap();
+            let off = again.gross().minor - priced.gross().minor;
+            // Every tax is rounded by itself, and `vat` can only state their sum.
+            let off_max = i64::try_from(local.len().saturating_sub(1)).unwrap();
+            assert!(off.abs() <= off_max, "{off}, {version}, {tariff:?}");
+            if !included {
+                assert_eq!(again.net(), priced.net(), "{version}, {tariff:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_recorded_session_is_sent_in_both_versions_and_priced_the_same() {
+    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../events/rating");
+    let dirs = fs::read_dir(&cases).unwrap().map(|dir| dir.unwrap().path());
+    let mut count = 0;
+    for (tariff, timeline) in dirs.filter_map(|dir| recorded(&dir)) {
+        for included in [None, Some(TaxIncluded::Yes), Some(TaxIncluded::NotApplicable)] {
+            let mut version = version(vec![], 600);
+            version.tariff = ocpi::Tariff { tax_included: included, ..tariff.clone() };
+            let local = [tax("GST", "5", None), tax("QST", "9.975", None)];
+            is_sent_and_priced_again(&version, &timeline, &local[..1]);
+            is_sent_and_priced_again(&version, &timeline, &local);
+            count += 1;
+        }
+    }
+    assert!(count > 30, "{count}: too few to prove anything");
 }

@@ -111,6 +111,9 @@ fn a_tariff_that_2_2_1_cannot_say_is_refused_and_what_it_does_not_know_is_named(
     let written = write::tariff(&given, Version::V2_2_1).unwrap();
     assert_eq!(lines(&written.left_out), ["preauthorize_amount: OCPI 2.2.1 has no such field"]);
     assert!(written.json.get("tax_included").is_none());
+    let mut taxed = given.clone();
+    taxed.elements[0].price_components[0].vat = Some(21.into());
+    assert_eq!(write::tariff(&taxed, Version::V2_2_1).unwrap().json, written.json);
     let written = write::tariff(&given, Version::V2_3_0).unwrap();
     assert_eq!((written.json["tax_included"].as_str(), written.left_out), (Some("N/A"), vec![]));
     assert!(write::tariff(&given, Version::V2_1_1).is_err());
