@@ -15,6 +15,9 @@ const YEARS_UNTIL: i32 = YEARS_FROM + 28;
 /// More decimals than any currency or utility uses.
 const DECIMALS_MAX: u32 = 8;
 
+/// The 15 digits that a JSON number carries exactly, whatever they are (see [`ocpi::number`]).
+const DIGITS_MAX: u128 = 999_999_999_999_999;
+
 const WEEK: [Weekday; 7] = [
     Weekday::Mon,
     Weekday::Tue,
@@ -57,9 +60,11 @@ impl Schedule {
         let days = self.seasons.iter().flat_map(|season| &season.days);
         let prices: BTreeSet<Decimal> =
             days.flat_map(|day| &day.periods).map(|period| period.price).collect();
-        let sold: BTreeSet<Decimal> =
-            prices.iter().filter_map(|price| self.sold(*price).ok()).collect();
-        if sold.len() < prices.len() {
+        let sold: Result<BTreeSet<Decimal>, _> =
+            prices.iter().map(|price| self.sold(*price)).collect();
+        if let Ok(sold) = sold
+            && sold.len() < prices.len()
+        {
             let (prices, sold) = (prices.len(), sold.len());
             let message = format!(
                 "{prices} prices of the utility become {sold}; use more than {} decimals to keep \
@@ -139,6 +144,13 @@ impl Schedule {
                         period.price
                     );
                     findings.error("negative_price", place, message);
+                }
+                Ok(sold) if sold.normalize().mantissa().unsigned_abs() > DIGITS_MAX => {
+                    let message = format!(
+                        "`{name}` is sold at {sold}, more digits than a price can carry; round it \
+                         with margin.decimals"
+                    );
+                    findings.error("too_many_digits", place, message);
                 }
                 Ok(_) => {}
             }

@@ -1,6 +1,9 @@
 //! A schedule made into a tariff.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use chrono::{DateTime, Datelike, Days, NaiveDate, Offset, TimeDelta, TimeZone, Utc, Weekday};
 use chrono_tz::Tz;
@@ -73,11 +76,11 @@ impl Schedule {
     /// validity. `zone` is the site's: OCPI's hours are the hours of the site's clocks.
     ///
     /// The tariff is small because an element says only what those after it do not: holidays where
-    /// they differ from an ordinary day of the season, the seasons' dearer hours, and at last one
-    /// price without restrictions. So no moment is without a price, before and after the span
-    /// either. Hours over midnight are written as two where a day or a date restricts them too:
-    /// readers of OCPI disagree on whether such an element goes on into a day that it does not
-    /// name.
+    /// they differ from an ordinary day of the season, hours that have one price all year, the
+    /// hours of each season, and at last, without restrictions, the price of all other hours. So no
+    /// moment is without a price, before and after the span either. Hours over midnight are written
+    /// as two where a day or a date restricts them too: OCPI does not say whether such an element
+    /// goes on into a day that it does not name.
     ///
     /// # Errors
     ///
@@ -156,12 +159,7 @@ impl Schedule {
     fn elements(&self, span: Span) -> Result<Vec<TariffElement>, MoneyError> {
         let until = span.until.checked_add_days(Days::new(RUN_OVER_DAYS)).unwrap_or(span.until);
         let mut elements = self.holiday_elements(span.from, until)?;
-        let segments = self.segments(span.from, until)?;
-        let Some(everywhere) = cheapest_to_say(&segments) else { return Ok(elements) };
-        for segment in &segments {
-            elements.extend(segment.elements(everywhere));
-        }
-        elements.push(element(everywhere, None));
+        elements.extend(self::elements(&self.segments(span.from, until)?));
         Ok(elements)
     }
 
@@ -229,15 +227,36 @@ impl Schedule {
     }
 }
 
-/// The one price to put last, without restrictions, so that the tariff gets small: the one that
-/// saves the most elements; of several, the lowest.
-fn cheapest_to_say(segments: &[Segment]) -> Option<Decimal> {
-    let prices: BTreeSet<Decimal> = segments.iter().flat_map(Segment::prices).collect();
-    let count = |price: &Decimal| -> usize {
-        segments.iter().map(|segment| segment.elements(*price).len()).sum()
-    };
-    prices.into_iter().min_by_key(count)
+/// The price whose hours are in the most pieces, "all other hours"; of several such the one with
+/// the most of them, then the lowest.
+fn most_scattered(segments: &[Segment]) -> Option<Decimal> {
+    let mut hours_of: BTreeMap<Decimal, (u32, u32)> = BTreeMap::new();
+    let profiles = segments.iter().flat_map(|segment| &segment.week.0);
+    for window in profiles.flat_map(|profile| &profile.0) {
+        let (pieces, minutes) = hours_of.entry(window.price).or_default();
+        *pieces += 1;
+        *minutes += u32::from(window.to - window.from);
+    }
+    let prices = hours_of.into_iter().min_by_key(|(_, hours)| Reverse(*hours));
+    prices.map(|(price, _)| price)
 }
+
+/// The elements of `segments`, at last that of the most scattered price. It needs no restrictions
+/// there, so the tariff is small, and all its hours are one line on a bill.
+fn elements(segments: &[Segment]) -> Vec<TariffElement> {
+    let Some(everywhere) = most_scattered(segments) else { return Vec::new() };
+    let mut hours = segments.iter().map(|segment| segment.beside(everywhere));
+    let shared = hours.next().unwrap_or_default();
+    // Hours that have one price all year need no date.
+    let shared = hours.fold(shared, |shared, hours| &shared & &hours);
+    let all_year = in_order(over_midnight(shared.clone()));
+    let all_year = all_year.map(|(window, days)| restricted(window, days, Dates::default()));
+    let dated = segments.iter().flat_map(|segment| segment.elements(everywhere, &shared));
+    all_year.chain(dated).chain([element(everywhere, None)]).collect()
+}
+
+/// Hours with one price, and the days of the week on which they have it.
+type Hours = BTreeSet<(Window, u8)>;
 
 impl Segment {
     fn prices(&self) -> BTreeSet<Decimal> {
@@ -245,50 +264,57 @@ impl Segment {
         windows.map(|window| window.price).collect()
     }
 
-    /// Its elements, before one of `everywhere` for all that they leave.
-    fn elements(&self, everywhere: Decimal) -> Vec<TariffElement> {
+    /// Its elements besides those for the hours that all segments share, before one of `everywhere`
+    /// for all that they leave.
+    fn elements(&self, everywhere: Decimal, shared: &Hours) -> Vec<TariffElement> {
+        let said = |hours: &Hours| -> Vec<TariffElement> {
+            let own = in_order(hours - shared);
+            own.map(|(window, days)| restricted(window, days, self.dates)).collect()
+        };
         let others = self.prices().into_iter().filter(|price| *price != everywhere).map(|price| {
-            let mut elements = self.beside(price);
+            let mut elements = said(&self.beside(price));
             // All else in this part of the year.
             let whole = Window { from: 0, to: DAY_MINUTES, price };
             elements.push(restricted(whole, EVERY_DAY, self.dates));
             elements
         });
-        let first = self.beside(everywhere);
+        let first = said(&self.beside(everywhere));
         others.fold(first, |best, other| if other.len() < best.len() { other } else { best })
     }
 
     /// The hours of another price than `price`.
-    fn beside(&self, price: Decimal) -> Vec<TariffElement> {
+    fn beside(&self, price: Decimal) -> Hours {
         let mut days_of: BTreeMap<Window, u8> = BTreeMap::new();
         for (profile, (_, _, bit)) in self.week.0.iter().zip(WEEK) {
             for window in profile.beside(price) {
                 *days_of.entry(window).or_default() |= bit;
             }
         }
-        if self.dates == Dates::default() {
-            join_over_midnight(&mut days_of);
-        }
-        let mut windows: Vec<(Window, u8)> = days_of.into_iter().collect();
-        windows.sort_by_key(|(window, days)| (days.trailing_zeros(), window.from));
-        let elements = windows.into_iter();
-        elements.map(|(window, days)| restricted(window, days, self.dates)).collect()
+        days_of.into_iter().collect()
     }
 }
 
+/// By the first day on which they have their price, then by the time of day.
+fn in_order(hours: Hours) -> impl Iterator<Item = (Window, u8)> {
+    let mut hours: Vec<(Window, u8)> = hours.into_iter().collect();
+    hours.sort_by_key(|(window, days)| (days.trailing_zeros(), window.from));
+    hours.into_iter()
+}
+
 /// Where neither day nor date restricts them, the last hours of a day go on into the first ones.
-fn join_over_midnight(days_of: &mut BTreeMap<Window, u8>) {
-    let every_day = |(window, days): (&Window, &u8)| (*days == EVERY_DAY).then_some(*window);
-    let all: Vec<Window> = days_of.iter().filter_map(every_day).collect();
+fn over_midnight(mut hours: Hours) -> Hours {
+    let every_day = |(window, days): &(Window, u8)| (*days == EVERY_DAY).then_some(*window);
+    let all: Vec<Window> = hours.iter().filter_map(every_day).collect();
     let evening = all.iter().find(|window| window.to == DAY_MINUTES && window.from > 0);
     let morning = all.iter().find(|window| window.from == 0 && window.to < DAY_MINUTES);
     if let (Some(evening), Some(morning)) = (evening, morning)
         && evening.price == morning.price
     {
-        days_of.remove(evening);
-        days_of.remove(morning);
-        days_of.insert(Window { to: morning.to, ..*evening }, EVERY_DAY);
+        hours.remove(&(*evening, EVERY_DAY));
+        hours.remove(&(*morning, EVERY_DAY));
+        hours.insert((Window { to: morning.to, ..*evening }, EVERY_DAY));
     }
+    hours
 }
 
 fn restricted(window: Window, days: u8, dates: Dates) -> TariffElement {
