@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use anyhow::{Context as _, ensure};
 use ledger::JournalEntry;
 use messages::Queue;
+use payments::webhook::EVENT_TYPES;
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -98,7 +99,7 @@ async fn stripe_repeats(world: &World) -> anyhow::Result<()> {
     world.platform.stripe().add_webhook_endpoint(WebhookEndpoint {
         url: format!("{}/stripe/webhook", world.platform.http_url()?),
         secret: secret["webhook_secret"].as_str().context("no webhook secret")?.to_owned(),
-        enabled_events: vec![],
+        enabled_events: EVENT_TYPES.map(str::to_owned).to_vec(),
         duplicate_per_mille: 1000,
         lose_per_mille: 0,
         disorder_ms: 500,

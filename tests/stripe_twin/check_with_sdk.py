@@ -348,6 +348,225 @@ def a_membership_renews_lapses_and_ends():
 
 
 @check
+def what_was_captured_can_be_refunded_and_no_more():
+    intent = v1.payment_intents.capture(hold().id, {"amount_to_capture": 2000})
+    first = v1.refunds.create({"payment_intent": intent.id, "amount": 700, "reason": "requested_by_customer"})
+    assert (first.status, first.amount, first.charge) == ("succeeded", 700, intent.latest_charge)
+    error = raises(stripe.InvalidRequestError, v1.refunds.create, {"charge": intent.latest_charge, "amount": 1301})
+    assert error.param == "amount"
+    v1.refunds.create({"charge": intent.latest_charge})
+    charge = v1.charges.retrieve(intent.latest_charge)
+    assert (charge.amount_refunded, charge.refunded) == (2000, True)
+    error = raises(stripe.InvalidRequestError, v1.refunds.create, {"charge": intent.latest_charge})
+    assert error.code == "charge_already_refunded"
+    assert len(v1.refunds.list({"payment_intent": intent.id}).data) == 2
+    raises(stripe.InvalidRequestError, v1.refunds.create, {"payment_intent": hold().id})
+
+
+@check
+def a_refund_may_come_late_or_fail():
+    late = v1.payment_intents.create(off_session("pm_card_pendingRefund"))
+    failing = v1.payment_intents.create(off_session("pm_card_refundFail"))
+    refunds = [v1.refunds.create({"payment_intent": intent.id}) for intent in (late, failing)]
+    assert [refund.status for refund in refunds] == ["pending", "succeeded"]
+    control("clock", {"advance_s": 7200})
+    refunds = [v1.refunds.retrieve(refund.id) for refund in refunds]
+    assert [refund.status for refund in refunds] == ["succeeded", "failed"]
+    assert v1.charges.retrieve(failing.latest_charge).amount_refunded == 0
+
+
+@check
+def a_dispute_is_won_with_evidence_and_lost_by_silence():
+    won, lost, silent = (v1.payment_intents.create(off_session("pm_card_createDispute")) for _ in range(3))
+    disputes = [v1.disputes.list({"payment_intent": intent.id}).data[0] for intent in (won, lost, silent)]
+    assert {dispute.status for dispute in disputes} == {"needs_response"}
+    assert disputes[0].balance_transactions[0].net == -5000 - 1500
+    error = raises(stripe.InvalidRequestError, v1.refunds.create, {"payment_intent": won.id})
+    assert error.code == "charge_disputed"
+    draft = {"evidence": {"product_description": "18 kWh", "access_activity_log": "..."}, "submit": False}
+    assert v1.disputes.update(disputes[0].id, draft).status == "needs_response"
+    winning = v1.disputes.update(disputes[0].id, {"evidence": {"uncategorized_text": "winning_evidence"}})
+    assert (winning.status, winning.evidence.product_description) == ("won", "18 kWh")
+    assert sum(moved.amount for moved in winning.balance_transactions) == 0
+    losing = v1.disputes.update(disputes[1].id, {"evidence": {"uncategorized_text": "losing_evidence"}})
+    assert losing.status == "lost"
+    raises(stripe.InvalidRequestError, v1.disputes.update, losing.id, {"evidence": {"service_date": "today"}})
+    control("clock", {"advance_s": 10 * 24 * 3600})
+    assert v1.disputes.retrieve(disputes[2].id).status == "lost"
+
+
+@check
+def an_inquiry_moves_no_money():
+    intent = v1.payment_intents.create(off_session("pm_card_createDisputeInquiry"))
+    inquiry = v1.disputes.list({"charge": intent.latest_charge}).data[0]
+    assert (inquiry.status, inquiry.balance_transactions) == ("warning_needs_response", [])
+    assert v1.disputes.close(inquiry.id).status == "warning_closed"
+
+
+@check
+def an_issuer_decides_when_it_likes():
+    intent = v1.payment_intents.create(off_session())
+    control("disputes", {"charge": intent.latest_charge, "reason": "product_not_received"})
+    dispute = v1.disputes.list({"payment_intent": intent.id}).data[0]
+    dispute = v1.disputes.update(dispute.id, {"evidence": {"uncategorized_text": "the meter says so"}})
+    assert dispute.status == "under_review"
+    control(f"disputes/{dispute.id}/decide", {"won": True})
+    assert v1.disputes.retrieve(dispute.id).status == "won"
+
+
+@check
+def a_hold_is_raised_where_card_and_pricing_allow():
+    options = {"request_incremental_authorization": "if_available", "request_overcapture": "if_available"}
+    asked = {"payment_method_options": {"card": options}, "expand": ["latest_charge"]}
+    intent = hold(**asked)
+    assert intent.latest_charge.payment_method_details.card.incremental_authorization.status == "unavailable"
+    raises(stripe.InvalidRequestError, v1.payment_intents.increment_authorization, intent.id, {"amount": 6000})
+    control("account", {"ic_plus": True})
+    intent = hold(**asked)
+    card = intent.latest_charge.payment_method_details.card
+    assert (card.incremental_authorization.status, card.overcapture.status) == ("available", "available")
+    intent = v1.payment_intents.increment_authorization(intent.id, {"amount": 6000})
+    assert (intent.amount, intent.amount_capturable) == (6000, 6000)
+    raises(stripe.InvalidRequestError, v1.payment_intents.increment_authorization, intent.id, {"amount": 6000})
+    control("declines", {"payment_method": intent.payment_method, "above": 6500, "code": "card_declined"})
+    error = raises(stripe.CardError, v1.payment_intents.increment_authorization, intent.id, {"amount": 7000})
+    assert error.code == "card_declined"
+    assert v1.payment_intents.retrieve(intent.id).amount_capturable == 6000
+    for step in range(1, 9):
+        v1.payment_intents.increment_authorization(intent.id, {"amount": 6000 + step})
+    error = raises(
+        stripe.InvalidRequestError, v1.payment_intents.increment_authorization, intent.id, {"amount": 6100}
+    )
+    assert "10 times" in str(error)
+    error = raises(stripe.InvalidRequestError, v1.payment_intents.capture, intent.id, {"amount_to_capture": 6910})
+    assert error.code == "amount_too_large"
+    assert v1.payment_intents.capture(intent.id, {"amount_to_capture": 6909}).amount_received == 6909
+    control("account", {"ic_plus": False})
+
+
+@check
+def a_card_is_saved_without_a_payment():
+    customer = v1.customers.create({})
+    asked = {"customer": customer.id, "payment_method_types": ["card"], "usage": "off_session"}
+    intent = v1.setup_intents.create(asked)
+    assert intent.status == "requires_payment_method"
+    intent = v1.setup_intents.confirm(intent.id, {"payment_method": "pm_card_authenticationRequiredOnSetup"})
+    assert (intent.status, intent.next_action.type) == ("requires_action", "use_stripe_sdk")
+    control(f"setup_intents/{intent.id}/authenticate", {})
+    intent = v1.setup_intents.retrieve(intent.id)
+    assert intent.status == "succeeded"
+    later = {**off_session(), "customer": customer.id, "payment_method": intent.payment_method}
+    assert v1.payment_intents.create(later).status == "succeeded", "it was set up for this"
+    declined = {**asked, "payment_method": "pm_card_visa_chargeDeclined", "confirm": True}
+    assert raises(stripe.CardError, v1.setup_intents.create, declined).code == "card_declined"
+
+
+@check
+def a_reader_takes_a_card():
+    address = {"line1": "Strawinskylaan 1", "city": "Amsterdam", "country": "NL", "postal_code": "1077 XW"}
+    location = v1.terminal.locations.create({"display_name": "AMS-01", "address": address})
+    asked = {"registration_code": "simulated-wpe", "label": "bay 1", "location": location.id}
+    reader = v1.terminal.readers.create(asked)
+    options = {"card_present": {"request_incremental_authorization_support": True}}
+    asked = {
+        "amount": 5000,
+        "currency": "eur",
+        "capture_method": "manual",
+        "payment_method_types": ["card_present"],
+        "payment_method_options": options,
+    }
+    intent = v1.payment_intents.create(asked)
+    reader = v1.terminal.readers.process_payment_intent(reader.id, {"payment_intent": intent.id})
+    assert reader.action.status == "in_progress"
+    error = raises(
+        stripe.InvalidRequestError,
+        v1.terminal.readers.process_payment_intent,
+        reader.id,
+        {"payment_intent": v1.payment_intents.create(asked).id},
+    )
+    assert error.code == "terminal_reader_busy"
+    present = v1.test_helpers.terminal.readers.present_payment_method
+    assert present(reader.id).action.status == "succeeded"
+    intent = v1.payment_intents.retrieve(intent.id, {"expand": ["latest_charge"]})
+    assert intent.status == "requires_capture"
+    assert intent.latest_charge.payment_method_details.card_present.incremental_authorization_supported
+    assert v1.payment_intents.increment_authorization(intent.id, {"amount": 6000}).amount_capturable == 6000
+    intent = v1.payment_intents.create(asked)
+    v1.terminal.readers.process_payment_intent(reader.id, {"payment_intent": intent.id})
+    reader = present(reader.id, {"type": "card_present", "card_present": {"number": "4000000000009995"}})
+    assert (reader.action.status, reader.action.failure_code) == ("failed", "insufficient_funds")
+    v1.terminal.readers.process_payment_intent(reader.id, {"payment_intent": intent.id})
+    assert v1.terminal.readers.cancel_action(reader.id).action is None
+
+
+@check
+def a_debt_is_paid_on_a_page():
+    price = {"currency": "eur", "unit_amount": 1234, "product_data": {"name": "Charging session"}}
+    asked = {
+        "mode": "payment",
+        "success_url": "https://example.com/paid",
+        "client_reference_id": "s1",
+        "line_items": [{"price_data": price, "quantity": 1}],
+        "payment_intent_data": {"metadata": {"session_id": "s1"}},
+    }
+    page = v1.checkout.sessions.create(asked)
+    assert (page.status, page.payment_status, page.amount_total) == ("open", "unpaid", 1234)
+    assert page.url
+    control(f"checkout/sessions/{page.id}/pay", {"card": "pm_card_visa"})
+    page = v1.checkout.sessions.retrieve(page.id)
+    assert (page.status, page.payment_status, page.url) == ("complete", "paid", None)
+    intent = v1.payment_intents.retrieve(page.payment_intent)
+    assert (intent.amount_received, intent.metadata["session_id"]) == (1234, "s1")
+    late = v1.checkout.sessions.create(asked)
+    control("clock", {"advance_s": 25 * 3600})
+    assert v1.checkout.sessions.retrieve(late.id).status == "expired"
+
+
+@check
+def a_failed_renewal_is_tried_again_and_recovers_or_ends():
+    product = v1.products.create({"name": "Silver"})
+    price = v1.prices.create(
+        {"product": product.id, "currency": "eur", "unit_amount": 990, "recurring": {"interval": "month"}}
+    )
+
+    def subscribe():
+        customer, card = saved_card()
+        asked = {"customer": customer, "default_payment_method": card, "items": [{"price": price.id}]}
+        return card, v1.subscriptions.create(asked)
+
+    kept, paid, ended = subscribe(), subscribe(), subscribe()
+    for card, _ in (kept, paid, ended):
+        control("declines", {"payment_method": card, "code": "card_declined"})
+    control("clock", {"advance_s": 30 * 24 * 3600 + 1})
+    assert v1.subscriptions.retrieve(kept[1].id).status == "past_due"
+    invoice = v1.invoices.list({"subscription": paid[1].id, "status": "open"}).data[0]
+    raises(stripe.CardError, v1.invoices.pay, invoice.id)
+    control("declines", {}, "DELETE")
+    assert v1.invoices.pay(invoice.id).status == "paid"
+    assert v1.subscriptions.retrieve(paid[1].id).status == "active"
+    control("declines", {"payment_method": ended[0], "code": "card_declined"})
+    control("clock", {"advance_s": 16 * 24 * 3600})
+    assert v1.subscriptions.retrieve(kept[1].id).status == "active"
+    assert v1.subscriptions.retrieve(ended[1].id).status == "canceled"
+    everything = v1.subscriptions.list({"status": "all", "limit": 100}).data
+    assert {kept[1].id, ended[1].id} <= {subscription.id for subscription in everything}
+    paused = v1.subscriptions.update(kept[1].id, {"pause_collection": {"behavior": "void"}})
+    assert paused.pause_collection.behavior == "void"
+    assert v1.subscriptions.update(kept[1].id, {"pause_collection": ""}).pause_collection is None
+
+
+@check
+def a_payout_is_the_sum_of_what_it_pays_out():
+    v1.payment_intents.create(off_session())
+    control("clock", {"advance_s": 4 * 24 * 3600})
+    payout = v1.payouts.list({"limit": 1}).data[0]
+    parts = list(v1.balance_transactions.list({"payout": payout.id, "limit": 100}).auto_paging_iter())
+    assert sum(part.net for part in parts if part.type != "payout") == payout.amount
+    charges = [part for part in parts if part.type == "charge"]
+    assert charges and all(part.fee > 0 for part in charges)
+
+
+@check
 def webhooks_are_signed_repeated_and_listed():
     received = queue.Queue()
     failures = iter([500, 500])

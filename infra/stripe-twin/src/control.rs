@@ -8,6 +8,11 @@
 //! | `POST`, `DELETE /_twin/declines` | adds ([`DeclineRule`]), clears rules of issuers |
 //! | `POST /_twin/webhook_endpoints` | adds a [`WebhookEndpoint`] |
 //! | `POST /_twin/payment_intents/{id}/authenticate` | the customer passes 3-D Secure |
+//! | `POST /_twin/setup_intents/{id}/authenticate` | the same for a card that is saved |
+//! | `POST /_twin/checkout/sessions/{id}/pay` `{"card":"pm_card_visa"}` | the driver pays on the page |
+//! | `POST /_twin/disputes` `{"charge","reason","inquiry"}` | the cardholder disputes a charge |
+//! | `POST /_twin/disputes/{id}/decide` `{"won":true}` | the issuer decides |
+//! | `POST /_twin/account` `{"ic_plus":true}` | switches the account's pricing |
 
 use std::{sync::Arc, time::Duration};
 
@@ -38,6 +43,11 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/_twin/declines", post(add_decline).delete(clear_declines))
         .route("/_twin/webhook_endpoints", post(add_endpoint))
         .route("/_twin/payment_intents/{id}/authenticate", post(authenticate))
+        .route("/_twin/setup_intents/{id}/authenticate", post(authenticate_setup))
+        .route("/_twin/checkout/sessions/{id}/pay", post(pay_checkout))
+        .route("/_twin/disputes", post(open_dispute))
+        .route("/_twin/disputes/{id}/decide", post(decide_dispute))
+        .route("/_twin/account", post(account))
         .fallback(http::handle)
         .with_state(shared)
 }
@@ -95,9 +105,77 @@ async fn add_endpoint(
 }
 
 async fn authenticate(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Response {
-    let answered = shared.with_world(|world| api::authenticate(world, &id));
-    match answered {
-        Ok(intent) => Json(intent).into_response(),
+    answered(shared.with_world(|world| api::authenticate(world, &id)))
+}
+
+async fn authenticate_setup(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Response {
+    answered(shared.with_world(|world| api::authenticate_setup(world, &id)))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Pay {
+    card: String,
+}
+
+async fn pay_checkout(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+    Json(pay): Json<Pay>,
+) -> Response {
+    answered(shared.with_world(|world| api::pay_checkout(world, &id, &pay.card)))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OpenDispute {
+    charge: String,
+    reason: String,
+    #[serde(default)]
+    inquiry: bool,
+}
+
+async fn open_dispute(
+    State(shared): State<Arc<Shared>>,
+    Json(open): Json<OpenDispute>,
+) -> Response {
+    if !api::DISPUTE_REASONS.contains(&open.reason.as_str()) {
+        let message = format!("reason is one of {}", api::DISPUTE_REASONS.join(", "));
+        return answered(Err(api::ApiError::invalid(None, Some("reason"), message)));
+    }
+    let opened =
+        |world: &mut api::World| api::open_dispute(world, &open.charge, &open.reason, open.inquiry);
+    answered(shared.with_world(opened))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Decide {
+    won: bool,
+}
+
+async fn decide_dispute(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+    Json(decide): Json<Decide>,
+) -> Response {
+    answered(shared.with_world(|world| api::decide_dispute(world, &id, decide.won)))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Account {
+    ic_plus: bool,
+}
+
+async fn account(State(shared): State<Arc<Shared>>, Json(account): Json<Account>) -> StatusCode {
+    shared.with_world(|world| world.ic_plus = account.ic_plus);
+    StatusCode::NO_CONTENT
+}
+
+fn answered(answer: api::Answer<Value>) -> Response {
+    match answer {
+        Ok(object) => Json(object).into_response(),
         Err(error) => {
             let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::BAD_REQUEST);
             (status, Json(error.body())).into_response()

@@ -10,7 +10,7 @@ mod cdr;
 mod node;
 mod tariff;
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use serde_json::Value;
 
@@ -28,11 +28,20 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.path.is_empty() {
-            return f.write_str(&self.message);
+        if !self.path.is_empty() {
+            write_line(f, &self.path)?;
+            f.write_str(": ")?;
         }
-        write!(f, "{}: {}", self.path, self.message)
+        write_line(f, &self.message)
     }
+}
+
+/// Writes `text`, which may have anything from outside in it, as part of one line.
+fn write_line(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    text.chars().try_for_each(|c| match c {
+        c if c.is_control() => write!(f, "{}", c.escape_default()),
+        c => f.write_char(c),
+    })
 }
 
 /// What was read.

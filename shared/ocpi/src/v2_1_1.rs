@@ -8,6 +8,8 @@
 //! - "The first tariff in the list with matching restrictions will be used": taken per dimension,
 //!   as 2.2.1 clarified. Read for whole elements, the chapter's own complex example would bill its
 //!   start fee and nothing else.
+//! - "Valid up to this charging speed" and the like do not say whether the bound belongs to it. Read
+//!   as 2.2.1 says: what is at least a minimum and below a maximum.
 //! - A CDR ends at `stop_date_time`, costs a bare number without VAT, has a whole _Location_ and an
 //!   `auth_id`, which 2.2.1 calls `contract_id`. Its periods name no tariff.
 //! - `FLAT` as a dimension of a period says that a fee was due; the tariff says so too.

@@ -12,6 +12,24 @@ use quantities::SessionId;
 use serde::Deserialize;
 use stripe_webhook::{Webhook, WebhookError as SignatureError};
 
+/// The events that an endpoint at Stripe has to be enabled for. Others are stored and change
+/// nothing.
+pub const EVENT_TYPES: [&str; 13] = [
+    "customer.subscription.created",
+    "customer.subscription.deleted",
+    "customer.subscription.paused",
+    "customer.subscription.resumed",
+    "customer.subscription.updated",
+    "invoice.paid",
+    "invoice.payment_failed",
+    "payment_intent.amount_capturable_updated",
+    "payment_intent.canceled",
+    "payment_intent.created",
+    "payment_intent.payment_failed",
+    "payment_intent.requires_action",
+    "payment_intent.succeeded",
+];
+
 /// An event whose signature was good.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StripeEvent {

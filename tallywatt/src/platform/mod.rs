@@ -23,6 +23,7 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use messages::Queue;
+use payments::webhook::EVENT_TYPES;
 use serde_json::{Value, json};
 use stripe_twin::{Twin, TwinConfig, WebhookEndpoint};
 use tokio::{
@@ -212,7 +213,7 @@ impl Platform {
         self.twin.add_webhook_endpoint(WebhookEndpoint {
             url: format!("{}/stripe/webhook", self.http_url()?),
             secret: WEBHOOK_SECRET.to_owned(),
-            enabled_events: Vec::new(),
+            enabled_events: EVENT_TYPES.map(str::to_owned).to_vec(),
             duplicate_per_mille: 0,
             lose_per_mille: 0,
             disorder_ms: 0,

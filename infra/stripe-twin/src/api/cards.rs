@@ -26,6 +26,17 @@ pub(crate) enum Behaviour {
     AlreadySetUp,
     /// Wants the customer, then has no money (same page, "Insufficient funds").
     AuthenticatesThenDeclines,
+    /// Pays; its refunds succeed later (<https://docs.stripe.com/testing#refunds>).
+    RefundsLate,
+    /// Pays; its refunds fail later (same page).
+    RefundFails,
+    /// Pays, and its holder disputes the charge (<https://docs.stripe.com/testing#disputes>).
+    Disputes {
+        /// `dispute.reason`.
+        reason: &'static str,
+        /// Whether the bank only asks.
+        inquiry: bool,
+    },
 }
 
 /// A test card.
@@ -49,11 +60,15 @@ const fn refused(code: &'static str) -> Behaviour {
     Behaviour::Declines { code, decline_code: None }
 }
 
+const fn disputes(reason: &'static str, inquiry: bool) -> Behaviour {
+    Behaviour::Disputes { reason, inquiry }
+}
+
 const fn visa(token: &'static str, last4: &'static str, behaviour: Behaviour) -> TestCard {
     TestCard { token, brand: "visa", last4, behaviour }
 }
 
-const CARDS: [TestCard; 18] = [
+const CARDS: [TestCard; 23] = [
     visa("pm_card_visa", "4242", Behaviour::Pays),
     visa("pm_card_visa_debit", "5556", Behaviour::Pays),
     visa("pm_card_de", "0016", Behaviour::Pays),
@@ -85,6 +100,15 @@ const CARDS: [TestCard; 18] = [
         "3178",
         Behaviour::AuthenticatesThenDeclines,
     ),
+    visa("pm_card_pendingRefund", "7726", Behaviour::RefundsLate),
+    visa("pm_card_refundFail", "5126", Behaviour::RefundFails),
+    visa("pm_card_createDispute", "0259", disputes("fraudulent", false)),
+    visa(
+        "pm_card_createDisputeProductNotReceived",
+        "2685",
+        disputes("product_not_received", false),
+    ),
+    visa("pm_card_createDisputeInquiry", "1976", disputes("fraudulent", true)),
 ];
 
 /// The card that `token` stands for.

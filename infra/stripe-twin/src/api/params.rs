@@ -35,6 +35,13 @@ impl Params {
         (!value.is_empty()).then_some(value)
     }
 
+    /// Whether `name` was given and empty: how Stripe takes a value away.
+    pub(crate) fn is_emptied(&mut self, name: &str) -> bool {
+        let before = self.pairs.len();
+        self.pairs.retain(|(key, value)| key != name || !value.is_empty());
+        self.pairs.len() < before
+    }
+
     /// A text that must be there.
     pub(crate) fn required(&mut self, name: &str) -> Answer<String> {
         self.text(name).ok_or_else(|| missing(name))

@@ -2,13 +2,19 @@
 //! <https://docs.stripe.com/payments/paymentintents/lifecycle>
 
 mod confirm;
+mod increment;
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{Answer, ApiError, Params, World, minimum, payment_methods};
-pub(crate) use confirm::{authenticate, charge_off_session};
+use super::{
+    Answer, ApiError, Params, World,
+    charges::{self, Hold},
+    minimum, payment_methods,
+};
+pub(crate) use confirm::{authenticate, charge_off_session, of_checkout, pay, present};
+pub(crate) use increment::increment_authorization;
 
 /// `payment_intent.status`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +62,12 @@ pub(crate) struct PaymentIntent {
     pub(crate) allow_redirects: bool,
     pub(crate) setup_future_usage: Option<String>,
     pub(crate) status: Status,
+    /// Paid at a reader (`payment_method_types: [card_present]`).
+    pub(crate) present: bool,
+    /// What the request asks the hold for.
+    pub(crate) asked: Hold,
+    /// Attempts to raise the hold, refused ones included.
+    pub(crate) increments: u32,
 }
 
 impl PaymentIntent {
@@ -125,7 +137,7 @@ impl PaymentIntent {
 
     /// The error of an operation that this status does not allow
     /// (<https://docs.stripe.com/error-codes#payment-intent-unexpected-state>).
-    fn unexpected_state(&self, done: &str, allowed: &str) -> Box<ApiError> {
+    pub(crate) fn unexpected_state(&self, done: &str, allowed: &str) -> Box<ApiError> {
         let message = format!(
             "This PaymentIntent could not be {done} because it has a status of {}. Only a \
              PaymentIntent with one of the following statuses may be {done}: {allowed}.",
@@ -215,10 +227,13 @@ fn draft(world: &mut World, params: &mut Params) -> Answer<PaymentIntent> {
         params.one_of("capture_method", &["automatic", "automatic_async", "manual"])?;
     let setup_future_usage = params.one_of("setup_future_usage", &["off_session", "on_session"])?;
     let types = params.list("payment_method_types");
-    if let Some(other) = types.iter().find(|kind| *kind != "card") {
+    let known = |kind: &&String| !matches!(kind.as_str(), "card" | "card_present");
+    if let Some(other) = types.iter().find(known) {
         let message = format!("The payment method type provided: {other} is invalid.");
         return Err(ApiError::invalid(None, Some("payment_method_types"), message));
     }
+    let present = types.iter().any(|kind| kind == "card_present");
+    let asked = asked(params)?;
     let mut automatic = params.nested("automatic_payment_methods");
     let enabled = automatic.boolean("enabled")?;
     let redirects = automatic.one_of("allow_redirects", &["always", "never"])?;
@@ -250,7 +265,35 @@ fn draft(world: &mut World, params: &mut Params) -> Answer<PaymentIntent> {
         allow_redirects: redirects.as_deref() != Some("never"),
         setup_future_usage,
         status: Status::RequiresPaymentMethod,
+        present,
+        asked,
+        increments: 0,
     })
+}
+
+/// `payment_method_options`: what a hold shall be able to do, where the card and the account's
+/// pricing allow (<https://docs.stripe.com/payments/flexible-payments>; at a reader
+/// <https://docs.stripe.com/terminal/features/incremental-authorizations>).
+fn asked(params: &mut Params) -> Answer<Hold> {
+    let mut options = params.nested("payment_method_options");
+    let mut card = options.nested("card");
+    let mut if_available = |name| -> Answer<bool> {
+        Ok(card.one_of(name, &["if_available", "never"])?.as_deref() == Some("if_available"))
+    };
+    let mut asked = Hold {
+        incremental: if_available("request_incremental_authorization")?,
+        overcapture: if_available("request_overcapture")?,
+        extended: if_available("request_extended_authorization")?,
+    };
+    card.finish()?;
+    let mut card_present = options.nested("card_present");
+    let incremental = card_present.boolean("request_incremental_authorization_support")?;
+    let extended = card_present.boolean("request_extended_authorization")?;
+    asked.incremental |= incremental == Some(true);
+    asked.extended |= extended == Some(true);
+    card_present.finish()?;
+    options.finish()?;
+    Ok(asked)
 }
 
 pub(crate) fn retrieve(world: &World, id: &str, mut params: Params) -> Answer<Value> {
@@ -321,11 +364,11 @@ pub(crate) fn capture(world: &mut World, id: &str, mut params: Params) -> Answer
     }
     let amount = amount.unwrap_or(intent.amount);
     minimum::check(amount, &intent.currency, "amount_to_capture")?;
-    if amount > intent.amount {
+    let charge = intent.latest_charge.as_deref().and_then(|id| world.charges.find(id));
+    let most = charge.map_or(intent.amount, charges::Charge::maximum_capturable);
+    if amount > most {
         let message = format!(
-            "The amount_to_capture must be less than or equal to the amount of the PaymentIntent \
-             ({}).",
-            intent.amount,
+            "The amount_to_capture must be less than or equal to the capturable amount ({most}).",
         );
         let (code, param) = (Some("amount_too_large"), Some("amount_to_capture"));
         return Err(ApiError::invalid(code, param, message));
@@ -334,12 +377,10 @@ pub(crate) fn capture(world: &mut World, id: &str, mut params: Params) -> Answer
     intent.status = Status::Succeeded;
     intent.amount_received = amount;
     let (charge, rendered) = (intent.latest_charge.clone(), intent.render());
-    if let Some(charge) = charge {
-        let charge = world.charges.get_mut(&charge)?;
-        charge.captured = true;
-        charge.amount_captured = amount;
-    }
     world.emit("payment_intent.succeeded", rendered);
+    if let Some(charge) = charge {
+        charges::captured(world, &charge, amount)?;
+    }
     expanded(world, id, &expand)
 }
 

@@ -6,7 +6,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{Answer, ApiError, Params, World, catalog::Price, payment_intents};
+use super::{
+    Answer, ApiError, Params, World,
+    catalog::Price,
+    invoices::{self, Due},
+};
 
 #[derive(Debug, Clone)]
 pub(crate) struct Subscription {
@@ -26,6 +30,9 @@ pub(crate) struct Subscription {
     current_period_start: i64,
     current_period_end: i64,
     trial_end: Option<i64>,
+    /// `pause_collection.behavior`.
+    pause: Option<String>,
+    warned_of_trial_end: bool,
     metadata: BTreeMap<String, String>,
     latest_invoice: Option<String>,
 }
@@ -71,7 +78,7 @@ impl Subscription {
             "metadata": self.metadata,
             "next_pending_invoice_item_invoice": null,
             "on_behalf_of": null,
-            "pause_collection": null,
+            "pause_collection": self.pause.as_ref().map(|behavior| json!({ "behavior": behavior, "resumes_at": null })),
             "payment_settings": {
                 "payment_method_options": null,
                 "payment_method_types": null,
@@ -143,11 +150,13 @@ pub(crate) fn create(world: &mut World, mut params: Params) -> Answer<Value> {
         created: now,
         current_period_start: now,
         trial_end,
+        pause: None,
+        warned_of_trial_end: false,
         metadata,
         latest_invoice: None,
     };
     if trial_end.is_none() {
-        let paid = bill(world, &mut subscription);
+        let paid = bill(world, &mut subscription, "subscription_create");
         subscription.status = if paid { "active" } else { "incomplete" };
     }
     Ok(save(world, subscription, "customer.subscription.created"))
@@ -170,7 +179,29 @@ pub(crate) fn retrieve(world: &World, id: &str, params: Params) -> Answer<Value>
     Ok(world.subscriptions.get(id)?.render())
 }
 
+/// Those that have not ended, unless `status` says otherwise; `all` for all
+/// (<https://docs.stripe.com/api/subscriptions/list>).
+pub(crate) fn list(world: &World, mut params: Params) -> Answer<Value> {
+    let customer = params.text("customer");
+    let statuses = ["active", "all", "canceled", "incomplete", "past_due", "trialing", "unpaid"];
+    let status = params.one_of("status", &statuses)?;
+    let keep = |subscription: &Subscription| {
+        let wanted = match status.as_deref() {
+            None => subscription.status != "canceled",
+            Some("all") => true,
+            Some(status) => subscription.status == status,
+        };
+        wanted && customer.as_ref().is_none_or(|customer| subscription.customer == *customer)
+    };
+    world.subscriptions.page(params, "/v1/subscriptions", keep, Subscription::render)
+}
+
 pub(crate) fn update(world: &mut World, id: &str, mut params: Params) -> Answer<Value> {
+    // An empty `pause_collection` resumes (<https://docs.stripe.com/billing/subscriptions/pause-payment>).
+    let resume = params.is_emptied("pause_collection");
+    let mut pause = params.nested("pause_collection");
+    let behavior = pause.one_of("behavior", &["keep_as_draft", "mark_uncollectible", "void"])?;
+    pause.finish()?;
     let cancel_at_period_end = params.boolean("cancel_at_period_end")?;
     let default_payment_method = params.text("default_payment_method");
     let metadata = params.metadata()?;
@@ -188,6 +219,9 @@ pub(crate) fn update(world: &mut World, id: &str, mut params: Params) -> Answer<
         world.payment_methods.referenced(&method, "default_payment_method")?;
         subscription.default_payment_method = Some(method);
     }
+    if resume || behavior.is_some() {
+        subscription.pause = behavior;
+    }
     subscription.metadata.extend(metadata);
     Ok(save(world, subscription, "customer.subscription.updated"))
 }
@@ -200,6 +234,7 @@ pub(crate) fn cancel(world: &mut World, id: &str, params: Params) -> Answer<Valu
         return Err(ApiError::not_found("subscription", id, "id"));
     }
     end(&mut subscription, world.now);
+    invoices::void_open(world, id);
     Ok(save(world, subscription, "customer.subscription.deleted"))
 }
 
@@ -217,9 +252,10 @@ fn save(world: &mut World, subscription: Subscription, event: &str) -> Value {
     rendered
 }
 
-/// Renews what is due, or ends it. A renewal that is not paid is `past_due`; the twin does not
-/// retry it (<https://docs.stripe.com/billing/revenue-recovery/smart-retries>).
+/// Renews what is due, or ends it; a renewal that is not paid is `past_due`
+/// (<https://docs.stripe.com/billing/subscriptions/overview#subscription-statuses>).
 pub(crate) fn renew(world: &mut World) {
+    warn_of_trial_ends(world);
     for id in world.subscriptions.ids() {
         // A clock moved by a year lets every month of it happen.
         while let Some(due) = world.subscriptions.find(&id).filter(|s| is_due(s, world.now)) {
@@ -231,11 +267,30 @@ pub(crate) fn renew(world: &mut World) {
                 let start = subscription.current_period_end;
                 subscription.current_period_start = start;
                 subscription.current_period_end = start + subscription.price.period_s();
-                let paid = bill(world, &mut subscription);
-                subscription.status = if paid { "active" } else { "past_due" };
+                // A paused collection bills nothing and leaves the status
+                // (<https://docs.stripe.com/billing/subscriptions/pause-payment>).
+                if subscription.pause.is_none() {
+                    let paid = bill(world, &mut subscription, "subscription_cycle");
+                    subscription.status = if paid { "active" } else { "past_due" };
+                }
                 "customer.subscription.updated"
             };
             save(world, subscription, event);
+        }
+    }
+}
+
+/// `customer.subscription.trial_will_end`, three days before
+/// (<https://docs.stripe.com/billing/subscriptions/webhooks>).
+fn warn_of_trial_ends(world: &mut World) {
+    for id in world.subscriptions.ids() {
+        let now = world.now;
+        let Ok(subscription) = world.subscriptions.get_mut(&id) else { continue };
+        let soon = subscription.trial_end.is_some_and(|end| end - 3 * 24 * 3600 <= now);
+        if subscription.status == "trialing" && soon && !subscription.warned_of_trial_end {
+            subscription.warned_of_trial_end = true;
+            let rendered = subscription.render();
+            world.emit("customer.subscription.trial_will_end", rendered);
         }
     }
 }
@@ -245,41 +300,45 @@ fn is_due(subscription: &Subscription, now: i64) -> bool {
     runs && subscription.current_period_end <= now
 }
 
+/// What a subscription is paid with: its own method, or the customer's.
+pub(crate) fn payment_method(world: &World, id: &str) -> Option<String> {
+    let subscription = world.subscriptions.find(id)?;
+    let default = || world.customers.find(&subscription.customer)?.default_payment_method.clone();
+    subscription.default_payment_method.clone().or_else(default)
+}
+
+/// An open invoice was paid after all.
+pub(crate) fn recovered(world: &mut World, id: &str) {
+    let Some(subscription) = world.subscriptions.find(id) else { return };
+    if matches!(subscription.status, "past_due" | "unpaid" | "incomplete") {
+        let subscription = Subscription { status: "active", ..subscription.clone() };
+        save(world, subscription, "customer.subscription.updated");
+    }
+}
+
+/// The last attempt failed.
+pub(crate) fn given_up(world: &mut World, id: &str) {
+    let Some(subscription) = world.subscriptions.find(id) else { return };
+    if subscription.status == "past_due" {
+        let mut subscription = subscription.clone();
+        end(&mut subscription, world.now);
+        save(world, subscription, "customer.subscription.deleted");
+    }
+}
+
 /// Makes the period's invoice and charges it; says whether it was paid.
-fn bill(world: &mut World, subscription: &mut Subscription) -> bool {
-    let amount = subscription.price.unit_amount * subscription.quantity;
-    let currency = subscription.price.currency.clone();
+fn bill(world: &mut World, subscription: &mut Subscription, billing_reason: &'static str) -> bool {
     let default = world.customers.find(&subscription.customer);
     let default = default.and_then(|customer| customer.default_payment_method.clone());
     let method = subscription.default_payment_method.clone().or(default);
-    let customer = subscription.customer.clone();
-    let paid = amount == 0
-        || method.is_some_and(|method| {
-            let charged =
-                payment_intents::charge_off_session(world, &customer, &method, amount, &currency);
-            charged.is_ok()
-        });
-    let invoice = world.id("in");
-    subscription.latest_invoice = Some(invoice.clone());
-    let object = json!({
-        "id": invoice,
-        "object": "invoice",
-        "amount_due": amount,
-        "amount_paid": if paid { amount } else { 0 },
-        "billing_reason": "subscription_cycle",
-        "created": world.now,
-        "currency": currency,
-        "customer": customer,
-        "livemode": false,
-        "metadata": {},
-        // Since API version 2025-03-31 (<https://docs.stripe.com/api/invoices/object>).
-        "parent": {
-            "quote_details": null,
-            "subscription_details": { "metadata": {}, "subscription": subscription.id },
-            "type": "subscription_details",
-        },
-        "status": if paid { "paid" } else { "open" },
-    });
-    world.emit(if paid { "invoice.paid" } else { "invoice.payment_failed" }, object);
+    let due = Due {
+        amount: subscription.price.unit_amount * subscription.quantity,
+        billing_reason,
+        currency: subscription.price.currency.clone(),
+        customer: subscription.customer.clone(),
+        subscription: subscription.id.clone(),
+    };
+    let (invoice, paid) = invoices::bill(world, due, method.as_deref());
+    subscription.latest_invoice = Some(invoice);
     paid
 }

@@ -178,7 +178,7 @@ impl<'a> Node<'a> {
     pub(crate) fn text(&self) -> String {
         let Some(value) = self.needed() else { return String::new() };
         if !value.is_string() {
-            self.problem(&format!("{value} is not a text"));
+            self.problem(&format!("{} is not a text", short(value.to_string())));
         }
         value.as_str().unwrap_or_default().to_owned()
     }
@@ -200,7 +200,7 @@ impl<'a> Node<'a> {
     pub(crate) fn number(&self) -> Decimal {
         let Some(value) = self.needed() else { return Decimal::ZERO };
         number::deserialize(value).unwrap_or_else(|_| {
-            self.problem(&format!("{value} is not a number"));
+            self.problem(&format!("{} is not a number", short(value.to_string())));
             Decimal::ZERO
         })
     }
@@ -224,7 +224,8 @@ impl<'a> Node<'a> {
         let Some(value) = self.needed() else { return 0 };
         let number = number::deserialize(value).ok().filter(Decimal::is_integer);
         number.and_then(|number| number.to_u32()).unwrap_or_else(|| {
-            self.problem(&format!("{value} is not a whole number from 0 on"));
+            let shown = short(value.to_string());
+            self.problem(&format!("{shown} is not a whole number from 0 on"));
             0
         })
     }
@@ -234,7 +235,7 @@ impl<'a> Node<'a> {
         let value = self.needed()?;
         let parsed = T::deserialize(value).ok();
         if parsed.is_none() {
-            let text = value.as_str().unwrap_or("this");
+            let text = short(value.as_str().unwrap_or("this").to_owned());
             self.problem(&format!("`{text}` is not {allowed}"));
         }
         parsed
@@ -246,7 +247,7 @@ impl<'a> Node<'a> {
         self.notes.read_whole.borrow_mut().insert(self.path.clone());
         let parsed = T::deserialize(value);
         if let Err(error) = &parsed {
-            self.left_out(&error.to_string());
+            self.left_out(&short(error.to_string()));
         }
         parsed.ok()
     }
@@ -292,8 +293,8 @@ impl<'a> Node<'a> {
 
     fn refuse_text(&self, expected: &str) {
         let shown = match self.value {
-            Some(Value::String(text)) => format!("`{text}`"),
-            Some(value) => value.to_string(),
+            Some(Value::String(text)) => format!("`{}`", short(text.clone())),
+            Some(value) => short(value.to_string()),
             None => "nothing".to_owned(),
         };
         self.problem(&format!("{shown} is not {expected}"));
@@ -302,6 +303,17 @@ impl<'a> Node<'a> {
 
 fn join(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+}
+
+/// The most of what others wrote that is shown in a line, in characters.
+const SHOWN_MAX: usize = 80;
+
+/// The text, or its beginning.
+pub(super) fn short(text: String) -> String {
+    match text.char_indices().nth(SHOWN_MAX) {
+        Some((end, _)) => text.get(..end).unwrap_or_default().to_owned() + "…",
+        None => text,
+    }
 }
 
 /// `elements[].restrictions.x` of `elements[3].restrictions.x`.

@@ -2,7 +2,7 @@
 
 use quantities::{Currency, TaxPercent};
 
-use super::node::Node;
+use super::node::{Node, short};
 use crate::{Price, PriceComponent, Tariff, TariffElement, TariffRestrictions, Version};
 
 pub(super) fn tariff_at(node: &Node) -> Tariff {
@@ -53,7 +53,8 @@ fn since_2_2_1(node: &Node, tariff: &mut Tariff) {
 pub(super) fn currency(node: &Node) -> String {
     let code = node.text();
     if !code.is_empty() && code.parse::<Currency>().is_err() {
-        node.problem(&format!("`{code}` is not an ISO 4217 currency code"));
+        let shown = short(code.clone());
+        node.problem(&format!("`{shown}` is not an ISO 4217 currency code"));
     }
     code
 }

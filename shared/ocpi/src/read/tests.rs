@@ -198,6 +198,20 @@ fn a_cdr_of_2_1_1_becomes_one_of_ours_and_what_has_no_place_is_named() {
 }
 
 #[test]
+fn a_problem_is_one_line_of_readable_length_whatever_is_in_it() {
+    let long = "EUR\\n".repeat(100);
+    let text = format!(
+        r#"{{"currency":"{long}","elements":[{{"price_components":[
+            {{"type":{{"a":"{long}"}},"price":["{long}"],"step_size":"{long}"}}]}}]}}"#
+    );
+    let lines = lines(&tariff(&text).unwrap_err());
+    assert_eq!(lines.len(), 4);
+    for line in lines {
+        assert!(line.chars().count() < 200 && !line.contains('\n'), "{line}");
+    }
+}
+
+#[test]
 fn what_is_not_json_is_one_problem() {
     assert!(lines(&tariff("{").unwrap_err())[0].starts_with("not JSON: "));
     assert_eq!(lines(&tariff("[]").unwrap_err()), ["not a JSON object"]);

@@ -6,7 +6,7 @@ use super::{
     super::{
         Answer, ApiError, Params, World,
         cards::Behaviour,
-        charges::Charge,
+        charges::{self, Charge, Hold},
         payment_methods::{self, PaymentMethod},
     },
     PaymentIntent, Status,
@@ -19,6 +19,13 @@ const DAY_S: i64 = 24 * 3600;
 const HOLD_S: i64 = 7 * DAY_S;
 /// Visa holds that the merchant made alone: 4 days and 18 hours (same page).
 const VISA_OFF_SESSION_HOLD_S: i64 = 4 * DAY_S + 18 * 3600;
+
+/// Holds that were asked to last
+/// (<https://docs.stripe.com/payments/extended-authorization>).
+const EXTENDED_HOLD_S: i64 = 30 * DAY_S;
+/// Holds made at a reader (<https://docs.stripe.com/terminal/payments/collect-card-payment>:
+/// "within 2 days").
+const PRESENT_HOLD_S: i64 = 2 * DAY_S;
 
 /// What goes with a confirmation.
 #[derive(Debug, Default)]
@@ -117,7 +124,10 @@ fn verdict(
         decline_code: decline_code.map(str::to_owned),
     };
     match method.card.behaviour {
-        Behaviour::Pays => Verdict::Approved,
+        Behaviour::Pays
+        | Behaviour::RefundsLate
+        | Behaviour::RefundFails
+        | Behaviour::Disputes { .. } => Verdict::Approved,
         Behaviour::Declines { code, decline_code } => declined(code, decline_code),
         Behaviour::DeclinesOnceAttached => declined("card_declined", Some("generic_decline")),
         Behaviour::AlreadySetUp if off_session => Verdict::Approved,
@@ -173,6 +183,19 @@ pub(crate) fn authenticate(world: &mut World, id: &str) -> Answer<serde_json::Va
     Ok(world.payment_intents.get(id)?.render())
 }
 
+/// A card is presented at a reader (<https://docs.stripe.com/terminal/payments/collect-card-payment>).
+pub(crate) fn present(world: &mut World, id: &str, card: &str) -> Answer<()> {
+    pay(world, id, card)
+}
+
+/// A customer pays an intent on a page or reader of Stripe's.
+pub(crate) fn pay(world: &mut World, id: &str, card: &str) -> Answer<()> {
+    let mut intent = world.payment_intents.get(id)?.clone();
+    set_payment_method(world, &mut intent, card)?;
+    world.payment_intents.insert(id, intent);
+    run(world, id, &Options::default())
+}
+
 /// Charges a subscription's invoice: a PaymentIntent of Stripe's own.
 pub(crate) fn charge_off_session(
     world: &mut World,
@@ -181,9 +204,40 @@ pub(crate) fn charge_off_session(
     amount: i64,
     currency: &str,
 ) -> Answer<()> {
-    let id = world.id("pi");
-    let mut intent = PaymentIntent {
-        id: id.clone(),
+    let mut intent = of_stripe(world, amount, currency, Some(customer));
+    intent.description = Some("Subscription".to_owned());
+    let id = intent.id.clone();
+    set_payment_method(world, &mut intent, payment_method)?;
+    world.emit("payment_intent.created", intent.render());
+    world.payment_intents.insert(&id, intent);
+    run(world, &id, &Options { off_session: Some(true), ..Options::default() })
+}
+
+/// The PaymentIntent of a Checkout Session.
+pub(crate) fn of_checkout(
+    world: &mut World,
+    amount: i64,
+    currency: &str,
+    customer: Option<&str>,
+    metadata: BTreeMap<String, String>,
+) -> String {
+    let mut intent = of_stripe(world, amount, currency, customer);
+    intent.metadata = metadata;
+    let id = intent.id.clone();
+    world.emit("payment_intent.created", intent.render());
+    world.payment_intents.insert(&id, intent);
+    id
+}
+
+/// A PaymentIntent that Stripe makes on its own.
+fn of_stripe(
+    world: &mut World,
+    amount: i64,
+    currency: &str,
+    customer: Option<&str>,
+) -> PaymentIntent {
+    PaymentIntent {
+        id: world.id("pi"),
         amount,
         amount_received: 0,
         canceled_at: None,
@@ -191,8 +245,8 @@ pub(crate) fn charge_off_session(
         capture_method: "automatic".to_owned(),
         created: world.now,
         currency: currency.to_owned(),
-        customer: Some(customer.to_owned()),
-        description: Some("Subscription".to_owned()),
+        customer: customer.map(str::to_owned),
+        description: None,
         last_payment_error: None,
         latest_charge: None,
         metadata: BTreeMap::new(),
@@ -201,11 +255,10 @@ pub(crate) fn charge_off_session(
         allow_redirects: false,
         setup_future_usage: None,
         status: Status::RequiresPaymentMethod,
-    };
-    set_payment_method(world, &mut intent, payment_method)?;
-    world.emit("payment_intent.created", intent.render());
-    world.payment_intents.insert(&id, intent);
-    run(world, &id, &Options { off_session: Some(true), ..Options::default() })
+        present: false,
+        asked: Hold::default(),
+        increments: 0,
+    }
 }
 
 fn payment_method(world: &World, intent: &PaymentIntent) -> Answer<PaymentMethod> {
@@ -218,15 +271,20 @@ fn approve(world: &mut World, id: &str, method: &PaymentMethod, off_session: boo
     let now = world.now;
     let intent = world.payment_intents.get_mut(id)?;
     let manual = intent.is_manual();
-    let visa_alone = off_session && method.card.brand == "visa";
-    let hold_s = if visa_alone { VISA_OFF_SESSION_HOLD_S } else { HOLD_S };
     let mut charge = charge(intent, charge_id.clone(), now, method);
-    charge.captured = !manual;
-    charge.amount_captured = if manual { 0 } else { intent.amount };
+    charge.hold = allowed(intent, method, world.ic_plus);
+    let visa_alone = off_session && method.card.brand == "visa";
+    let hold_s = match charge.hold {
+        Hold { extended: true, .. } => EXTENDED_HOLD_S,
+        _ if charge.present => PRESENT_HOLD_S,
+        _ if visa_alone => VISA_OFF_SESSION_HOLD_S,
+        _ => HOLD_S,
+    };
     charge.capture_before = manual.then_some(now + hold_s);
+    let amount = intent.amount;
     intent.latest_charge = Some(charge_id.clone());
     intent.last_payment_error = None;
-    intent.amount_received = charge.amount_captured;
+    intent.amount_received = if manual { 0 } else { amount };
     intent.status = if manual { Status::RequiresCapture } else { Status::Succeeded };
     let sets_up = intent.setup_future_usage.is_some();
     let (customer, rendered) = (intent.customer.clone(), intent.render());
@@ -244,7 +302,26 @@ fn approve(world: &mut World, id: &str, method: &PaymentMethod, off_session: boo
         "payment_intent.succeeded"
     };
     world.emit(kind, rendered);
+    if !manual {
+        charges::captured(world, &charge_id, amount)?;
+    }
     Ok(())
+}
+
+/// What of that which a request asked for its card allows. Online all of it needs interchange-plus
+/// pricing; at a reader increments do not
+/// (<https://docs.stripe.com/terminal/features/incremental-authorizations>).
+fn allowed(intent: &PaymentIntent, method: &PaymentMethod, ic_plus: bool) -> Hold {
+    let asked = intent.asked;
+    if !intent.is_manual() {
+        return Hold::default();
+    }
+    let brand = matches!(method.card.brand, "visa" | "mastercard" | "amex" | "discover");
+    Hold {
+        incremental: asked.incremental && brand && (ic_plus || intent.present),
+        overcapture: asked.overcapture && brand && ic_plus,
+        extended: asked.extended && brand && (ic_plus || intent.present),
+    }
 }
 
 /// <https://docs.stripe.com/declines>: the attempt stays on the intent as a failed charge and a
@@ -288,15 +365,19 @@ fn charge(intent: &PaymentIntent, id: String, now: i64, method: &PaymentMethod) 
         amount: intent.amount,
         amount_captured: 0,
         amount_refunded: 0,
+        balance_transaction: None,
         captured: false,
         capture_before: None,
         created: now,
         currency: intent.currency.clone(),
         customer: intent.customer.clone(),
+        disputed: false,
         failure: None,
         metadata: intent.metadata.clone(),
         payment_intent: intent.id.clone(),
         payment_method: method.id.clone(),
         card: method.card,
+        present: intent.present,
+        hold: Hold::default(),
     }
 }
