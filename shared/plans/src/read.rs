@@ -204,7 +204,7 @@ mod tests {
                 "discount: unknown; use id, name, currency, time_zone, sites, discounts, \
                  waive_start_fee, allowances, spending_cap, cost_centre",
                 "id: \"a/b\" is not 1 to 36 letters, digits or -_.:*|",
-                "name: 7 is not a text",
+                "name: 7 is not one line of text",
                 "currency: \"EURO\" is not an ISO 4217 currency code such as EUR",
                 "time_zone: \"Amsterdam\" is not an IANA time zone such as Europe/Amsterdam",
                 "sites: \"some\" is not all, or an object with only",
@@ -248,5 +248,8 @@ mod tests {
         let text = format!(r#"{{"id":"p\n{}"}}"#, "x".repeat(1000));
         let problem = &lines(plan(&text))[0];
         assert!(problem.len() < 150 && !problem.contains('\n'), "{problem}");
+        let text = format!(r#"{{"p\n{}":1}}"#, "x".repeat(1000));
+        let problem = &lines(plan(&text))[0];
+        assert!(problem.len() < 250 && !problem.contains('\n'), "{problem}");
     }
 }

@@ -9,6 +9,10 @@ use serde_json::Value;
 /// Characters of a wrong value that are shown.
 const SHOWN_MAX: usize = 60;
 
+/// Items of a list: more than any plan or schedule needs, few enough to be compared with each
+/// other.
+const ITEMS_MAX: usize = 500;
+
 /// A value, where it is, and the list that its problems go to.
 pub(super) struct Node<'a> {
     path: String,
@@ -33,7 +37,9 @@ impl<'a> Node<'a> {
 
     pub(super) fn field(&self, name: &str) -> Self {
         let dot = if self.path.is_empty() { "" } else { "." };
-        let path = format!("{}{dot}{name}", self.path);
+        // Whoever misspells a name may put anything in it; a path is one short line.
+        let shown: String = name.escape_debug().take(SHOWN_MAX).collect();
+        let path = format!("{}{dot}{shown}", self.path);
         self.child(path, self.value.and_then(|value| value.get(name)))
     }
 
@@ -73,6 +79,10 @@ impl<'a> Node<'a> {
     pub(super) fn list(&self) -> Vec<Self> {
         match self.value {
             None => Vec::new(),
+            Some(Value::Array(items)) if items.len() > ITEMS_MAX => {
+                self.problem(format!("{} items; state at most {ITEMS_MAX}", items.len()));
+                Vec::new()
+            }
             Some(Value::Array(items)) => {
                 let path = |index| format!("{}[{index}]", self.path);
                 let items = items.iter().enumerate();
@@ -85,17 +95,20 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// Whether there is a value where a list belongs.
-    pub(super) fn is_wrong_list(&self) -> bool {
-        self.value.is_some_and(|value| !value.is_array())
+    /// Whether it is a list without items, or not there.
+    pub(super) fn is_empty(&self) -> bool {
+        self.value.is_none_or(|value| value.as_array().is_some_and(Vec::is_empty))
     }
 
     pub(super) fn is_text(&self) -> bool {
         self.value.is_some_and(Value::is_string)
     }
 
+    /// One line of text: it ends up in messages and on receipts.
     pub(super) fn text(&self) -> Option<String> {
-        self.parsed("a text")
+        let value = self.needed()?;
+        let line = value.as_str().filter(|text| !text.contains(char::is_control));
+        self.or_refuse(line.map(str::to_owned), "one line of text")
     }
 
     /// A text that `expected` describes.

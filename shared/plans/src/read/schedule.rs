@@ -53,7 +53,7 @@ pub(super) fn schedule_at(node: &Node) -> Option<Schedule> {
 /// The items of a list that must have some.
 fn some<T>(node: &Node, read: fn(&Node) -> Option<T>) -> Vec<T> {
     let items = node.list();
-    if items.is_empty() && !node.is_wrong_list() {
+    if node.is_empty() {
         node.problem("missing or empty; state at least one");
     }
     items.iter().filter_map(read).collect()
