@@ -1,14 +1,15 @@
 //! From a priced session to a CDR.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use chrono::{DateTime, Utc};
 use network::{Charger, Payer, RoamingPartner, Site};
 use ocpi::{
     AuthMethod, Cdr, CdrDimension, CdrDimensionType, CdrLocation, CdrToken, ChargingPeriod,
-    GeoLocation, Price, Tariff, TaxIncluded, TokenType,
+    GeoLocation, Price, SignedData, SignedValue, Tariff, TaxIncluded, TokenType,
 };
 use quantities::MoneyError;
 use rust_decimal::Decimal;
-use session::Session;
+use session::{Session, SignedReadings, SignedRecord};
 
 use crate::{Cost, Item, PricedSession, RatingError, Segment, SegmentKind, TariffVersion};
 
@@ -80,7 +81,7 @@ pub fn build(input: &CdrInput<'_>) -> Result<Cdr, RatingError> {
         currency: priced.currency.code().to_owned(),
         charging_periods: priced.segments.iter().map(|segment| period(segment, id)).collect(),
         tariffs: vec![tariff],
-        signed_data: None,
+        signed_data: priced.signed.as_ref().and_then(signed_data),
         total_cost: totals.total.into(),
         total_fixed_cost: cost(&[Item::Flat], totals.fixed),
         total_energy: priced.total_energy.kwh(),
@@ -118,6 +119,28 @@ fn remark(input: &CdrInput<'_>) -> Result<Option<String>, MoneyError> {
         remarks.push(format!("{plan}{} without tax beside the tariff", off.excl_vat));
     }
     Ok((!remarks.is_empty()).then(|| fit(&remarks.join("; "), 255)))
+}
+
+/// The most characters that OCPI has for a signed value.
+const SIGNED_MAX: usize = 5000;
+
+/// What the meter signed, to the byte: it is evidence. A record that OCPI has no room for is left
+/// out, for a part of it would prove nothing.
+fn signed_data(signed: &SignedReadings) -> Option<SignedData> {
+    let value = |record: &SignedRecord| SignedValue {
+        nature: record.nature.as_str().to_owned(),
+        plain_data: record.text.clone(),
+        signed_data: STANDARD.encode(&record.text),
+    };
+    let values = signed.records.iter().map(value);
+    let values: Vec<_> = values.filter(|value| value.signed_data.len() <= SIGNED_MAX).collect();
+    (!values.is_empty()).then(|| SignedData {
+        encoding_method: signed.format.as_str().to_owned(),
+        encoding_method_version: None,
+        public_key: signed.public_key.clone(),
+        signed_values: values,
+        url: None,
+    })
 }
 
 /// The tariff with the tax that applied written out, so that the CDR explains itself. Of several

@@ -111,6 +111,21 @@ pub(crate) fn session_of(timeline: &Timeline) -> Session {
     }
 }
 
+/// Charger CP1 at site S1.
+pub(crate) fn charger() -> Charger {
+    Charger {
+        id: "CP1".parse().unwrap(),
+        site_id: "S1".parse().unwrap(),
+        time_zone: Tz::UTC,
+        password_hash: String::new(),
+        evse_id: "NL*TWT*E1*{connector}".to_owned(),
+        power_type: "AC_3_PHASE".to_owned(),
+        standard: "IEC_62196_T2".to_owned(),
+        max_electric_power: None,
+        meter_public_keys: vec![],
+    }
+}
+
 /// The CDR of a session at charger CP1.
 pub(crate) fn cdr_of(
     priced: &PricedSession,
@@ -118,20 +133,9 @@ pub(crate) fn cdr_of(
     session: &Session,
     site: &Site,
 ) -> Cdr {
-    let charger = Charger {
-        id: "CP1".parse().unwrap(),
-        site_id: site.id.clone(),
-        time_zone: site.time_zone,
-        password_hash: String::new(),
-        evse_id: "NL*TWT*E1*{connector}".to_owned(),
-        power_type: "AC_3_PHASE".to_owned(),
-        standard: "IEC_62196_T2".to_owned(),
-        max_electric_power: None,
-        meter_public_keys: vec![],
-    };
     let now = session.ended_at.unwrap();
     let (country_code, party_id, partner) = ("NL", "TWT", None);
-    let charger = &charger;
+    let charger = &charger();
     build(&CdrInput {
         session,
         priced,
