@@ -178,12 +178,16 @@ mod tests {
         let price = PriceInForce {
             dimension: TariffDimensionType::Energy,
             element: 0,
+            component: 0,
+            listed: Decimal::new(4000, 4),
             excl_vat: Decimal::new(4000, 4),
             incl_vat: Decimal::new(4840, 4),
             unit: Unit::KilowattHour,
             tax_percent: TaxPercent::try_from(Decimal::from(21)).unwrap(),
+            taxes: vec![],
             step_size: 1,
             depends_on_power: false,
+            conditions: String::new(),
         };
         let view = component(&price, Currency::EUR);
         assert_eq!(view.text, "0.484 EUR per kWh, 21 % tax included");

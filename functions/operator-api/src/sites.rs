@@ -228,6 +228,7 @@ fn read(id: SiteId, body: &SiteBody) -> Result<Site, Problem> {
             jurisdiction: jurisdiction?,
             groups: vec![],
             hold: Amount::new(body.hold.minor, currency),
+            hold_rule: None,
             silent_after_s: body.silent_after_s,
             release_wait_s: body.release_wait_s,
         })

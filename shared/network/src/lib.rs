@@ -14,4 +14,6 @@ pub use entitlement::{
     StripeSubscriptionId, Subscription, Tier,
 };
 pub use partner::{RoamingPartner, WebhookSubscriber};
-pub use site::{Address, Charger, Jurisdiction, LegalEntity, Offer, Offers, Site, Tax};
+pub use site::{
+    Address, Charger, ExpectedEnergy, HoldRule, Jurisdiction, LegalEntity, Offer, Offers, Site, Tax,
+};

@@ -27,12 +27,44 @@ pub struct Site {
     /// Groups of sites that it belongs to, by name: a plan can be limited to them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<String>,
-    /// What is held on a card when a session starts.
+    /// What is held on a card when a session starts; the most, where there is a rule.
     pub hold: Amount,
+    /// How much of that is held, by what a session is expected to cost; all of it without a rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold_rule: Option<HoldRule>,
     /// A running session not heard of for this many seconds is closed and held for a person.
     pub silent_after_s: u32,
     /// An ended session whose connector is not free after this many seconds stops waiting for it.
     pub release_wait_s: u32,
+}
+
+/// How much to hold on a card: what an expected session would cost, and some more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HoldRule {
+    /// The energy of that session.
+    pub energy: ExpectedEnergy,
+    /// How long it charges, in minutes.
+    pub minutes: u32,
+    /// How long the vehicle stands there afterwards, in minutes.
+    #[serde(default)]
+    pub idle_minutes: u32,
+    /// How much is added to its price, in percent.
+    #[serde(default)]
+    pub margin_percent: u32,
+    /// The least that is held, such as what the payment provider asks for at least.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_least: Option<Amount>,
+}
+
+/// The energy of an expected session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExpectedEnergy {
+    /// That many kWh.
+    Kwh(u32),
+    /// What flows with that many kW all the time.
+    PowerKw(u32),
 }
 
 /// A postal address and position, with the fields of OCPI 2.2.1 `CdrLocation`.

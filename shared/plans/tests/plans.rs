@@ -32,6 +32,7 @@ fn site(id: &str, groups: &[&str]) -> Site {
         jurisdiction: Jurisdiction::taxed(vec![]),
         groups: groups.iter().map(|group| (*group).to_owned()).collect(),
         hold: Amount::new(5000, Currency::EUR),
+        hold_rule: None,
         silent_after_s: 3600,
         release_wait_s: 3600,
     }

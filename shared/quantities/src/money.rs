@@ -205,9 +205,23 @@ impl Money {
     ///
     /// [`MoneyError::Overflow`] when the minor units exceed 64 bits.
     pub fn round(self, mode: RoundingMode) -> Result<Amount, MoneyError> {
+        self.to_minor(mode.strategy())
+    }
+
+    /// Rounds away from zero: for an amount that is to be enough for another, such as a hold. What
+    /// is billed is never rounded like this.
+    ///
+    /// # Errors
+    ///
+    /// [`MoneyError::Overflow`] when the minor units exceed 64 bits.
+    pub fn round_up(self) -> Result<Amount, MoneyError> {
+        self.to_minor(RoundingStrategy::AwayFromZero)
+    }
+
+    fn to_minor(self, strategy: RoundingStrategy) -> Result<Amount, MoneyError> {
         let scale = 10_i64.checked_pow(self.currency.minor_digits()).ok_or(MoneyError::Overflow)?;
         let minor = self.value.checked_mul(Decimal::from(scale)).ok_or(MoneyError::Overflow)?;
-        let minor = minor.round_dp_with_strategy(0, mode.strategy()).to_i64();
+        let minor = minor.round_dp_with_strategy(0, strategy).to_i64();
         Ok(Amount { minor: minor.ok_or(MoneyError::Overflow)?, currency: self.currency })
     }
 }
@@ -329,6 +343,14 @@ mod tests {
                 assert_eq!(round(&format!("-{value}")), -minor, "-{value} {mode:?}");
             }
         }
+    }
+
+    #[test]
+    fn what_is_to_be_enough_is_rounded_up() {
+        for (value, minor) in [("10.001", 1001), ("10.00", 1000), ("-0.001", -1)] {
+            assert_eq!(money(value, "EUR").round_up().unwrap().minor, minor, "{value}");
+        }
+        assert_eq!(money("100.1", "JPY").round_up().unwrap().minor, 101);
     }
 
     #[test]

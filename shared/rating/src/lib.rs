@@ -66,7 +66,7 @@ pub use priced::{
     Segment, SegmentKind, TaxTotal, Totals, Unit, Why,
 };
 pub use pricer::{Pricer, rate};
-pub use quote::{PriceInForce, Quote, quote};
+pub use quote::{Expected, Free, PriceChange, PriceInForce, PriceTax, Quote, hold, quote};
 pub use report::{Report, ReportLine, ReportLineTax, ReportPlan, ReportSegment, ReportTax};
 pub use rules::Rules;
 pub use tariff::{TariffVersion, foreign_reference, needs_time_zone};

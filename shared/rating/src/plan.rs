@@ -294,7 +294,7 @@ const fn dimension(item: Item) -> Option<TariffDimensionType> {
 }
 
 /// What `reduction` takes off `price`. Below zero where a fixed price is the dearer one.
-fn taken_off(reduction: Reduction, price: Decimal) -> Result<Decimal, MoneyError> {
+pub(crate) fn taken_off(reduction: Reduction, price: Decimal) -> Result<Decimal, MoneyError> {
     let off = match reduction {
         Reduction::Percent(percent) => {
             let part = price.checked_mul(percent).ok_or(MoneyError::Overflow)?;

@@ -26,9 +26,9 @@ const ACTIVITY: &str = "by the connector's status; without one, idle is less tha
 /// make it once, and share it between threads.
 #[derive(Debug, Clone)]
 pub struct Pricer {
-    reference: TariffRef,
-    compiled: Compiled,
-    terms: Terms,
+    pub(crate) reference: TariffRef,
+    pub(crate) compiled: Compiled,
+    pub(crate) terms: Terms,
 }
 
 /// Prices `timeline` with `tariff` by `rules`: both steps of [`Pricer`].

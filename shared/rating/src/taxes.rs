@@ -120,6 +120,12 @@ impl<'a> Taxes<'a> {
         }
     }
 
+    /// The name and rate of every tax of `set`.
+    pub(crate) fn named(&self, set: TaxSet) -> impl Iterator<Item = (&str, TaxPercent)> {
+        let rows = self.rows.iter().take(self.rows(set).end).skip(self.rows(set).start);
+        rows.map(|row| (row.name, row.percent))
+    }
+
     /// All percentages of `set` together.
     pub(crate) fn percent(&self, set: TaxSet) -> Decimal {
         match set {

@@ -70,6 +70,7 @@ pub(crate) fn site(zone: Tz) -> Site {
         jurisdiction: Jurisdiction::taxed(vec![tax("21")]),
         groups: vec![],
         hold: Amount::new(5000, Currency::EUR),
+        hold_rule: None,
         silent_after_s: 3600,
         release_wait_s: 3600,
     }
