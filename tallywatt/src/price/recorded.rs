@@ -14,6 +14,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use session::{ConnectorStatus, Session, SessionState, StatusChange, Timeline};
 
+use super::input::line;
 use crate::charger::{Recording, Step};
 
 /// A recording, as rating reads it.
@@ -38,8 +39,19 @@ struct Call {
     transaction_id: Option<i64>,
 }
 
-/// Reads the first transaction of the recording at `path`.
-pub(super) fn read(path: &Path) -> Result<Recorded, Vec<String>> {
+impl Recorded {
+    /// What a charger reported, by itself.
+    pub(super) fn of(timeline: Timeline) -> Self {
+        Self { timeline, time_zone: None, notes: Vec::new() }
+    }
+
+    /// Reads the first transaction of the recording at `path`.
+    pub(super) fn read(path: &Path) -> Result<Self, Vec<String>> {
+        read(path).map_err(|problems| problems.iter().map(|problem| line(problem)).collect())
+    }
+}
+
+fn read(path: &Path) -> Result<Recorded, Vec<String>> {
     let recording = Recording::read(path).map_err(|error| vec![format!("{error:#}")])?;
     let name = &recording.name;
     let calls: Vec<Call> = recording.steps.iter().filter_map(call).collect();
@@ -65,7 +77,6 @@ pub(super) fn read(path: &Path) -> Result<Recorded, Vec<String>> {
         .map(|call| (call.at, call.frame.clone()))
         .collect();
     let timeline = session::timeline(&session, &meter_values, &statuses, until, None);
-    notes.extend(timeline.findings.iter().map(|finding| finding.detail.clone()));
     let folder = if path.is_dir() { Some(path) } else { path.parent() };
     let case = folder.and_then(|folder| fs::read_to_string(folder.join("case.json")).ok());
     let case = case.and_then(|text| serde_json::from_str::<Case>(&text).ok());

@@ -1,0 +1,120 @@
+//! Where a session took place: local time, taxes, rounding.
+
+use std::str::FromStr;
+
+use chrono_tz::Tz;
+use network::{Jurisdiction, Tax};
+use ocpi::Tariff;
+use quantities::{Rounding, RoundingMode, RoundingScope, TaxPercent};
+use rating::Rules;
+use rust_decimal::Decimal;
+
+use super::{
+    PriceArgs,
+    input::{self, Problems},
+};
+
+/// What the arguments say about the place.
+pub(super) struct Place {
+    zone: Option<Tz>,
+    /// `None`: nobody said.
+    taxes: Option<Vec<Tax>>,
+    rounding: Rounding,
+}
+
+/// A tax as `--tax` states it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatedTax(Tax);
+
+impl FromStr for StatedTax {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let form = || format!("`{text}` is not NAME=PERCENT such as VAT=21 or GST=5,123456789RT");
+        let (name, rest) =
+            text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or_else(form)?;
+        let (percent, account) = match rest.split_once(',') {
+            Some((percent, account)) => (percent, Some(account.to_owned())),
+            None => (rest, None),
+        };
+        let percent: Decimal = percent.trim().parse().map_err(|_| form())?;
+        tax(name, percent, account).map(Self)
+    }
+}
+
+fn tax(name: &str, percent: Decimal, account_number: Option<String>) -> Result<Tax, String> {
+    let percent = TaxPercent::try_from(percent).map_err(|error| error.to_string())?;
+    Ok(Tax { name: name.to_owned(), percent, account_number })
+}
+
+/// Reads `--rounding`.
+pub(super) fn rounding(text: &str) -> Result<Rounding, String> {
+    let (mode, scope) = text.split_once(',').unwrap_or((text, "total"));
+    let mode = match mode {
+        "half-up" => RoundingMode::HalfUp,
+        "half-even" => RoundingMode::HalfEven,
+        "down" => RoundingMode::Down,
+        _ => return Err(format!("`{mode}` is not half-up, half-even or down")),
+    };
+    let scope = match scope {
+        "total" => RoundingScope::Total,
+        "line" => RoundingScope::Line,
+        _ => return Err(format!("`{scope}` is not total or line")),
+    };
+    Ok(Rounding { mode, scope })
+}
+
+impl Place {
+    /// What `args` say.
+    pub(super) fn of(args: &PriceArgs, problems: &mut Problems) -> Option<Self> {
+        let zone = args.timezone.as_deref().map(zone_named).transpose();
+        let zone = problems.keep(zone.map_err(|problem| vec![problem]));
+        let vat = args.vat.map(|percent| tax("VAT", percent, None)).transpose();
+        let vat = problems.keep(vat.map_err(|problem| vec![format!("--vat: {problem}")]));
+        let file = args.jurisdiction.as_deref();
+        let jurisdiction = file.map(|path| input::read(path, input::json::<Jurisdiction>));
+        let jurisdiction = problems.keep(jurisdiction.transpose())?;
+        let stated: Vec<Tax> =
+            args.tax.iter().map(|StatedTax(tax)| tax.clone()).chain(vat?).collect();
+        let taxes = (!stated.is_empty()).then_some(stated);
+        let lawful = jurisdiction.as_ref().map(|law| law.rounding);
+        Some(Self {
+            zone: zone?,
+            rounding: args.rounding.or(lawful).unwrap_or_default(),
+            taxes: taxes.or(jurisdiction.map(|law| law.taxes)),
+        })
+    }
+
+    /// The zone to price in, which something else may tell where the arguments do not; `None`
+    /// where the tariff has no local times.
+    pub(super) fn zone(
+        &self,
+        tariff: &Tariff,
+        told: Option<Tz>,
+        unknown: String,
+    ) -> Result<Option<Tz>, String> {
+        let zone = self.zone.or(told);
+        match rating::needs_time_zone(tariff) {
+            Ok(true) if zone.is_none() => Err(unknown),
+            Ok(needed) => Ok(zone.filter(|_| needed)),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// The rules in the local time of `zone`.
+    pub(super) fn rules(&self, zone: Option<Tz>) -> Rules<'_> {
+        Rules {
+            zone: zone.unwrap_or(Tz::UTC),
+            taxes: self.taxes.as_deref(),
+            rounding: self.rounding,
+            plan: None,
+        }
+    }
+}
+
+fn zone_named(name: &str) -> Result<Tz, String> {
+    name.parse().map_err(|_| {
+        let name = input::line(name);
+        format!("--timezone: `{name}` is not an IANA time zone such as Europe/Amsterdam")
+    })
+}
