@@ -124,7 +124,8 @@ pub enum Reduction {
     Percent(#[serde(with = "number")] Decimal),
     /// Takes off this much of the plan's currency per unit; a price never falls below zero.
     Amount(#[serde(with = "number")] Decimal),
-    /// Takes the place of the price per unit, where the tariff has a price for the dimension.
+    /// Takes the place of the price per unit, where the tariff asks one: what it gives for nothing
+    /// stays for nothing.
     Price(#[serde(with = "number")] Decimal),
 }
 

@@ -242,6 +242,10 @@ fn a_season_can_begin_on_a_weekday_by_its_number_but_not_on_one_that_is_not_alwa
     schedule.seasons[0].from = sunday(1, 6);
     // The days between 1 June and the first Sunday now belong to nobody.
     assert_eq!(schedule.validate()[0].code, "season_gap");
+    // Winter ends on the Saturday before: the last one before 7 June.
+    let before = "06-07".parse().unwrap();
+    schedule.seasons[1].to = DateRule::Before { weekday: ocpi::DayOfWeek::Saturday, before };
+    assert_eq!(schedule.validate(), []);
     schedule.seasons[0].from = sunday(5, 6);
     let findings = schedule.validate();
     assert_eq!((findings.len(), findings[0].code.as_str()), (1, "season_boundary"));

@@ -15,7 +15,7 @@ use network::Tax;
 use ocpi::{Price, Tariff};
 use plans::schedule::Span;
 use quantities::{Currency, Money, Rounding, TariffRef, WattHours};
-use rating::{FindingCode, PricedSession, Pricer, Rules, TariffVersion, Terms};
+use rating::{FindingCode, Place, PricedSession, Pricer, Rules, TariffVersion, Terms};
 use rust_decimal::Decimal;
 use serde::Deserialize;
 use session::Timeline;
@@ -69,10 +69,14 @@ fn compiled() -> Tariff {
     schedule.compile(span, ZONE, &around).unwrap()
 }
 
-fn pricer() -> Pricer {
+fn version() -> TariffVersion {
     let tariff = compiled();
     let reference = TariffRef { id: tariff.id.parse().unwrap(), version: 1 };
-    Pricer::new(&TariffVersion { reference, tariff, terms: Terms::default() }).unwrap()
+    TariffVersion { reference, tariff, terms: Terms::default() }
+}
+
+fn pricer() -> Pricer {
+    Pricer::new(&version()).unwrap()
 }
 
 /// A session of even power.
@@ -127,6 +131,12 @@ fn the_tariff_is_the_one_that_was_read_by_a_person() {
         fs::write(file("tariff.json"), &tariff).unwrap();
     }
     assert_eq!(tariff, text("tariff.json"));
+    // Nothing in it is unreachable or missing. Only what is there for sessions that are still
+    // running when it is no longer valid is remarked on: winter's hours from 1 November on.
+    let place = Place { zone: Some(ZONE), ..Place::anywhere() };
+    let mut findings = version().validate(&place);
+    findings.retain(|finding| finding.code != "outside_validity");
+    assert_eq!(findings, []);
     let (from, until) = (compiled().start_date_time.unwrap(), compiled().end_date_time.unwrap());
     assert_eq!((until - from).num_hours(), 8760);
 }
