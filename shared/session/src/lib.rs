@@ -34,3 +34,5 @@ mod test_anomalies;
 mod test_readings;
 #[cfg(test)]
 mod test_signed;
+#[cfg(test)]
+mod test_stops;
