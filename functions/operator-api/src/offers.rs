@@ -110,7 +110,8 @@ async fn put(
         }
         read => read?,
     };
-    let findings = version.validate(&Place::at(&site));
+    let chargers = api.store.chargers_of(&id).await?;
+    let findings = version.validate(&Place::at(&site).with_chargers(&chargers));
     let findings = refuse_errors(ProblemType::InvalidTariff, findings)?;
     let offer = Offer { from: body.from, tariff };
     let offers = api.store.add_offer(&id, &tier, &offer).await?;

@@ -27,7 +27,7 @@ mod words;
 mod test_cover;
 
 use chrono_tz::Tz;
-use network::{Jurisdiction, Site};
+use network::{Charger, Jurisdiction, Site};
 use ocpi::Tariff;
 use quantities::Currency;
 use rust_decimal::Decimal;
@@ -64,8 +64,7 @@ pub enum Severity {
 /// Where a tariff is to be sold, as far as that is known when it is looked at.
 ///
 /// A tariff is looked at twice: when it is published ([`Place::anywhere`]) and when it is put on
-/// offer at a site ([`Place::at`], with [`Place::with_max_power`] where the chargers' power is
-/// known).
+/// offer at a site ([`Place::at`], and [`Place::with_chargers`] for how strong they are).
 #[derive(Debug, Clone, Copy)]
 pub struct Place<'a> {
     /// What may be sold there and how it is taxed; none: not asked.
@@ -74,7 +73,9 @@ pub struct Place<'a> {
     pub currency: Option<Currency>,
     /// Whose local time it is. Without it, a validity in UTC is taken to reach a day further.
     pub zone: Option<Tz>,
-    /// Power in kW of the strongest charger that it is to be sold at, where that is known.
+    /// Power in kW of the strongest charger there whose power is known.
+    pub known_power_kw: Option<Decimal>,
+    /// The power in kW that no charger there exceeds, where all are known.
     pub max_power_kw: Option<Decimal>,
 }
 
@@ -82,7 +83,13 @@ impl<'a> Place<'a> {
     /// Nowhere in particular: only what is wrong everywhere is looked for.
     #[must_use]
     pub const fn anywhere() -> Self {
-        Self { jurisdiction: None, currency: None, zone: None, max_power_kw: None }
+        Self {
+            jurisdiction: None,
+            currency: None,
+            zone: None,
+            known_power_kw: None,
+            max_power_kw: None,
+        }
     }
 
     /// `site`.
@@ -92,14 +99,18 @@ impl<'a> Place<'a> {
             jurisdiction: Some(&site.jurisdiction),
             currency: Some(site.currency),
             zone: Some(site.time_zone),
+            known_power_kw: None,
             max_power_kw: None,
         }
     }
 
-    /// The same with chargers of up to `kw`.
+    /// The same with `chargers`. One of unknown power may be stronger than all others.
     #[must_use]
-    pub const fn with_max_power(self, kw: Decimal) -> Self {
-        Self { max_power_kw: Some(kw), ..self }
+    pub fn with_chargers(self, chargers: &[Charger]) -> Self {
+        let watts = || chargers.iter().filter_map(|charger| charger.max_electric_power);
+        let known_power_kw = watts().max().map(|watts| Decimal::new(i64::from(watts), 3));
+        let max_power_kw = known_power_kw.filter(|_| watts().count() == chargers.len());
+        Self { known_power_kw, max_power_kw, ..self }
     }
 }
 

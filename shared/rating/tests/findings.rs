@@ -8,7 +8,7 @@
 
 use std::{env, fmt::Write, fs, path::Path};
 
-use network::{Jurisdiction, Tax};
+use network::{Charger, Jurisdiction, Tax};
 use quantities::TaxPercent;
 use rating::{Place, Severity, TariffFinding, TariffVersion, Terms};
 use rust_decimal::Decimal;
@@ -75,6 +75,7 @@ fn findings(case: &Value) -> Vec<TariffFinding> {
         jurisdiction: Some(&jurisdiction),
         currency: Some(text("currency", "EUR").parse().unwrap()),
         zone: Some(text("zone", "Europe/Amsterdam").parse().unwrap()),
+        known_power_kw: place["max_power_kw"].as_i64().map(Decimal::from),
         max_power_kw: place["max_power_kw"].as_i64().map(Decimal::from),
     };
     version.validate(&place)
@@ -135,4 +136,26 @@ fn where_there_are_too_many_corners_to_look_into_the_publisher_is_told_so() {
     let findings = findings(&json!({ "tariff": { "elements": elements } }));
     let codes: Vec<_> = findings.iter().map(|finding| finding.code.as_str()).collect();
     assert_eq!(codes, ["too_many_combinations"]);
+}
+
+#[test]
+fn a_charger_of_unknown_power_may_be_the_strongest_but_not_the_weakest() {
+    let charger = |max_electric_power: Option<u32>| -> Charger {
+        serde_json::from_value(json!({
+            "id": "CP1", "site_id": "S1", "time_zone": "Europe/Amsterdam", "password_hash": "",
+            "evse_id": "NL*TWT*E1", "power_type": "DC", "standard": "IEC_62196_T2_COMBO",
+            "max_electric_power": max_electric_power,
+        }))
+        .unwrap()
+    };
+    let known = |chargers: &[Charger]| {
+        let place = Place::anywhere().with_chargers(chargers);
+        (place.known_power_kw, place.max_power_kw)
+    };
+    let (slow, fast, unknown) = (charger(Some(22_000)), charger(Some(50_000)), charger(None));
+    let kw = |kw: i64| Some(Decimal::from(kw));
+    assert_eq!(known(&[slow.clone(), fast.clone()]), (kw(50), kw(50)));
+    assert_eq!(known(&[slow, unknown.clone()]), (kw(22), None));
+    assert_eq!(known(&[unknown, fast]), (kw(50), None));
+    assert_eq!(known(&[]), (None, None));
 }

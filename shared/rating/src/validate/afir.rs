@@ -23,10 +23,13 @@ pub(super) fn check(
     findings: &mut Findings,
 ) {
     minutes(tariff, jurisdiction, findings);
-    let (severity, when) = match place.max_power_kw {
-        Some(power) if power >= Decimal::from(FAST_KW) => (Severity::Error, "at 50 kW and more"),
-        Some(_) => return,
-        None => (Severity::Warning, "if a charger here has 50 kW or more,"),
+    let fast = Decimal::from(FAST_KW);
+    let (severity, when) = if place.known_power_kw.is_some_and(|power| power >= fast) {
+        (Severity::Error, "at 50 kW and more")
+    } else if place.max_power_kw.is_none() {
+        (Severity::Warning, "if a charger here has 50 kW or more,")
+    } else {
+        return;
     };
     let mut fast = Fast { severity, when, findings };
     fast.whole(tariff);
