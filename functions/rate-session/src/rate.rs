@@ -77,7 +77,7 @@ async fn rate(store: &Store, session_id: SessionId, invocation: &Invocation) -> 
         .findings
         .iter()
         .filter(|finding| finding.code.holds_billing())
-        .map(|finding| finding.detail.as_str())
+        .map(|finding| format!("{}: {}", finding.code, finding.detail))
         .collect();
     if !doubts.is_empty() && !by_person {
         let reason = ExceptionReason::Unratable;

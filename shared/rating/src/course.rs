@@ -173,7 +173,7 @@ fn readings(timeline: &Timeline, findings: &mut Findings) -> Result<Vec<Told>, R
         Ok(Told { reading: Reading { at_ms: at.timestamp_millis(), wh }, power })
     };
     let mut doubts = session::Findings::default();
-    let samples = settle(timeline.samples.clone(), &ends, &mut doubts);
+    let samples = settle(&timeline.samples, &ends, &mut doubts);
     findings.take(timeline.findings.clone(), timeline.started_at);
     findings.take(doubts.into_sorted(), timeline.started_at);
     let mut readings = Vec::with_capacity(samples.len() + 2);

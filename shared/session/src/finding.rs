@@ -1,5 +1,7 @@
 //! What can be doubtful about a session's readings, and what is done about each doubt.
 
+use std::fmt;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -186,6 +188,13 @@ impl FindingCode {
     }
 }
 
+impl fmt::Display for FindingCode {
+    /// As JSON spells it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
+}
+
 /// Findings by code, each once with a count: a long session repeats what is odd about its charger
 /// with every reading.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -235,7 +244,8 @@ mod tests {
         let rows: Vec<(FindingCode, bool)> = rows
             .map(|row| {
                 let (code, rest) = row.split_once('`').unwrap();
-                let code = serde_json::from_value(code.into()).unwrap();
+                let code: FindingCode = serde_json::from_value(code.into()).unwrap();
+                assert!(row.starts_with(&code.to_string()));
                 let held = rest.trim_end().strip_suffix('|').unwrap().rsplit('|').next().unwrap();
                 (code, held.trim() == "yes")
             })

@@ -70,7 +70,7 @@ pub fn timeline(
     told.registers_from_intervals(register.start, &mut findings);
     let between = register.between(&told, session);
     let ends = register.ends(session, power_max);
-    let samples = settle(between, &ends, &mut findings);
+    let samples = settle(&between, &ends, &mut findings).into_owned();
     let last = samples.last();
     let ended_at = session.ended_at.unwrap_or_else(|| {
         let at_least = last.map_or(session.started_at, |sample| sample.at);

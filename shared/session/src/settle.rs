@@ -1,5 +1,7 @@
 //! Sets readings straight: in order, once each, never falling, none impossible.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, Utc};
 use quantities::{Power, WattHours};
 use rust_decimal::Decimal;
@@ -26,13 +28,17 @@ pub struct Ends {
 /// The readings of `samples` that can be believed, in order of time, at most one for each
 /// millisecond between start and stop, never falling. What is set aside is noted in `findings`;
 /// see [`FindingCode`] for every rule. The order of `samples`, and repeats among them, change
-/// nothing; what is straight already stays as it is, with nothing to note.
+/// nothing; what is straight already is returned as it is, with nothing to note.
 #[must_use]
-pub fn settle(
-    mut samples: Vec<MeterSample>,
+pub fn settle<'a>(
+    samples: &'a [MeterSample],
     ends: &Ends,
     findings: &mut Findings,
-) -> Vec<MeterSample> {
+) -> Cow<'a, [MeterSample]> {
+    if are_straight(samples, ends) {
+        return Cow::Borrowed(samples);
+    }
+    let mut samples = samples.to_vec();
     samples.sort_unstable_by_key(|sample| (ms(sample.at), sample.energy, sample.power));
     samples.dedup_by(|later, earlier| {
         let repeats = ms(later.at) == ms(earlier.at) && later.energy == earlier.energy;
@@ -58,7 +64,22 @@ pub fn settle(
     let start_ms = ms(ends.start.0);
     let stop_ms = ends.stop.map(|(at, _)| ms(at));
     samples.retain(|sample| ms(sample.at) > start_ms && Some(ms(sample.at)) != stop_ms);
-    samples
+    Cow::Owned(samples)
+}
+
+/// Whether nothing has to be done: most sessions are so.
+fn are_straight(samples: &[MeterSample], ends: &Ends) -> bool {
+    let mut last = ends.start;
+    let follows = |sample: &MeterSample| {
+        let here = (sample.at, sample.energy);
+        let is_next = ms(here.0) > ms(last.0) && here.1 >= last.1 && !ends.jumps(last, here);
+        last = here;
+        is_next
+    };
+    samples.iter().all(follows)
+        && ends
+            .stop
+            .is_none_or(|(at, stop)| samples.is_empty() || ms(last.0) < ms(at) && last.1 <= stop)
 }
 
 impl Ends {

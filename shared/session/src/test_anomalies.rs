@@ -319,7 +319,7 @@ fn sample(seconds: i64, wh: i64) -> MeterSample {
 
 fn settled(samples: Vec<MeterSample>, ends: &Ends) -> (Vec<MeterSample>, Findings) {
     let mut findings = Findings::default();
-    let samples = settle(samples, ends, &mut findings);
+    let samples = settle(&samples, ends, &mut findings).into_owned();
     (samples, findings)
 }
 
