@@ -1,5 +1,7 @@
 //! How much of what falls under which price component, stepped up.
 
+use std::collections::HashMap;
+
 use quantities::MoneyError;
 use rust_decimal::Decimal;
 
@@ -9,10 +11,15 @@ use crate::{
     walk::Run,
 };
 
+/// Fewer charges than this are looked through one by one.
+const MANY: usize = 16;
+
 /// Charges by item and component, and which component of each kind was the last one used.
 #[derive(Debug, Default)]
 pub(crate) struct Charges {
     pub(crate) list: Vec<Charge>,
+    /// By component where in `list` its charge is; empty while there are few.
+    places: HashMap<usize, usize>,
     last_energy: Option<usize>,
     last_time: Option<(Item, usize)>,
     last_reservation: Option<usize>,
@@ -88,9 +95,9 @@ impl Charges {
         run: &Run,
     ) -> Result<(), MoneyError> {
         let energy_wh = run.energy_to.checked_sub(run.energy_from).ok_or(MoneyError::Overflow)?;
-        let same = |charge: &&mut Charge| charge.item == item && charge.component == component;
-        let Some(charge) = self.list.iter_mut().find(same) else {
-            self.list.push(Charge {
+        let place = self.place(component);
+        let Some(charge) = place.and_then(|place| self.list.get_mut(place)) else {
+            self.push(Charge {
                 item,
                 component,
                 measured: quantity,
@@ -108,6 +115,22 @@ impl Charges {
         charge.to_ms = run.end_ms;
         charge.segments.push(segment);
         Ok(())
+    }
+
+    /// Where the charge of `component` is: each prices one item only.
+    fn place(&self, component: usize) -> Option<usize> {
+        if self.places.is_empty() {
+            return self.list.iter().position(|charge| charge.component == component);
+        }
+        self.places.get(&component).copied()
+    }
+
+    fn push(&mut self, charge: Charge) {
+        self.list.push(charge);
+        if self.list.len() >= MANY {
+            let unplaced = self.list.iter().enumerate().skip(self.places.len());
+            self.places.extend(unplaced.map(|(place, charge)| (charge.component, place)));
+        }
     }
 
     /// Applies `step_size` once for energy, and once for charging and parking time together: the

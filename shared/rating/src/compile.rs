@@ -10,7 +10,7 @@ use ocpi::{
 use quantities::{Currency, TaxPercent};
 use rust_decimal::Decimal;
 
-use crate::{RatingError, exact::WH_PER_KWH, label};
+use crate::{RatingError, candidates::List, exact::WH_PER_KWH, label};
 
 /// A tariff in the form that pricing reads. Made once, used for any number of sessions.
 #[derive(Debug, Clone)]
@@ -24,12 +24,12 @@ pub(crate) struct Compiled {
     pub(crate) valid_from: Option<DateTime<Utc>>,
     pub(crate) valid_until: Option<DateTime<Utc>>,
     pub(crate) components: Vec<Component>,
-    pub(crate) energy: Vec<usize>,
-    pub(crate) time: Vec<usize>,
-    pub(crate) parking: Vec<usize>,
-    pub(crate) flat: Vec<usize>,
-    pub(crate) reservation_time: Vec<usize>,
-    pub(crate) reservation_flat: Vec<usize>,
+    pub(crate) energy: List,
+    pub(crate) time: List,
+    pub(crate) parking: List,
+    pub(crate) flat: List,
+    pub(crate) reservation_time: List,
+    pub(crate) reservation_flat: List,
     /// Local times of day at which a price can change; empty when none does.
     pub(crate) local_times: Vec<NaiveTime>,
     /// Durations at which a price can change, in seconds.
@@ -224,12 +224,12 @@ impl Compiled {
             valid_from: tariff.start_date_time,
             valid_until: tariff.end_date_time,
             components: Vec::new(),
-            energy: Vec::new(),
-            time: Vec::new(),
-            parking: Vec::new(),
-            flat: Vec::new(),
-            reservation_time: Vec::new(),
-            reservation_flat: Vec::new(),
+            energy: List::default(),
+            time: List::default(),
+            parking: List::default(),
+            flat: List::default(),
+            reservation_time: List::default(),
+            reservation_flat: List::default(),
             local_times: Vec::new(),
             durations_s: Vec::new(),
             energies_wh: Vec::new(),
@@ -247,6 +247,7 @@ impl Compiled {
             }
         }
         compiled.expired_first();
+        compiled.index();
         compiled.local_times.sort_unstable();
         compiled.local_times.dedup();
         compiled.durations_s.sort_unstable();
@@ -320,6 +321,26 @@ impl Compiled {
             conditions: Arc::clone(conditions),
         });
         Ok(())
+    }
+
+    fn index(&mut self) {
+        for list in [
+            &mut self.energy,
+            &mut self.time,
+            &mut self.parking,
+            &mut self.flat,
+            &mut self.reservation_time,
+            &mut self.reservation_flat,
+        ] {
+            list.index(&self.components);
+        }
+    }
+
+    /// The most components of one dimension that are asked at once.
+    pub(crate) fn most_candidates(&self) -> usize {
+        let lists = [&self.energy, &self.time, &self.parking, &self.flat];
+        let reservation = [&self.reservation_time, &self.reservation_flat];
+        lists.into_iter().chain(reservation).map(List::most_candidates).max().unwrap_or_default()
     }
 
     /// An expired reservation is priced by its `RESERVATION_EXPIRES` elements first, wherever they

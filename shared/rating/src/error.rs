@@ -86,6 +86,17 @@ pub enum RatingError {
         /// What it states.
         volume: Decimal,
     },
+    /// More prices than anybody sells by.
+    #[error(
+        "the tariff is too large: prices can change {changes} times in the session, and up to \
+         {components} elements have to be looked at each time"
+    )]
+    TooManyPrices {
+        /// How often a price can change.
+        changes: usize,
+        /// How many components may apply at one moment.
+        components: usize,
+    },
     /// The tariff has no id.
     #[error(transparent)]
     Id(#[from] IdError),

@@ -33,6 +33,7 @@
 //! and what is taken off are both seen.
 
 mod bill;
+mod candidates;
 pub mod cdr;
 mod charges;
 mod compile;

@@ -6,6 +6,7 @@ use rust_decimal::Decimal;
 
 use crate::{
     FindingCode, RatingError, SegmentKind,
+    candidates::List,
     compile::{Bounds, Compiled, Holds, Moment},
     exact::{reaches, tenths},
     local::{check_calendar, local, moments},
@@ -15,6 +16,9 @@ use crate::{
 
 /// The longest session that is priced, in milliseconds: a leap year.
 const LONGEST_MS: i64 = 366 * 24 * 3_600_000;
+
+/// How often a component may be asked whether it applies: seconds of work.
+const LOOK_UPS_MAX: usize = 500_000_000;
 
 /// A part of the session with one kind and one set of components: a segment in the making.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,6 +62,7 @@ pub(crate) fn walk(
     idle: &Idle<'_>,
 ) -> Result<Vec<Run>, RatingError> {
     let cuts = cuts(tariff, course, zone, idle)?;
+    check_size(tariff, course, &cuts)?;
     let mut walker = Walker {
         tariff,
         zone,
@@ -77,6 +82,16 @@ pub(crate) fn walk(
         walker.stretch(stretch, &mut course.findings)?;
     }
     Ok(walker.runs)
+}
+
+/// Refuses what would take minutes: nobody sells by that many prices.
+fn check_size(tariff: &Compiled, course: &Course, cuts: &[i64]) -> Result<(), RatingError> {
+    let changes = cuts.len() + tariff.energies_wh.len() + course.stretches.len();
+    let components = tariff.most_candidates();
+    if changes.saturating_mul(components) > LOOK_UPS_MAX {
+        return Err(RatingError::TooManyPrices { changes, components });
+    }
+    Ok(())
 }
 
 /// The moments at which a price can change because of time alone.
@@ -330,12 +345,12 @@ fn widest(left: Bounds, right: Bounds) -> Bounds {
 /// something `needed` hangs on it.
 fn first_match(
     tariff: &Compiled,
-    list: &[usize],
+    list: &List,
     moment: &Moment,
     at: DateTime<Utc>,
     needed: bool,
 ) -> Result<Option<usize>, RatingError> {
-    for index in list {
+    for index in list.candidates(moment) {
         let Some(component) = tariff.components.get(*index) else { continue };
         match component.rule.holds(moment) {
             Holds::Yes => return Ok(Some(*index)),
