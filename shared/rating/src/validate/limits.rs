@@ -1,12 +1,12 @@
 //! What a restriction says by itself: whether it can ever hold, and during the tariff's validity.
 
-use chrono::{Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, Weekday};
+use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, Utc, Weekday};
 use chrono_tz::Tz;
 use ocpi::{Tariff, TariffRestrictions};
 use rust_decimal::Decimal;
 
 use super::{At, Findings, Place};
-use crate::local::local;
+use crate::local::{check_calendar, local};
 
 pub(super) fn check(tariff: &Tariff, place: &Place, findings: &mut Findings) {
     let dates = validity(tariff, place).widest;
@@ -37,7 +37,9 @@ pub(super) fn validity(tariff: &Tariff, place: &Place) -> Validity {
     let zone = place.zone.unwrap_or(Tz::UTC);
     let slack = Days::new(u64::from(place.zone.is_none()));
     let start = tariff.start_date_time.unwrap_or(tariff.last_updated);
-    let ends = [Some(start), tariff.end_date_time].map(|at| at.map(|at| local(zone, at)));
+    // A moment that no calendar has is as good as none.
+    let known = |at: DateTime<Utc>| check_calendar(at).is_ok().then(|| local(zone, at));
+    let ends = [Some(start), tariff.end_date_time].map(|at| at.and_then(known));
     let [from, until] = ends;
     let up = |at: NaiveDateTime| {
         if at.time() == NaiveTime::MIN { Some(at.date()) } else { at.date().succ_opt() }

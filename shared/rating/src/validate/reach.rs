@@ -5,7 +5,7 @@
 //! never reached, and what is left after the last has no price. Both are decided exactly, on the
 //! cells of a [`Space`]; when the pieces get too many, nothing is claimed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ocpi::{ReservationRestrictionType, TariffDimensionType};
 use rust_decimal::Decimal;
@@ -79,11 +79,14 @@ pub(super) fn survey(tariff: &Compiled, space: &Space, domain: &Domain) -> Surve
         (&tariff.reservation_flat, Flat, true),
     ];
     let mut survey = Survey::default();
+    let too_many = tariff.components.len() > COMPONENTS_MAX;
     for (list, dimension, of_reservation) in lists {
         let priced = Priced { dimension, of_reservation };
-        let components = list.iter().filter_map(|index| tariff.components.get(*index)).collect();
+        let components: Vec<_> =
+            list.iter().filter_map(|index| tariff.components.get(*index)).collect();
+        let is_empty = components.is_empty();
         let list = List { space, domain, priced, components };
-        if list.components.len() > COMPONENTS_MAX || list.look(&mut survey).is_err() {
+        if !is_empty && (too_many || list.look(&mut survey).is_err()) {
             survey.unknown.push(priced);
         }
     }
@@ -222,16 +225,16 @@ impl List<'_> {
 
 /// The dead components by element, and whether they are all that the element prices.
 pub(super) fn by_element(dead: &[Dead], tariff: &Compiled) -> BTreeMap<usize, (Vec<Dead>, bool)> {
+    let mut priced: BTreeMap<usize, BTreeSet<TariffDimensionType>> = BTreeMap::new();
+    for component in &tariff.components {
+        priced.entry(component.element).or_default().insert(component.dimension);
+    }
     let mut elements: BTreeMap<usize, (Vec<Dead>, bool)> = BTreeMap::new();
     for component in dead {
         elements.entry(component.element).or_default().0.push(component.clone());
     }
     for (element, (dead, is_whole)) in &mut elements {
-        let mut priced: Vec<_> =
-            tariff.components.iter().filter(|c| c.element == *element).collect();
-        priced.sort_by_key(|component| component.dimension);
-        priced.dedup_by_key(|component| component.dimension);
-        *is_whole = dead.len() == priced.len();
+        *is_whole = priced.get(element).is_some_and(|priced| priced.len() == dead.len());
     }
     elements
 }

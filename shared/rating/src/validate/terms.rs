@@ -9,6 +9,9 @@ use crate::{IdleTerms, QuietHours, TariffVersion};
 /// A grace period longer than most vehicles stand, in seconds.
 const GRACE_S_MAX: u32 = 12 * 3600;
 
+/// More quiet hours than this are not added up minute by minute.
+const QUIET_HOURS_MAX: usize = 100;
+
 pub(super) fn check(version: &TariffVersion, findings: &mut Findings) {
     let IdleTerms { grace_s, cap, quiet_hours } = &version.terms.idle;
     let says_something = *grace_s > 0 || cap.is_some() || !quiet_hours.is_empty();
@@ -36,7 +39,8 @@ pub(super) fn check(version: &TariffVersion, findings: &mut Findings) {
         );
         findings.warning(At::Tariff, "quiet_whole_day", message);
     }
-    if !quiet_hours.is_empty() && is_always_quiet(&version.terms.idle) {
+    let few = (1..=QUIET_HOURS_MAX).contains(&quiet_hours.len());
+    if few && is_always_quiet(&version.terms.idle) {
         let message = "it is quiet all week, so that standing idle never costs anything; shorten \
                        the quiet hours, or remove the price for PARKING_TIME";
         findings.warning(At::Tariff, "always_quiet", message);
