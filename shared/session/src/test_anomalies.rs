@@ -317,9 +317,9 @@ fn sample(seconds: i64, wh: i64) -> MeterSample {
     MeterSample { at: at("16:00") + TimeDelta::seconds(seconds), energy: wh.into(), power: None }
 }
 
-fn settled(samples: Vec<MeterSample>, ends: &Ends) -> (Vec<MeterSample>, Findings) {
+fn settled(samples: &[MeterSample], ends: &Ends) -> (Vec<MeterSample>, Findings) {
     let mut findings = Findings::default();
-    let samples = settle(&samples, ends, &mut findings).into_owned();
+    let samples = settle(samples, ends, &mut findings).into_owned();
     (samples, findings)
 }
 
@@ -340,7 +340,7 @@ proptest! {
         let power_max = power_kw.map(|kw| quantities::Power::new(Decimal::from(kw * 1000)));
         let ends = Ends { start: (at("16:00"), WattHours::from(1000)), stop, power_max };
         let soup: Vec<_> = soup.into_iter().map(|(s, wh)| sample(s, wh)).collect();
-        let (straight, _) = settled(soup, &ends);
+        let (straight, _) = settled(&soup, &ends);
         let mut last = ends.start;
         for sample in &straight {
             prop_assert!(sample.at > last.0 && sample.energy >= last.1);
@@ -349,7 +349,7 @@ proptest! {
         if let Some(stop) = stop.filter(|stop| stop.1 >= ends.start.1) {
             prop_assert!(last.0 < stop.0 && last.1 <= stop.1);
         }
-        let (again, findings) = settled(straight.clone(), &ends);
+        let (again, findings) = settled(&straight, &ends);
         prop_assert_eq!(again, straight);
         prop_assert_eq!(findings, Findings::default());
     }
@@ -369,7 +369,7 @@ proptest! {
             .collect();
         let mut other: Vec<_> = soup.iter().rev().chain(&soup).copied().collect();
         other.rotate_left(turn.index(soup.len()));
-        prop_assert_eq!(settled(soup, &ends), settled(other, &ends));
+        prop_assert_eq!(settled(&soup, &ends), settled(&other, &ends));
     }
 
     /// However a charger's frames are mixed: the energy is that of the registers, or the session

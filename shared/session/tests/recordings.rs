@@ -10,7 +10,7 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use network::{Jurisdiction, Payer};
+use network::{Charger, Jurisdiction, Payer};
 use ocpp::{
     AuthorizeRequest, BootNotificationRequest, Frame, StartTransactionRequest,
     StatusNotificationRequest, StopTransactionRequest,
@@ -130,6 +130,13 @@ impl Recording {
     }
 
     fn timeline(&self) -> Option<(Session, session::Timeline, Vec<Finding>)> {
+        self.timeline_at(None)
+    }
+
+    fn timeline_at(
+        &self,
+        charger: Option<&Charger>,
+    ) -> Option<(Session, session::Timeline, Vec<Finding>)> {
         let session = self.session()?;
         let frames: Vec<_> =
             self.texts("MeterValues").map(|(at, text)| (at, text.clone())).collect();
@@ -141,7 +148,7 @@ impl Recording {
                 StatusChange { at, status: ConnectorStatus::from(&status.status) }
             })
             .collect();
-        let timeline = session::timeline(&session, &frames, &statuses, session.started_at, None);
+        let timeline = session::timeline(&session, &frames, &statuses, session.started_at, charger);
         let findings = timeline.findings.clone();
         Some((session, timeline, findings))
     }
@@ -194,6 +201,36 @@ fn a_charger_with_every_quirk_loses_no_reading_but_the_one_in_megawatt_hours() {
         .collect();
     let expected = [("12:10", 314_250), ("12:20", 316_050), ("12:40", 319_650)];
     assert_eq!(shown, expected.map(|(at, wh)| (at.to_owned(), Decimal::from(wh))));
+}
+
+/// The key of the meter in `vendor-quirks`; the secret one is 32 times 17.
+const QUIRKY_KEY: &str = "3059301306072a8648ce3d020106082a8648ce3d030107034200040217e6\
+    17f0b6443928278f96999e69a23a4f2c152bdf6d6cdf66e5b80282d4ed194a7debcb97712d2dda3c\
+    a85aa8765a56f45fc758599652f2897c65306e5794";
+
+#[test]
+fn signed_readings_in_a_recording_are_verified_and_bound_with_the_meters_key() {
+    let recordings = recordings();
+    let quirks = recordings.iter().find(|r| r.case.name == "vendor-quirks").unwrap();
+    let charger = Charger {
+        id: quirks.case.charge_point_id.parse().unwrap(),
+        site_id: "S1".parse().unwrap(),
+        time_zone: quirks.case.time_zone,
+        password_hash: String::new(),
+        evse_id: String::new(),
+        power_type: "AC_3_PHASE".to_owned(),
+        standard: "IEC_62196_T2".to_owned(),
+        max_electric_power: Some(22_000),
+        meter_public_keys: vec![QUIRKY_KEY.to_owned()],
+    };
+    let (_, timeline, findings) = quirks.timeline_at(Some(&charger)).unwrap();
+    let found: Vec<_> = findings.iter().map(|finding| finding.code).collect();
+    assert!(found.contains(&FindingCode::SignedVerified), "{found:?}");
+    assert!(!found.iter().any(|code| code.holds_billing()), "{found:?}");
+    let signed = timeline.signed.unwrap();
+    let energy = |reading: &Option<session::SignedReading>| reading.as_ref().unwrap().energy;
+    assert_eq!(energy(&signed.begin), WattHours::from(312_450));
+    assert_eq!(energy(&signed.end), WattHours::from(323_250));
 }
 
 #[test]
