@@ -1,4 +1,4 @@
-//! The command: demo, price, charger.
+//! The command: demo, price, schedule, charger.
 
 pub mod budget;
 pub mod charger;
@@ -9,4 +9,5 @@ pub mod network;
 pub mod platform;
 pub mod price;
 pub mod scenario;
+pub mod schedule;
 pub mod up;

@@ -11,6 +11,7 @@ use tallywatt::{
     charger::{self, ChargerArgs},
     demo::{self, DemoArgs},
     price::{self, PriceArgs},
+    schedule::{self, ScheduleArgs},
     up::{self, UpArgs},
 };
 use tokio::signal::unix::{SignalKind, signal};
@@ -36,6 +37,7 @@ enum Command {
     Demo(DemoArgs),
     Up(UpArgs),
     Price(PriceArgs),
+    Schedule(ScheduleArgs),
     Budget(BudgetArgs),
     Charger(ChargerArgs),
 }
@@ -51,6 +53,7 @@ async fn main() -> ExitCode {
                 args.json |= cli.json;
                 price::run(&args)
             }
+            Command::Schedule(args) => schedule::run(&args),
             Command::Budget(args) => budget::run(args, cli.json).await,
             Command::Charger(mut args) => {
                 args.json |= cli.json;
