@@ -111,6 +111,20 @@ pub struct PriceInForce {
     pub conditions: String,
 }
 
+impl PriceInForce {
+    /// What a minute costs, without and with tax, where the price is for time: the regulation asks
+    /// for prices per minute, OCPI's are per hour. To four decimals, for display only; publishing
+    /// warns of a price that is not exact by the minute (`afir_minute_not_exact`).
+    #[must_use]
+    pub fn per_minute(&self) -> Option<(Decimal, Decimal)> {
+        let minute = |hour: Decimal| Some(hour.checked_div(Decimal::from(60))?.round_dp(4));
+        if self.unit != Unit::Hour {
+            return None;
+        }
+        Some((minute(self.excl_vat)?.normalize(), minute(self.incl_vat)?.normalize()))
+    }
+}
+
 /// A tax on a price.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PriceTax {

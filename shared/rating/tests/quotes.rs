@@ -78,6 +78,10 @@ fn prices_come_in_the_order_of_the_regulation_whatever_the_order_of_the_tariff()
         quoted(&tariff(&elements, json!({})), at("2026-07-01T12:00:00Z"), Duration::days(1));
     let order: Vec<_> = quote.prices.iter().map(|price| price.dimension).collect();
     assert_eq!(order, [Energy, Time, ParkingTime, Flat]);
+    let minutes: Vec<_> = quote.prices.iter().map(PriceInForce::per_minute).collect();
+    let [three, six] = [("0.05", "0.0605"), ("0.1", "0.121")];
+    let minute = |(excl, incl)| Some((number(excl), number(incl)));
+    assert_eq!(minutes, [None, minute(three), minute(six), None]);
     assert_eq!((quote.changes, quote.valid_until), (vec![], None));
 }
 
