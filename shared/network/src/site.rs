@@ -89,13 +89,14 @@ pub struct Address {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(clippy::struct_excessive_bools, reason = "four questions of law, each a yes or a no")]
 pub struct Jurisdiction {
-    /// Whether energy may be sold per kWh. Where not, tariffs with an ENERGY component are refused.
+    /// Whether energy may be sold per kWh. Where not, tariffs with a price for ENERGY are refused.
     pub per_kwh_allowed: bool,
-    /// Whether charging may be sold by time. Where not, tariffs with a TIME component are refused.
+    /// Whether charging may be sold by time. Where not, tariffs with a price for TIME are refused.
     #[serde(default = "yes")]
     pub per_time_allowed: bool,
     /// Whether the site is under Regulation (EU) 2023/1804 (AFIR), whose article 5 says how ad hoc
-    /// prices are made up and shown.
+    /// prices are made up and shown. What it asks of points of 50 kW and more holds for those
+    /// deployed from 13 April 2024: a site whose fast ones are all older need not say so.
     #[serde(default)]
     pub afir: bool,
     /// The taxes that apply when a price component does not state its own: all at once, each on
