@@ -7,6 +7,7 @@ mod support;
 use chrono::{DateTime, Duration, Utc};
 use chrono_tz::Tz;
 use ocpi::{PriceComponent, TariffDimensionType, TariffElement};
+use proptest::{collection::vec, option, prelude::*, sample::Index};
 use quantities::{Power, WattHours};
 use rating::{FindingCode, PricedSession, SegmentKind, rate};
 use rust_decimal::Decimal;
@@ -112,4 +113,43 @@ fn a_status_decides_over_power_and_energy() {
 fn the_result_names_how_charging_was_told_from_idle() {
     let method = priced(&hour(vec![], 1000)).method;
     assert!(method.activity.unwrap().contains("100 W"));
+}
+
+fn number() -> impl Strategy<Value = Decimal> {
+    let odd = [Decimal::MAX, Decimal::MIN, Decimal::new(1, 28), Decimal::from(-1)];
+    let plain = (-10_i64..300_000).prop_map(|tenths| Decimal::new(tenths, 1));
+    prop_oneof![12 => plain, 1 => prop::sample::select(odd.to_vec())]
+}
+
+fn soup() -> impl Strategy<Value = Timeline> {
+    let far = [DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC];
+    let at = prop_oneof![
+        15 => (-600_i64..4_200).prop_map(|seconds| start() + Duration::seconds(seconds)),
+        1 => prop::sample::select(far.to_vec()),
+    ];
+    let sample = (at, number(), option::of(number())).prop_map(|(at, energy, power)| MeterSample {
+        at,
+        energy: WattHours::new(energy),
+        power: power.map(Power::new),
+    });
+    (vec(sample, 0..30), 0_i64..200_000).prop_map(|(samples, tenths)| hour(samples, tenths))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Any soup of readings: no panic, and all of the energy between start and stop, no more.
+    #[test]
+    fn energy_is_conserved_whatever_is_read_in_between(timeline in soup(), turn in any::<Index>()) {
+        let once = priced(&timeline);
+        prop_assert_eq!(once.total_energy, timeline.meter_stop);
+        let parts = once.segments.iter().map(|part| part.energy.wh());
+        prop_assert_eq!(parts.sum::<Decimal>(), timeline.meter_stop.wh());
+        prop_assert!(once.segments.iter().all(|part| part.energy >= WattHours::ZERO));
+        let mut other = timeline.clone();
+        other.samples.extend(timeline.samples.iter().rev());
+        let by = turn.index(other.samples.len() + 1);
+        other.samples.rotate_left(by);
+        prop_assert_eq!(priced(&other), once);
+    }
 }

@@ -35,4 +35,6 @@ mod test_readings;
 #[cfg(test)]
 mod test_signed;
 #[cfg(test)]
+mod test_soup;
+#[cfg(test)]
 mod test_stops;

@@ -136,6 +136,12 @@ struct Found {
     key: Option<String>,
 }
 
+impl Found {
+    fn rank(&self) -> (DateTime<Utc>, &str, &str, Option<&str>) {
+        (self.at, &self.text, self.context.as_str(), self.key.as_deref())
+    }
+}
+
 /// A reading in a record.
 struct Point {
     at: Option<DateTime<Utc>>,
@@ -178,7 +184,8 @@ impl SignedReadings {
             let detail = "the charger's meters sign, and nothing signed came";
             findings.note(FindingCode::SignedMissing, session.ended_at, detail);
         }
-        found.sort_by(|a, b| (a.at, &a.text).cmp(&(b.at, &b.text)));
+        // In an order that no order of messages changes.
+        found.sort_by(|a, b| a.rank().cmp(&b.rank()));
         let mut signed = Self {
             format: SignedFormat::Ocmf,
             verification: Verification::Verified,
