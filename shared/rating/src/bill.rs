@@ -59,8 +59,9 @@ impl Bill<'_> {
         }
         limit(&mut drafts, self.compiled, span)?;
         let Drafts { mut list, taxes, rounding, .. } = drafts;
+        let is_limited = self.compiled.min_price.is_some() || self.compiled.max_price.is_some();
         let rates_include_tax = taxes.are_included();
-        let Settlement { lines, taxes } = settle(&mut list, taxes, currency, rounding)?;
+        let Settlement { lines, taxes } = settle(&mut list, taxes, currency, rounding, is_limited)?;
         let settled = list.into_iter().zip(lines);
         let lines: Vec<Line> = settled
             .map(|(draft, settled)| Line {

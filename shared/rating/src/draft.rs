@@ -1,9 +1,9 @@
 //! Lines in the making, with exact amounts.
 
-use quantities::{Currency, MoneyError, Rounding, RoundingScope};
+use quantities::{Amount, Currency, MoneyError, Rounding, RoundingScope};
 
 use crate::{
-    Line,
+    Line, LineTax,
     exact::Exact,
     round::{Settled, settle_line},
     taxes::{TaxSet, Taxes},
@@ -17,7 +17,7 @@ pub(crate) struct Draft {
     pub(crate) excl: Exact,
     pub(crate) incl: Exact,
     /// Whether both amounts are given, and not one by the other and the taxes.
-    is_given: bool,
+    pub(crate) is_given: bool,
     /// The rounded amounts, where every line is rounded by itself.
     pub(crate) settled: Option<Settled>,
 }
@@ -59,6 +59,23 @@ impl Drafts<'_> {
         (excl, incl): (Exact, Exact),
     ) -> Result<(), MoneyError> {
         self.push(Draft { line, set, excl, incl, is_given: true, settled: None })
+    }
+
+    /// Puts the taxes of `set` on lines that carry none, at what they cost: it is a limit that tells
+    /// of these taxes, and its own line that has them to pay.
+    pub(crate) fn tell_taxes(&mut self, set: TaxSet) {
+        let nothing = Amount::zero(self.currency);
+        for draft in &mut self.list {
+            if !self.taxes.rows(draft.set).is_empty() {
+                continue;
+            }
+            draft.set = set;
+            draft.is_given = true;
+            if let Some(settled) = &mut draft.settled {
+                let taxes = self.taxes.rows(set).map(|tax| LineTax { tax, amount: nothing });
+                settled.taxes.extend(taxes);
+            }
+        }
     }
 
     fn push(&mut self, mut draft: Draft) -> Result<(), MoneyError> {
@@ -117,12 +134,7 @@ impl Sums {
         Ok(sums)
     }
 
-    /// Adds an amount to the group of `set`.
-    ///
-    /// # Errors
-    ///
-    /// [`MoneyError::Overflow`].
-    pub(crate) fn add(&mut self, set: TaxSet, excl: Exact, incl: Exact) -> Result<(), MoneyError> {
+    fn add(&mut self, set: TaxSet, excl: Exact, incl: Exact) -> Result<(), MoneyError> {
         let Some(group) = self.groups.iter_mut().find(|group| group.set == set) else {
             self.groups.push(Group { set, excl, incl });
             return Ok(());

@@ -9,7 +9,7 @@ use rust_decimal::Decimal;
 use crate::{
     Item, Line,
     compile::Compiled,
-    draft::{Draft, Drafts, Group, Sums},
+    draft::{Drafts, Sums},
     exact::Exact,
     stretch::moment,
     taxes::TaxSet,
@@ -57,6 +57,7 @@ pub(crate) fn limit(
     let limits = |limit: Price| -> Result<(Exact, Exact), MoneyError> {
         let limit_excl = Exact::for_once(limit.excl_vat)?;
         let limit_incl = match limit.incl_vat {
+            _ if drafts.taxes.are_none() => limit_excl,
             Some(incl) => Exact::for_once(incl)?,
             None if excl.is_zero() => limit_excl.plus_percent(drafts.taxes.percent(TaxSet::All))?,
             None => limit_excl.scaled(incl, excl)?,
@@ -74,19 +75,67 @@ pub(crate) fn limit(
             limited = (Item::MaxPrice, limited.1.min(most_excl), limited.2.min(most_incl));
         }
     }
-    let (item, limited_excl, limited_incl) = limited;
-    let change = (limited_excl.minus(excl)?, limited_incl.minus(incl)?);
-    if change.0.is_zero() && change.1.is_zero() {
+    let (item, limited) = (limited.0, (limited.1, limited.2));
+    if limited == (excl, incl) {
         return Ok(());
     }
     sums.groups.retain(|group| !group.excl.is_zero() || !group.incl.is_zero());
-    let limited = (limited_excl, limited_incl);
-    for (set, excl, incl) in spread(drafts, &sums.groups, change, limited)? {
-        let description = if item == Item::MinPrice { &MIN_PRICE } else { &MAX_PRICE };
-        let line = line(item, description, drafts, excl, incl, span)?;
-        drafts.add_given(line, set, (excl, incl))?;
+    add_change(drafts, item, &sums, limited, span)
+}
+
+/// Adds the lines of `item` that make of what `sums` cost what is `limited`, without and with tax:
+/// one for every set of taxes, in proportion to what it costs. The last one takes what is left to
+/// the limit, so that it holds where every line is rounded too. Where no line is taxed and the
+/// limit is, its tax is what the total of both views tells.
+fn add_change(
+    drafts: &mut Drafts<'_>,
+    item: Item,
+    sums: &Sums,
+    limited: (Exact, Exact),
+    span: Span,
+) -> Result<(), MoneyError> {
+    let (excl, incl) = sums.total()?;
+    let tax = incl.minus(excl)?;
+    let change = limited.0.minus(excl)?;
+    let change_of_tax = limited.1.minus(incl)?.minus(change)?;
+    let mut groups = sums.groups.as_slice();
+    if excl.is_zero() {
+        groups = groups.get(..1).unwrap_or_default();
     }
-    Ok(())
+    let mut last = match groups {
+        [.., last] => last.set,
+        [] => drafts.taxes.of(None),
+    };
+    if tax.is_zero() && drafts.taxes.rows(last).is_empty() && !change_of_tax.is_zero() {
+        last = drafts.taxes.implied(limited.0, limited.1)?;
+        groups = &[];
+        drafts.tell_taxes(last);
+    }
+    for group in groups.iter().take(groups.len().saturating_sub(1)) {
+        let part = change.scaled(group.excl, excl)?;
+        let part_of_tax = if tax.is_zero() {
+            change_of_tax.scaled(group.excl, excl)?
+        } else {
+            change_of_tax.scaled(group.incl.minus(group.excl)?, tax)?
+        };
+        add_part(drafts, item, group.set, (part, part.plus(part_of_tax)?), span)?;
+    }
+    let (excl, incl) = Sums::of(&drafts.list, &drafts.taxes)?.total()?;
+    let rest = (limited.0.minus(excl)?, limited.1.minus(incl)?);
+    add_part(drafts, item, last, rest, span)
+}
+
+fn add_part(
+    drafts: &mut Drafts<'_>,
+    item: Item,
+    set: TaxSet,
+    (excl, incl): (Exact, Exact),
+    span: Span,
+) -> Result<(), MoneyError> {
+    let description = if item == Item::MinPrice { &MIN_PRICE } else { &MAX_PRICE };
+    let rate = if drafts.taxes.are_included() { incl } else { excl };
+    let line = line(item, description, drafts, rate, span)?;
+    drafts.add_given(line, set, (excl, incl))
 }
 
 /// Takes off what all idle time of the session costs above `cap`, which is with tax or without as
@@ -100,89 +149,52 @@ pub(crate) fn cap_idle(
     cap: Decimal,
     span: Span,
 ) -> Result<(), MoneyError> {
-    let included = drafts.taxes.are_included();
-    let is_idle = |draft: &&Draft| {
-        let reduced = draft.line.why.reduces.and_then(|reduced| drafts.list.get(reduced));
-        reduced.unwrap_or(draft).line.item == Item::ParkingTime
-    };
-    let mut sums = Sums::default();
-    for draft in drafts.list.iter().filter(is_idle) {
-        sums.add(draft.set, draft.excl, draft.incl)?;
-    }
-    let price = |group: &Group| if included { group.incl } else { group.excl };
-    let sum = sums.groups.iter().try_fold(Exact::ZERO, |sum, group| sum.plus(price(group)))?;
-    let mut rest = Exact::for_once(cap)?.minus(sum)?;
-    if rest >= Exact::ZERO {
+    let cap = Exact::for_once(cap)?;
+    let (mut groups, sum) = idle(drafts)?;
+    if sum <= cap {
         return Ok(());
     }
-    sums.groups.retain(|group| !price(group).is_zero());
-    let (all, last) = (rest, sums.groups.len());
-    for (place, group) in sums.groups.iter().enumerate() {
-        let part = if place + 1 < last { all.scaled(price(group), sum)? } else { rest };
-        rest = rest.minus(part)?;
-        let line = line(Item::IdleCap, &IDLE_CAP, drafts, part, part, span)?;
-        drafts.add(line, group.set, part)?;
+    groups.retain(|(_, price)| !price.is_zero());
+    let change = cap.minus(sum)?;
+    for (place, (set, price)) in groups.iter().enumerate() {
+        // The last one takes what is left to the cap, so that it holds where every line is rounded.
+        let is_last = place + 1 == groups.len();
+        let part =
+            if is_last { cap.minus(idle(drafts)?.1)? } else { change.scaled(*price, sum)? };
+        let line = line(Item::IdleCap, &IDLE_CAP, drafts, part, span)?;
+        drafts.add(line, *set, part)?;
     }
     Ok(())
 }
 
-/// `change` (without and with tax) by set of taxes, in proportion to what `groups` cost. Where none
-/// of them is taxed and the limit is, its tax is what the `limited` total of both views tells.
-fn spread(
-    drafts: &mut Drafts<'_>,
-    groups: &[Group],
-    (excl, incl): (Exact, Exact),
-    limited: (Exact, Exact),
-) -> Result<Vec<(TaxSet, Exact, Exact)>, MoneyError> {
-    let tax = incl.minus(excl)?;
-    let sum = |part: fn(&Group) -> Result<Exact, MoneyError>| {
-        groups.iter().try_fold(Exact::ZERO, |sum, group| sum.plus(part(group)?))
-    };
-    let all_excl = sum(|group| Ok(group.excl))?;
-    let all_tax = sum(|group| group.incl.minus(group.excl))?;
-    let sole = match groups {
-        [] => Some(drafts.taxes.of(None)),
-        [group] => Some(group.set),
-        _ if all_excl.is_zero() => groups.first().map(|group| group.set),
-        _ => None,
-    };
-    let untaxed = drafts.taxes.rows(sole.unwrap_or(TaxSet::All)).is_empty();
-    if untaxed && !tax.is_zero() && all_tax.is_zero() {
-        return Ok(vec![(drafts.taxes.implied(limited.0, limited.1)?, excl, incl)]);
-    }
-    if let Some(set) = sole {
-        return Ok(vec![(set, excl, incl)]);
-    }
-    let (mut rest_excl, mut rest_tax) = (excl, tax);
-    let mut parts = Vec::with_capacity(groups.len());
-    for (place, group) in groups.iter().enumerate() {
-        let (mut part_excl, mut part_tax) = (rest_excl, rest_tax);
-        if place + 1 < groups.len() {
-            part_excl = excl.scaled(group.excl, all_excl)?;
-            let weights = if all_tax.is_zero() {
-                (group.excl, all_excl)
-            } else {
-                (group.incl.minus(group.excl)?, all_tax)
-            };
-            part_tax = tax.scaled(weights.0, weights.1)?;
-            rest_excl = rest_excl.minus(part_excl)?;
-            rest_tax = rest_tax.minus(part_tax)?;
+/// What idle time costs in the view of the tariff, by its taxes and in all, what is taken off it
+/// considered.
+fn idle(drafts: &Drafts<'_>) -> Result<(Vec<(TaxSet, Exact)>, Exact), MoneyError> {
+    let mut groups: Vec<(TaxSet, Exact)> = Vec::new();
+    let mut all = Exact::ZERO;
+    for draft in &drafts.list {
+        let reduced = draft.line.why.reduces.and_then(|reduced| drafts.list.get(reduced));
+        if !matches!(reduced.unwrap_or(draft).line.item, Item::ParkingTime | Item::IdleCap) {
+            continue;
         }
-        parts.push((group.set, part_excl, part_excl.plus(part_tax)?));
+        let price = if drafts.taxes.are_included() { draft.incl } else { draft.excl };
+        all = all.plus(price)?;
+        match groups.iter_mut().find(|(set, _)| *set == draft.set) {
+            Some((_, sum)) => *sum = sum.plus(price)?,
+            None => groups.push((draft.set, price)),
+        }
     }
-    Ok(parts)
+    Ok((groups, all))
 }
 
-/// A line that changes the sum of others.
+/// A line that changes the sum of others by `rate`.
 fn line(
     item: Item,
     description: &Arc<str>,
     drafts: &Drafts<'_>,
-    excl: Exact,
-    incl: Exact,
+    rate: Exact,
     span: Span,
 ) -> Result<Line, MoneyError> {
-    let rate = if drafts.taxes.are_included() { incl } else { excl };
     Ok(Line {
         description: Arc::clone(description),
         rate: rate.major()?.normalize(),

@@ -2,17 +2,18 @@
 //!
 //! By default only the total is, without and with tax, and the lines share it out. Where a line
 //! carries several taxes, each of them is rounded by itself, for each is owed to somebody else;
-//! where prices are with tax, what is paid is rounded, and each tax in it. A jurisdiction can ask
-//! for every line to be rounded instead: then the total is their sum. Whichever it is, lines,
-//! taxes and total add up.
+//! where prices are with tax, what is paid is rounded, and each tax in it. Under a minimum or
+//! maximum price the total is rounded without and with tax whatever the taxes, so that the limit
+//! holds to the minor unit. A jurisdiction can ask for every line to be rounded instead: then the
+//! total is their sum. Whichever it is, lines, taxes and total add up.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, cmp::Reverse};
 
 use quantities::{Amount, Currency, Money, MoneyError, Rounding, RoundingMode, RoundingScope};
 use rust_decimal::{Decimal, prelude::ToPrimitive};
 
 use crate::{
-    Cost, LineTax, TaxTotal,
+    Cost, Item, LineTax, TaxTotal,
     draft::{Draft, Sums},
     exact::Exact,
     taxes::Taxes,
@@ -87,24 +88,85 @@ pub(crate) fn settle_line(
 ) -> Result<Settled, MoneyError> {
     let tax = draft.incl.minus(draft.excl)?;
     let rows = taxes.rows(draft.set);
-    let mut settled = Vec::with_capacity(rows.len());
-    let mut sum = Amount::zero(currency);
-    for row in rows {
-        let amount = round(taxes.part(draft.set, row, tax)?, currency, mode)?;
-        sum = sum.checked_add(amount)?;
-        settled.push(LineTax { tax: row, amount });
+    let mut parts = Vec::with_capacity(rows.len());
+    for row in rows.clone() {
+        parts.push(taxes.part(draft.set, row, tax)?);
     }
-    let amount = if taxes.are_included() {
-        let incl_vat = round(draft.incl, currency, mode)?;
-        Cost { excl_vat: incl_vat.checked_sub(sum)?, incl_vat }
-    } else {
-        let excl_vat = round(draft.excl, currency, mode)?;
-        Cost { excl_vat, incl_vat: excl_vat.checked_add(sum)? }
-    };
-    Ok(Settled { amount, taxes: settled })
+    let fixed = if draft.is_given { Fixed::Both } else { Fixed::of_prices(taxes) };
+    let rounded = fixed.round((draft.excl, draft.incl), &parts, currency, mode)?;
+    let settled = rows.zip(rounded.taxes).map(|(tax, amount)| LineTax { tax, amount });
+    let amount = Cost { excl_vat: rounded.excl, incl_vat: rounded.incl };
+    Ok(Settled { amount, taxes: settled.collect() })
 }
 
-/// Rounds a bill.
+/// Which views of an amount are rounded; what is left follows from these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fixed {
+    /// Without tax, and each tax.
+    Net,
+    /// With tax, and each tax.
+    Gross,
+    /// Without tax and with tax. The taxes share the difference.
+    Both,
+}
+
+/// An amount rounded: what there is without tax and the taxes are what there is with tax.
+struct Rounded {
+    excl: Amount,
+    incl: Amount,
+    taxes: Vec<Amount>,
+}
+
+impl Fixed {
+    /// What a line is rounded by.
+    fn of_prices(taxes: &Taxes<'_>) -> Self {
+        if taxes.are_included() { Self::Gross } else { Self::Net }
+    }
+
+    /// What a bill is rounded by. A limit holds in both views, after rounding too.
+    fn of_bill(taxes: &Taxes<'_>, is_limited: bool) -> Self {
+        match (taxes.are_included(), taxes.are_several()) {
+            _ if is_limited => Self::Both,
+            (true, _) => Self::Gross,
+            (false, true) => Self::Net,
+            (false, false) => Self::Both,
+        }
+    }
+
+    fn round(
+        self,
+        (excl, incl): (Exact, Exact),
+        taxes: &[Exact],
+        currency: Currency,
+        mode: RoundingMode,
+    ) -> Result<Rounded, MoneyError> {
+        if self == Self::Both {
+            let (excl, incl) = (round(excl, currency, mode)?, round(incl, currency, mode)?);
+            let parts = taxes.iter().map(|tax| tax.major()).collect::<Result<Vec<_>, _>>()?;
+            let taxes = apportion(&parts, incl.checked_sub(excl)?, |_| None)?;
+            // Without a tax there is one price; both views of it are the same.
+            let incl = if taxes.is_empty() { excl } else { incl };
+            return Ok(Rounded { excl, incl, taxes });
+        }
+        let mut rounded = Vec::with_capacity(taxes.len());
+        let mut sum = Amount::zero(currency);
+        for tax in taxes {
+            let tax = round(*tax, currency, mode)?;
+            sum = sum.checked_add(tax)?;
+            rounded.push(tax);
+        }
+        let (excl, incl) = if self == Self::Net {
+            let excl = round(excl, currency, mode)?;
+            (excl, excl.checked_add(sum)?)
+        } else {
+            let incl = round(incl, currency, mode)?;
+            (incl.checked_sub(sum)?, incl)
+        };
+        Ok(Rounded { excl, incl, taxes: rounded })
+    }
+}
+
+/// Rounds a bill; `is_limited`: it has a minimum or maximum price.
 ///
 /// # Errors
 ///
@@ -114,12 +176,13 @@ pub(crate) fn settle(
     taxes: Taxes<'_>,
     currency: Currency,
     rounding: Rounding,
+    is_limited: bool,
 ) -> Result<Settlement, MoneyError> {
     let mut lines = Vec::with_capacity(drafts.len());
     if rounding.scope == RoundingScope::Line {
         lines.extend(drafts.iter_mut().filter_map(|draft| draft.settled.take()));
     } else {
-        lines = share_out(drafts, &taxes, currency, rounding.mode)?;
+        lines = share_out(drafts, &taxes, currency, (rounding.mode, is_limited))?;
     }
     let zero = Amount::zero(currency);
     let mut rows = vec![(zero, zero); taxes.len()];
@@ -137,114 +200,178 @@ pub(crate) fn settle(
     Ok(Settlement { lines, taxes })
 }
 
-/// Rounds the total, and shares it out to the lines: amounts with tax first, for they are what is
-/// paid, then the taxes in them. A line's tax is then right to the minor unit, and zero where no
-/// tax is due.
+/// Rounds the total, and shares it out to the lines. Where prices are before several taxes, the
+/// amounts without tax are shared out and each tax; else the amounts with tax, for they are what is
+/// paid, and the taxes in them. A line that costs nothing gets nothing.
 fn share_out(
     drafts: &[Draft],
     taxes: &Taxes<'_>,
     currency: Currency,
-    mode: RoundingMode,
+    (mode, is_limited): (RoundingMode, bool),
 ) -> Result<Vec<Settled>, MoneyError> {
-    let (gross, by_row) = totals(drafts, taxes, currency, mode)?;
-    let parts = drafts.iter().map(|draft| draft.incl.major());
-    let gross = share(&parts.collect::<Result<Vec<_>, _>>()?, gross)?;
+    let sums = Sums::of(drafts, taxes)?;
+    let fixed = Fixed::of_bill(taxes, is_limited);
+    let rounded = fixed.round(sums.total()?, &sums.by_row(taxes)?, currency, mode)?;
+    let groups = groups(drafts);
+    let from_net = !taxes.are_included() && taxes.are_several();
+    let parts = drafts.iter().map(|draft| if from_net { draft.excl } else { draft.incl }.major());
+    let total = if from_net { rounded.excl } else { rounded.incl };
+    let shared = share(&parts.collect::<Result<Vec<_>, _>>()?, &groups, total, |_| None)?;
     let mut lines: Vec<Settled> = Vec::with_capacity(drafts.len());
-    for (draft, incl_vat) in drafts.iter().zip(gross) {
+    for (draft, amount) in drafts.iter().zip(shared) {
         let taxes = Vec::with_capacity(taxes.rows(draft.set).len());
-        lines.push(Settled { amount: Cost { excl_vat: incl_vat, incl_vat }, taxes });
+        lines.push(Settled { amount: Cost { excl_vat: amount, incl_vat: amount }, taxes });
     }
-    for (row, total) in by_row.into_iter().enumerate() {
-        let mut parts = Vec::with_capacity(drafts.len());
-        let mut places = Vec::with_capacity(drafts.len());
-        for (place, draft) in drafts.iter().enumerate() {
-            if taxes.rows(draft.set).contains(&row) {
-                let tax = draft.incl.minus(draft.excl)?;
-                parts.push(taxes.part(draft.set, row, tax)?.major()?);
-                places.push(place);
-            }
-        }
-        for (place, amount) in places.into_iter().zip(share(&parts, total)?) {
-            let Some(line) = lines.get_mut(place) else { continue };
-            line.amount.excl_vat = line.amount.excl_vat.checked_sub(amount)?;
-            line.taxes.push(LineTax { tax: row, amount });
-        }
+    for (row, total) in rounded.taxes.into_iter().enumerate() {
+        share_tax(row, total, drafts, taxes, &groups, from_net, &mut lines)?;
     }
     Ok(lines)
 }
 
-/// What is paid, and each tax in it.
-fn totals(
+/// Shares one tax out to the lines that carry it: on top of what they cost, or out of it.
+fn share_tax(
+    row: usize,
+    total: Amount,
     drafts: &[Draft],
     taxes: &Taxes<'_>,
-    currency: Currency,
-    mode: RoundingMode,
-) -> Result<(Amount, Vec<Amount>), MoneyError> {
-    let sums = Sums::of(drafts, taxes)?;
-    let (excl, incl) = sums.total()?;
-    let by_row = sums.by_row(taxes)?;
-    let excl = round(excl, currency, mode)?;
-    if !taxes.are_included() && !taxes.are_several() {
-        let incl = round(incl, currency, mode)?;
-        let parts = by_row.iter().map(|tax| tax.major());
-        let tax = incl.checked_sub(excl)?;
-        return Ok((incl, share(&parts.collect::<Result<Vec<_>, _>>()?, tax)?));
+    groups: &[usize],
+    on_top: bool,
+    lines: &mut [Settled],
+) -> Result<(), MoneyError> {
+    let (mut parts, mut places) = (Vec::new(), Vec::new());
+    for (place, draft) in drafts.iter().enumerate() {
+        if taxes.rows(draft.set).contains(&row) {
+            let tax = draft.incl.minus(draft.excl)?;
+            parts.push(taxes.part(draft.set, row, tax)?.major()?);
+            places.push(place);
+        }
     }
-    let mut rounded = Vec::with_capacity(by_row.len());
-    let mut sum = Amount::zero(currency);
-    for tax in by_row {
-        let tax = round(tax, currency, mode)?;
-        sum = sum.checked_add(tax)?;
-        rounded.push(tax);
+    let own: Vec<usize> = places.iter().filter_map(|place| groups.get(*place).copied()).collect();
+    let room = |part: usize| {
+        let line = places.get(part).and_then(|place| lines.get(*place));
+        line.filter(|_| !on_top).map(|line| line.amount.excl_vat.minor)
+    };
+    let shares = share(&parts, &own, total, room)?;
+    for (place, amount) in places.into_iter().zip(shares) {
+        let Some(line) = lines.get_mut(place) else { continue };
+        if on_top {
+            line.amount.incl_vat = line.amount.incl_vat.checked_add(amount)?;
+        } else {
+            line.amount.excl_vat = line.amount.excl_vat.checked_sub(amount)?;
+        }
+        line.taxes.push(LineTax { tax: row, amount });
     }
-    let gross =
-        if taxes.are_included() { round(incl, currency, mode)? } else { excl.checked_add(sum)? };
-    Ok((gross, rounded))
+    Ok(())
 }
 
-/// Shares `total` out to `parts` (major units) by largest remainder. Nothing is lost, unless there
-/// is nobody to share it out to.
-fn share(parts: &[Decimal], total: Amount) -> Result<Vec<Amount>, MoneyError> {
-    let scale = 10_i64.checked_pow(total.currency.minor_digits()).ok_or(MoneyError::Overflow)?;
-    let mut shares = Vec::with_capacity(parts.len());
-    let mut remainders = Vec::with_capacity(parts.len());
-    let mut rest = total.minor;
-    for (place, part) in parts.iter().enumerate() {
-        let minor = part.checked_mul(Decimal::from(scale)).ok_or(MoneyError::Overflow)?;
-        let floor = minor.floor();
-        remainders.push((minor - floor, place));
-        let floor = floor.to_i64().ok_or(MoneyError::Overflow)?;
-        rest = rest.checked_sub(floor).ok_or(MoneyError::Overflow)?;
-        shares.push(Amount::new(floor, total.currency));
+/// For every line the first of those that it is settled with: what is taken off a line goes with
+/// it, and all idle time goes with the cap on it. So a sum that is whole stays what it is.
+fn groups(drafts: &[Draft]) -> Vec<usize> {
+    let is_idle = |draft: &Draft| draft.line.item == Item::ParkingTime;
+    let capped = drafts.iter().any(|draft| draft.line.item == Item::IdleCap);
+    let idle = drafts.iter().position(is_idle).filter(|_| capped);
+    let group = |(place, draft): (usize, &Draft)| {
+        let first = draft.line.why.reduces.unwrap_or(place);
+        let of_cap = draft.line.item == Item::IdleCap || drafts.get(first).is_some_and(is_idle);
+        idle.filter(|_| of_cap).unwrap_or(first)
+    };
+    drafts.iter().enumerate().map(group).collect()
+}
+
+/// Shares `total` out to `parts` (major units), first to their `groups`, then within these.
+fn share(
+    parts: &[Decimal],
+    groups: &[usize],
+    total: Amount,
+    room: impl Fn(usize) -> Option<i64>,
+) -> Result<Vec<Amount>, MoneyError> {
+    let mut sums: Vec<(usize, Decimal)> = Vec::with_capacity(parts.len());
+    for (part, group) in parts.iter().zip(groups) {
+        match sums.iter_mut().find(|(known, _)| known == group) {
+            Some((_, sum)) => *sum = sum.checked_add(*part).ok_or(MoneyError::Overflow)?,
+            None => sums.push((*group, *part)),
+        }
     }
-    if rest != 0 && !parts.is_empty() {
-        remainders.sort_by(|left, right| right.0.cmp(&left.0).then(left.1.cmp(&right.1)));
-        hand_out(rest, &remainders, &mut shares)?;
+    if sums.len() == parts.len() {
+        return apportion(parts, total, room);
+    }
+    let of_groups: Vec<Decimal> = sums.iter().map(|(_, sum)| *sum).collect();
+    let totals = apportion(&of_groups, total, |_| None)?;
+    let mut shares = vec![Amount::zero(total.currency); parts.len()];
+    for ((group, _), total) in sums.into_iter().zip(totals) {
+        let places = groups.iter().enumerate().filter(|(_, known)| **known == group);
+        let places: Vec<usize> = places.map(|(place, _)| place).collect();
+        let own: Vec<Decimal> =
+            places.iter().filter_map(|place| parts.get(*place).copied()).collect();
+        let room = |part: usize| places.get(part).and_then(|place| room(*place));
+        for (place, amount) in places.iter().zip(apportion(&own, total, room)?) {
+            if let Some(share) = shares.get_mut(*place) {
+                *share = amount;
+            }
+        }
     }
     Ok(shares)
 }
 
-/// Adds `rest` minor units to `shares`, one each in the order of `remainders`; or takes them away,
-/// in the reverse order.
-fn hand_out(
-    rest: i64,
-    remainders: &[(Decimal, usize)],
-    shares: &mut [Amount],
-) -> Result<(), MoneyError> {
-    let people = i64::try_from(remainders.len()).map_err(|_| MoneyError::Overflow)?;
+/// A part's claim to one more minor unit than the whole ones it has; the smallest comes first.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Claim {
+    rank: u8,
+    remainder: Reverse<Decimal>,
+    place: usize,
+}
+
+/// Shares `total` out to `parts` (major units) by largest remainder; nothing is lost, unless there
+/// is nobody to share it out to. `room` is what a part has to stay within, if it can: from 0 to so
+/// many minor units. A part of nothing comes last.
+fn apportion(
+    parts: &[Decimal],
+    total: Amount,
+    room: impl Fn(usize) -> Option<i64>,
+) -> Result<Vec<Amount>, MoneyError> {
+    let scale = 10_i64.checked_pow(total.currency.minor_digits()).ok_or(MoneyError::Overflow)?;
+    let mut shares = Vec::with_capacity(parts.len());
+    let mut claims = Vec::with_capacity(parts.len());
+    let mut rest = total.minor;
+    for (place, part) in parts.iter().enumerate() {
+        let exact = part.checked_mul(Decimal::from(scale)).ok_or(MoneyError::Overflow)?;
+        let whole = exact.floor();
+        let remainder = exact.checked_sub(whole).ok_or(MoneyError::Overflow)?;
+        let minor = whole.to_i64().ok_or(MoneyError::Overflow)?;
+        let rank = match room(place) {
+            _ if exact.is_zero() => 3,
+            Some(room) if minor < 0 && minor < room => 0,
+            Some(room) if minor >= 0 && minor >= room => 2,
+            _ => 1,
+        };
+        claims.push(Claim { rank, remainder: Reverse(remainder), place });
+        rest = rest.checked_sub(minor).ok_or(MoneyError::Overflow)?;
+        shares.push(Amount::new(minor, total.currency));
+    }
+    if rest < 0 {
+        for claim in &mut claims {
+            // The smallest remainder gives first; who has nothing, last.
+            claim.remainder = Reverse(-claim.remainder.0);
+        }
+    }
+    if rest != 0 && !claims.is_empty() {
+        claims.sort_unstable();
+        hand_out(rest, &claims, &mut shares)?;
+    }
+    Ok(shares)
+}
+
+/// Adds `rest` minor units to `shares`, one each in the order of `claims`, and again from the
+/// first; a negative rest is taken away likewise.
+fn hand_out(rest: i64, claims: &[Claim], shares: &mut [Amount]) -> Result<(), MoneyError> {
+    let people = i64::try_from(claims.len()).map_err(|_| MoneyError::Overflow)?;
     let (each, odd) = (rest / people, rest % people);
     let count = usize::try_from(odd.unsigned_abs()).map_err(|_| MoneyError::Overflow)?;
-    let mut add = |place: usize, minor: i64| -> Result<(), MoneyError> {
-        let Some(share) = shares.get_mut(place) else { return Ok(()) };
-        share.minor = share.minor.checked_add(minor).ok_or(MoneyError::Overflow)?;
-        Ok(())
-    };
-    if each != 0 {
-        remainders.iter().try_for_each(|(_, place)| add(*place, each))?;
+    for (order, claim) in claims.iter().enumerate() {
+        let more = if order < count { odd.signum() } else { 0 };
+        let Some(share) = shares.get_mut(claim.place) else { continue };
+        let minor = share.minor.checked_add(each).and_then(|minor| minor.checked_add(more));
+        share.minor = minor.ok_or(MoneyError::Overflow)?;
     }
-    if odd > 0 {
-        remainders.iter().take(count).try_for_each(|(_, place)| add(*place, 1))
-    } else {
-        remainders.iter().rev().take(count).try_for_each(|(_, place)| add(*place, -1))
-    }
+    Ok(())
 }

@@ -41,6 +41,12 @@ struct Row<'a> {
     used: bool,
 }
 
+impl<'a> Row<'a> {
+    const fn new(name: &'a str, percent: TaxPercent, account_number: Option<&'a str>) -> Self {
+        Self { name, percent, account_number, used: false }
+    }
+}
+
 impl<'a> Taxes<'a> {
     /// The taxes of `jurisdiction`; `None` when they are not known.
     ///
@@ -58,7 +64,7 @@ impl<'a> Taxes<'a> {
             let sum = jurisdiction_percent.checked_add(tax.percent.percent());
             jurisdiction_percent = sum.ok_or(MoneyError::Overflow)?;
             let (name, account_number) = (tax.name.as_str(), tax.account_number.as_deref());
-            rows.push(Row { name, percent: tax.percent, account_number, used: false });
+            rows.push(Row::new(name, tax.percent, account_number));
         }
         Ok(Self { rows, jurisdiction, jurisdiction_percent, included })
     }
@@ -68,15 +74,20 @@ impl<'a> Taxes<'a> {
         self.included == TaxIncluded::Yes
     }
 
+    /// Whether there are no taxes, whatever anybody states.
+    pub(crate) fn are_none(&self) -> bool {
+        self.included == TaxIncluded::NotApplicable
+    }
+
     /// Whether `set` is empty because nobody has said which taxes there are.
     pub(crate) fn are_unknown(&self, set: TaxSet) -> bool {
-        set == TaxSet::None && self.included != TaxIncluded::NotApplicable
+        set == TaxSet::None && !self.are_none()
     }
 
     /// The taxes of a component that states `vat`, which stands in the place of the
     /// jurisdiction's.
     pub(crate) fn of(&mut self, vat: Option<TaxPercent>) -> TaxSet {
-        if self.included == TaxIncluded::NotApplicable {
+        if self.are_none() {
             return TaxSet::None;
         }
         let set = match vat {
@@ -107,7 +118,7 @@ impl<'a> Taxes<'a> {
         }
         let name = own.first().map_or(UNNAMED, |tax| &tax.name);
         let account_number = own.first().and_then(|tax| tax.account_number.as_deref());
-        self.rows.push(Row { name, percent, account_number, used: false });
+        self.rows.push(Row::new(name, percent, account_number));
         TaxSet::One(self.rows.len() - 1)
     }
 
@@ -160,7 +171,12 @@ impl<'a> Taxes<'a> {
         }
     }
 
-    /// The set of a tax that only a limit tells of, by its price without and with it.
+    /// The set of a tax that only a limit tells of, by the bill's total without and with it. Where
+    /// the two views have nothing to do with each other, no percentage tells, and it says 0.
+    ///
+    /// # Errors
+    ///
+    /// [`MoneyError::Overflow`].
     pub(crate) fn implied(&mut self, excl: Exact, incl: Exact) -> Result<TaxSet, MoneyError> {
         let hundred = Exact::for_once(Decimal::ONE_HUNDRED)?;
         let percent = if excl.is_zero() {
@@ -168,7 +184,7 @@ impl<'a> Taxes<'a> {
         } else {
             hundred.scaled(incl.minus(excl)?, excl)?.major()?.round_dp(4).normalize()
         };
-        Ok(self.of(Some(TaxPercent::try_from(percent)?)))
+        Ok(self.of(Some(TaxPercent::try_from(percent).unwrap_or(TaxPercent::ZERO))))
     }
 
     /// Number of rows.

@@ -293,3 +293,23 @@ fn a_meter_that_reports_absurdly_many_decimals_still_gets_a_cdr() {
     let cdr = cdr_of(&priced, &tariff, &session_of(&timeline), &site(ZONE));
     assert!(serde_json::to_string(&cdr).unwrap().contains(r#""total_energy":12.345678901"#));
 }
+
+#[test]
+fn an_idle_time_of_a_tenth_of_a_second_is_in_the_cdr_too() {
+    // The idle block of 15 minutes at 10.00 is 2.50; a period of 0.0000 hours would not ask for it.
+    let idle =
+        PriceComponent { step_size: 900, ..component(TariffDimensionType::ParkingTime, "10.00") };
+    let idle = TariffElement { price_components: vec![idle], restrictions: None };
+    let tariff = version(vec![idle], 0);
+    let mut timeline = hour(1000);
+    let status = |time, status| StatusChange { at: at(time), status };
+    timeline.statuses = vec![
+        status("2026-03-02T10:00:00Z", ConnectorStatus::Charging),
+        status("2026-03-02T10:59:59.900Z", ConnectorStatus::SuspendedEV),
+    ];
+    let priced = rate(&tariff, &timeline, &rules(ZONE, "21")).unwrap();
+    assert_eq!(priced.net().to_string(), "2.50 EUR");
+    let cdr = cdr_of(&priced, &tariff, &session_of(&timeline), &site(ZONE));
+    let again = rating::cdr::price(&tariff.tariff, &cdr, &rules(ZONE, "21")).unwrap();
+    assert_eq!(again.totals, priced.totals);
+}

@@ -7,7 +7,7 @@ mod support;
 use chrono_tz::Tz;
 use network::Tax;
 use ocpi::{Price, PriceComponent, TariffDimensionType, TariffElement, TaxIncluded};
-use quantities::{Rounding, RoundingScope};
+use quantities::{Rounding, RoundingMode, RoundingScope};
 use rating::{FindingCode, IdleTerms, Item, PricedSession, Rules, TariffVersion, Terms, rate};
 use rust_decimal::Decimal;
 use session::Timeline;
@@ -149,4 +149,137 @@ fn a_maximum_holds_where_every_line_is_rounded() {
     let priced = rate(&tariff, &timeline(), &rules).unwrap();
     let lines: Vec<_> = priced.lines.iter().map(|line| line.amount.excl_vat.minor).collect();
     assert_eq!((lines, priced.net().minor), (vec![34, 34, -8], 60));
+}
+
+/// One hour from 10:00 with `wh` watt-hours.
+fn hour(wh: i64) -> Timeline {
+    let mut timeline = timeline();
+    timeline.released_at = None;
+    timeline.meter_stop = wh.into();
+    timeline
+}
+
+#[test]
+fn a_line_that_costs_nothing_is_billed_nothing_however_many_taxes_there_are() {
+    // 1.42 kWh at 0.25 are 0.355: 0.36, 0.02 of GST and 0.04 of QST.
+    let tariff = tariff(vec![
+        component(TariffDimensionType::Flat, "0.00", None),
+        component(TariffDimensionType::Energy, "0.25", None),
+    ]);
+    let taxes = [numbered("GST", "5"), numbered("QST", "9.975")];
+    let rules = Rules { taxes: Some(&taxes), ..Rules::unknown(Tz::UTC) };
+    let priced = rate(&tariff, &hour(1420), &rules).unwrap();
+    let lines: Vec<_> = priced
+        .lines
+        .iter()
+        .map(|line| (line.amount.excl_vat.minor, line.amount.incl_vat.minor))
+        .collect();
+    assert_eq!(lines, [(0, 0), (36, 42)]);
+}
+
+#[test]
+fn no_line_is_rounded_to_the_other_side_of_zero() {
+    let tariff = tariff(vec![
+        component(TariffDimensionType::Flat, "0.50", None),
+        component(TariffDimensionType::Energy, "0.25", None),
+        component(TariffDimensionType::Time, "0.006", None),
+    ]);
+    let one = [numbered("VAT", "19")];
+    let three = [numbered("A", "5"), numbered("B", "7"), numbered("C", "1.25")];
+    for taxes in [one.as_slice(), three.as_slice()] {
+        for included in [TaxIncluded::Yes, TaxIncluded::No] {
+            let mut tariff = tariff.clone();
+            tariff.tariff.tax_included = Some(included);
+            for mode in [RoundingMode::HalfUp, RoundingMode::HalfEven, RoundingMode::Down] {
+                let rounding = Rounding { mode, ..Rounding::default() };
+                let rules = Rules { taxes: Some(taxes), rounding, ..Rules::unknown(Tz::UTC) };
+                for wh in 0..400 {
+                    let priced = rate(&tariff, &hour(wh), &rules).unwrap();
+                    let amounts = priced.lines.iter().flat_map(|line| {
+                        let taxes = line.taxes.iter().map(|tax| tax.amount);
+                        taxes.chain([line.amount.excl_vat, line.amount.incl_vat])
+                    });
+                    let least = amounts.map(|amount| amount.minor).min();
+                    assert!(least >= Some(0), "{wh} Wh, {included:?}, {mode:?}: {priced:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_maximum_with_tax_holds_though_each_tax_is_rounded_by_itself() {
+    // 8.7719… and twice 0.6140… are 10.00; rounded one by one they would be 8.77, 0.61 and 0.61.
+    let mut tariff = tariff(vec![component(TariffDimensionType::Flat, "9.01", None)]);
+    tariff.tariff.max_price =
+        Some(Price { excl_vat: number("9.50"), incl_vat: Some(number("10.00")) });
+    for scope in [RoundingScope::Total, RoundingScope::Line] {
+        let rounding = Rounding { scope, ..Rounding::default() };
+        let taxes = [numbered("PST", "7"), numbered("GST", "7")];
+        let rules = Rules { taxes: Some(&taxes), rounding, ..Rules::unknown(Tz::UTC) };
+        let priced = rate(&tariff, &timeline(), &rules).unwrap();
+        assert_eq!(priced.gross().minor, 1000, "{scope:?}");
+    }
+}
+
+#[test]
+fn a_cap_on_idle_fees_holds_to_the_cent_over_several_rates() {
+    let at_night = |vat, until: &str| TariffElement {
+        price_components: vec![component(TariffDimensionType::ParkingTime, "7.77", Some(vat))],
+        restrictions: Some(ocpi::TariffRestrictions {
+            end_time: Some(until.to_owned()),
+            ..ocpi::TariffRestrictions::default()
+        }),
+    };
+    let day = component(TariffDimensionType::ParkingTime, "9.99", Some("6"));
+    let day = TariffElement { price_components: vec![day], restrictions: None };
+    let mut tariff = version(vec![at_night("21", "11:11"), at_night("9", "11:37"), day], 0);
+    tariff.tariff.tax_included = Some(TaxIncluded::Yes);
+    tariff.terms.idle.cap = Some(number("2.50"));
+    for scope in [RoundingScope::Total, RoundingScope::Line] {
+        let rounding = Rounding { scope, ..Rounding::default() };
+        let rules = Rules { taxes: Some(&[]), rounding, ..Rules::unknown(Tz::UTC) };
+        for minute in 25..60 {
+            let mut timeline = timeline();
+            timeline.released_at = Some(format!("2026-03-02T11:{minute}:13Z").parse().unwrap());
+            let priced = rate(&tariff, &timeline, &rules).unwrap();
+            assert_eq!(priced.totals.parking.incl_vat.minor, 250, "{scope:?}, {minute}");
+        }
+    }
+}
+
+#[test]
+fn a_limit_with_tax_has_none_where_no_tax_applies() {
+    let mut tariff = tariff(vec![component(TariffDimensionType::Energy, "0.25", None)]);
+    tariff.tariff.tax_included = Some(TaxIncluded::NotApplicable);
+    tariff.tariff.min_price =
+        Some(Price { excl_vat: number("2.60"), incl_vat: Some(number("3.00")) });
+    for scope in [RoundingScope::Total, RoundingScope::Line] {
+        let rounding = Rounding { scope, ..Rounding::default() };
+        let rules = Rules { taxes: Some(&[]), rounding, ..Rules::unknown(Tz::UTC) };
+        let priced = rate(&tariff, &timeline(), &rules).unwrap();
+        assert_eq!((priced.net().minor, priced.gross().minor), (260, 260), "{scope:?}");
+    }
+}
+
+#[test]
+fn a_tax_that_only_a_limit_tells_of_is_on_all_of_the_bill() {
+    let mut tariff = tariff(vec![component(TariffDimensionType::Energy, "0.25", None)]);
+    tariff.tariff.min_price =
+        Some(Price { excl_vat: number("3.00"), incl_vat: Some(number("3.63")) });
+    for scope in [RoundingScope::Total, RoundingScope::Line] {
+        let rounding = Rounding { scope, ..Rounding::default() };
+        let rules = Rules { rounding, ..Rules::unknown(Tz::UTC) };
+        let priced = rate(&tariff, &timeline(), &rules).unwrap();
+        assert_eq!(taxes(&priced), [("VAT", "21".to_owned(), 300, 63)], "{scope:?}");
+    }
+}
+
+#[test]
+fn limits_that_contradict_each_other_are_amounts_all_the_same() {
+    let mut tariff = tariff(vec![component(TariffDimensionType::Energy, "0.25", None)]);
+    tariff.tariff.max_price =
+        Some(Price { excl_vat: number("5.00"), incl_vat: Some(number("2.00")) });
+    let priced = priced(&tariff, None);
+    assert_eq!((priced.net().minor, priced.gross().minor), (250, 200));
 }

@@ -172,7 +172,10 @@ fn period(segment: &Segment, tariff_id: &str) -> ChargingPeriod {
     };
     let stated = |dimension, volume| CdrDimension { dimension, volume };
     let mut dimensions = vec![stated(CdrDimensionType::Energy, segment.energy.kwh())];
-    dimensions.extend(time.map(|time| stated(time, hours(seconds))));
+    // A time that rounds to nothing would say that there was none; the reader takes the least that
+    // can be said for the period's own.
+    let least = if seconds.is_zero() { Decimal::ZERO } else { Decimal::new(1, 4) };
+    dimensions.extend(time.map(|time| stated(time, hours(seconds).max(least))));
     let power = [
         (CdrDimensionType::MinPower, segment.min_power_kw),
         (CdrDimensionType::MaxPower, segment.max_power_kw),
