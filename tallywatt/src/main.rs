@@ -10,7 +10,9 @@ use tallywatt::{
     budget::{self, BudgetArgs},
     charger::{self, ChargerArgs},
     demo::{self, DemoArgs},
+    lint::{self, LintArgs},
     price::{self, PriceArgs},
+    quote::{self, QuoteArgs},
     schedule::{self, ScheduleArgs},
     up::{self, UpArgs},
 };
@@ -37,6 +39,8 @@ enum Command {
     Demo(DemoArgs),
     Up(UpArgs),
     Price(PriceArgs),
+    Quote(QuoteArgs),
+    Lint(LintArgs),
     Schedule(ScheduleArgs),
     Budget(BudgetArgs),
     Charger(ChargerArgs),
@@ -52,6 +56,14 @@ async fn main() -> ExitCode {
             Command::Price(mut args) => {
                 args.json |= cli.json;
                 price::run(&args)
+            }
+            Command::Lint(mut args) => {
+                args.json |= cli.json;
+                lint::run(&args)
+            }
+            Command::Quote(mut args) => {
+                args.json |= cli.json;
+                quote::run(&args)
             }
             Command::Schedule(args) => schedule::run(&args),
             Command::Budget(args) => budget::run(args, cli.json).await,

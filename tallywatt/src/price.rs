@@ -3,9 +3,9 @@
 mod country;
 pub(crate) mod input;
 pub(crate) mod layout;
-mod place;
 mod plan;
 mod recorded;
+pub(crate) mod rules;
 mod table;
 #[cfg(test)]
 mod test_price;
@@ -22,15 +22,16 @@ use ocpi::{
     Price, Version,
     read::{Problem, Reading},
 };
-use quantities::Rounding;
-use rating::{IdleTerms, PricedSession, Report, TariffVersion, Terms};
-use rust_decimal::Decimal;
+use rating::{PricedSession, Report};
 use serde::Serialize;
 
 use input::Problems;
-use place::{Place, StatedTax};
-use plan::{StatedPlan, StatedUse};
 use recorded::Recorded;
+use rules::With;
+pub(crate) use table::money;
+
+pub use plan::StatedUse;
+pub use rules::{RuleArgs, StatedTax};
 
 /// Bad input, as the README promises.
 pub(crate) const BAD_INPUT: u8 = 2;
@@ -59,33 +60,9 @@ pub struct PriceArgs {
     /// 2.1.1, 2.2.1 or 2.3.0 [default: told by the fields of tariff and CDR]
     #[arg(long, value_name = "VERSION")]
     pub ocpi_version: Option<Version>,
-    /// IANA time zone of the site, such as Europe/Amsterdam [default: told by the CDR's country]
-    #[arg(long, value_name = "ZONE")]
-    pub timezone: Option<String>,
-    /// A tax where the tariff states none; may be repeated
-    #[arg(long, value_name = "NAME=PERCENT[,ACCOUNT]")]
-    pub tax: Vec<StatedTax>,
-    /// The same as --tax VAT=PERCENT
-    #[arg(long, value_name = "PERCENT", conflicts_with = "tax")]
-    pub vat: Option<Decimal>,
-    /// What law says at the site, as JSON: its taxes and how it rounds
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["tax", "vat"])]
-    pub jurisdiction: Option<PathBuf>,
-    /// half-up, half-even or down, of the total or of every line: half-even,line
-    #[arg(long, value_name = "MODE[,SCOPE]", value_parser = place::rounding)]
-    pub rounding: Option<Rounding>,
-    /// First seconds of idle time that cost nothing (not for a CDR)
-    #[arg(long, value_name = "SECONDS", default_value_t = 0, conflicts_with = "terms")]
-    pub idle_grace_s: u32,
-    /// Terms beside the tariff, as JSON: idle fee's grace, cap and quiet hours (not for a CDR)
-    #[arg(long, value_name = "FILE")]
-    pub terms: Option<PathBuf>,
-    /// Plan of the driver or fleet, as JSON
-    #[arg(long, value_name = "FILE")]
-    pub plan: Option<PathBuf>,
-    /// What the plan's account used before, in the same month
-    #[arg(long, value_name = "kwh=N,minutes=N,idle_minutes=N,spent=N", requires = "plan")]
-    pub used: Option<StatedUse>,
+    /// What applies besides tariff and session
+    #[command(flatten)]
+    pub rules: RuleArgs,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -157,25 +134,12 @@ pub fn answer(args: &PriceArgs) -> Result<Answer, Vec<String>> {
     let version = args.ocpi_version;
     let read = |text: &str| ocpi::read::tariff_as(text, version);
     let tariff = problems.keep(input::read(&args.tariff, read));
-    let place = Place::of(args, &mut problems);
-    let terms = terms(args, &mut problems);
-    let plan = StatedPlan::of(args, &mut problems);
+    let with = With::read(&args.rules, &mut problems);
     let happened = Happened::read(args, &mut problems);
-    let (Some(tariff), Some(place), Some(terms), Some(plan), Some(happened)) =
-        (tariff, place, terms, plan, happened)
-    else {
+    let (Some(tariff), Some(with), Some(happened)) = (tariff, with, happened) else {
         return Err(problems.into_lines());
     };
-    let with = With { place, terms, plan };
-    with.price(tariff, happened).map_err(|problem| vec![input::line(&problem)])
-}
-
-fn terms(args: &PriceArgs, problems: &mut Problems) -> Option<Terms> {
-    let Some(path) = &args.terms else {
-        let idle = IdleTerms { grace_s: args.idle_grace_s, ..IdleTerms::default() };
-        return Some(Terms { idle });
-    };
-    problems.keep(input::read(path, input::json))
+    priced(with, tariff, happened).map_err(|problem| vec![input::line(&problem)])
 }
 
 /// What is priced.
@@ -199,51 +163,41 @@ impl Happened {
     }
 }
 
-/// All that is known besides the tariff and what happened.
-struct With {
-    place: Place,
-    terms: Terms,
-    plan: StatedPlan,
-}
-
-impl With {
-    fn price(self, tariff: Reading<ocpi::Tariff>, happened: Happened) -> Result<Answer, String> {
-        let mut notes = left_out("tariff", &tariff);
-        let tariff = tariff.value;
-        match happened {
-            Happened::Cdr(cdr) => {
-                notes.extend(left_out("CDR", &cdr));
-                let cdr = cdr.value;
-                let country = &cdr.cdr_location.country;
-                let unknown = format!(
-                    "the tariff depends on local time, and country {country} does not tell the \
-                     time zone: give --timezone"
-                );
-                let zone = self.place.zone(&tariff, country::zone(country), unknown)?;
-                let plan = self.plan.at(cdr.start_date_time)?;
-                let rules = self.place.rules(zone).with_plan(plan.in_force());
-                let priced = rating::cdr::price(&tariff, &cdr, &rules);
-                let priced = priced.map_err(|error| error.to_string())?;
-                Ok(Answer::new(&priced, zone, Some(cdr.total_cost), notes))
-            }
-            Happened::Timeline(recorded) => {
-                notes.extend(recorded.notes);
-                let unknown = "the tariff depends on local time: give --timezone".to_owned();
-                let zone = self.place.zone(&tariff, recorded.time_zone, unknown)?;
-                let plan = self.plan.at(recorded.timeline.started_at)?;
-                let rules = self.place.rules(zone).with_plan(plan.in_force());
-                let reference = rating::foreign_reference(&tariff).map_err(|e| e.to_string())?;
-                let version = TariffVersion { reference, tariff, terms: self.terms };
-                let priced = rating::rate(&version, &recorded.timeline, &rules);
-                let priced = priced.map_err(|error| error.to_string())?;
-                Ok(Answer::new(&priced, zone, None, notes))
-            }
+fn priced(with: With, tariff: Reading<ocpi::Tariff>, happened: Happened) -> Result<Answer, String> {
+    let mut notes = left_out("tariff", &tariff);
+    let tariff = tariff.value;
+    match happened {
+        Happened::Cdr(cdr) => {
+            notes.extend(left_out("CDR", &cdr));
+            let cdr = cdr.value;
+            let country = &cdr.cdr_location.country;
+            let unknown = format!(
+                "the tariff depends on local time, and country {country} does not tell the time \
+                 zone: give --timezone"
+            );
+            let zone = with.place.zone(&tariff, country::zone(country), unknown)?;
+            let plan = with.plan.at(cdr.start_date_time)?;
+            let rules = with.place.rules(zone).with_plan(plan.in_force());
+            let priced = rating::cdr::price(&tariff, &cdr, &rules);
+            let priced = priced.map_err(|error| error.to_string())?;
+            Ok(Answer::new(&priced, zone, Some(cdr.total_cost), notes))
+        }
+        Happened::Timeline(recorded) => {
+            notes.extend(recorded.notes);
+            let unknown = "the tariff depends on local time: give --timezone".to_owned();
+            let zone = with.place.zone(&tariff, recorded.time_zone, unknown)?;
+            let plan = with.plan.at(recorded.timeline.started_at)?;
+            let rules = with.place.rules(zone).with_plan(plan.in_force());
+            let version = with.terms.version(tariff)?;
+            let priced = rating::rate(&version, &recorded.timeline, &rules);
+            let priced = priced.map_err(|error| error.to_string())?;
+            Ok(Answer::new(&priced, zone, None, notes))
         }
     }
 }
 
 /// What of a file was not read, as notes.
-fn left_out<T>(what: &str, reading: &Reading<T>) -> Vec<String> {
+pub(crate) fn left_out<T>(what: &str, reading: &Reading<T>) -> Vec<String> {
     let note = |left: &Problem| input::line(&format!("{what}: {left}"));
     reading.left_out.iter().map(note).collect()
 }

@@ -16,21 +16,21 @@ const TOLD: usize = 100;
 
 /// Collects what is wrong with everything that is read, so that all of it is told at once.
 #[derive(Debug, Default)]
-pub(super) struct Problems(Vec<String>);
+pub(crate) struct Problems(Vec<String>);
 
 impl Problems {
     /// What was read, unless there is something wrong with it.
-    pub(super) fn keep<T>(&mut self, read: Result<T, Vec<String>>) -> Option<T> {
+    pub(crate) fn keep<T>(&mut self, read: Result<T, Vec<String>>) -> Option<T> {
         read.map_err(|found| self.0.extend(found)).ok()
     }
 
-    pub(super) fn into_lines(self) -> Vec<String> {
+    pub(crate) fn into_lines(self) -> Vec<String> {
         self.0
     }
 }
 
 /// Reads the file at `path` with `parse`.
-pub(super) fn read<T>(
+pub(crate) fn read<T>(
     path: &Path,
     parse: impl FnOnce(&str) -> Result<T, Vec<Problem>>,
 ) -> Result<T, Vec<String>> {
@@ -58,7 +58,7 @@ fn named(name: &dyn Display, problem: &dyn Display) -> String {
 }
 
 /// `text` as one line that a terminal shows as it is: what a file contains may be anything.
-pub(super) fn line(text: &str) -> String {
+pub(crate) fn line(text: &str) -> String {
     let hidden = |c: char| c.is_control() || ('\u{2028}'..='\u{202e}').contains(&c);
     let mut shown = String::with_capacity(text.len().min(4 * SHOWN));
     let length = text.chars().count();
@@ -77,7 +77,7 @@ pub(super) fn line(text: &str) -> String {
 }
 
 /// Reads a JSON text that serde knows how to read, and says where it does not fit.
-pub(super) fn json<T: DeserializeOwned>(text: &str) -> Result<T, Vec<Problem>> {
+pub(crate) fn json<T: DeserializeOwned>(text: &str) -> Result<T, Vec<Problem>> {
     let problem = |path: String, error: String| vec![Problem { path, message: error }];
     let value: Value = serde_json::from_str(text)
         .map_err(|error| problem(String::new(), format!("not JSON: {error}")))?;

@@ -9,8 +9,8 @@ use rating::PlanInForce;
 use rust_decimal::{Decimal, prelude::ToPrimitive};
 
 use super::{
-    PriceArgs,
     input::{self, Problems},
+    rules::RuleArgs,
 };
 
 /// What `--used` states.
@@ -61,20 +61,20 @@ impl StatedUse {
 }
 
 /// What the arguments say about a plan.
-pub(super) struct StatedPlan {
+pub(crate) struct StatedPlan {
     plan: Option<Plan>,
     used: StatedUse,
 }
 
 impl StatedPlan {
-    pub(super) fn of(args: &PriceArgs, problems: &mut Problems) -> Option<Self> {
+    pub(crate) fn of(args: &RuleArgs, problems: &mut Problems) -> Option<Self> {
         let plan = args.plan.as_ref().map(|path| input::read(path, plans::read::plan));
         let plan = problems.keep(plan.transpose())?;
         Some(Self { plan, used: args.used.unwrap_or_default() })
     }
 
     /// The plan for a session that starts `at`.
-    pub(super) fn at(self, at: DateTime<Utc>) -> Result<PlanAt, String> {
+    pub(crate) fn at(self, at: DateTime<Utc>) -> Result<PlanAt, String> {
         let Some(plan) = self.plan else { return Ok(PlanAt(None)) };
         let used = self.used.usage(&plan, at).ok_or("--used: more than anybody can have used")?;
         let reference = PlanRef { id: plan.id.clone(), version: 1 };
@@ -84,10 +84,10 @@ impl StatedPlan {
 }
 
 /// A plan and what was used of it.
-pub(super) struct PlanAt(Option<(PlanVersion, Usage)>);
+pub(crate) struct PlanAt(Option<(PlanVersion, Usage)>);
 
 impl PlanAt {
-    pub(super) fn in_force(&self) -> Option<PlanInForce<'_>> {
+    pub(crate) fn in_force(&self) -> Option<PlanInForce<'_>> {
         self.0.as_ref().map(|(plan, used)| PlanInForce { plan, used })
     }
 }

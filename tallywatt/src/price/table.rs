@@ -130,7 +130,7 @@ fn noted(answer: &Answer, text: &mut String) {
 }
 
 /// As many decimals as the currency has, so that columns line up; more where there are more.
-pub(super) fn money(value: Decimal, currency: &str) -> String {
+pub(crate) fn money(value: Decimal, currency: &str) -> String {
     let digits = currency.parse().map_or(2, Currency::minor_digits);
     let mut value = value.normalize();
     value.rescale(digits.max(value.scale()));

@@ -2,6 +2,8 @@
 
 use std::{fs, path::Path};
 
+use rust_decimal::Decimal;
+
 use super::*;
 
 fn events() -> PathBuf {
@@ -109,8 +111,8 @@ fn every_problem_of_both_files_is_told() {
     let tariff = file(&folder, "t.json", r#"{"currency":"EUR","elements":[]}"#);
     let cdr = file(&folder, "c.json", r#"{"currency":"EUR","charging_periods":[]}"#);
     let mut args = PriceArgs { cdr: Some(cdr), ..args(tariff) };
-    args.timezone = Some("Mars/Olympus".to_owned());
-    args.vat = Some(Decimal::from(210));
+    args.rules.timezone = Some("Mars/Olympus".to_owned());
+    args.rules.vat = Some(Decimal::from(210));
     let problems = answer(&args).unwrap_err();
     let ends = [
         "t.json: elements: empty; a tariff has at least one element",
@@ -133,7 +135,7 @@ fn a_tariff_with_local_times_needs_a_time_zone_and_one_without_does_not() {
     let cdr = file(&folder, "c.json", &dutch.replace("NLD", "USA"));
     let mut local = PriceArgs { cdr: Some(cdr.clone()), ..case("spec-step-size-then-free") };
     assert!(answer(&local).unwrap_err()[0].ends_with("give --timezone"));
-    local.timezone = Some("America/New_York".to_owned());
+    local.rules.timezone = Some("America/New_York".to_owned());
     assert_eq!(answer(&local).unwrap().time_zone, Some("America/New_York"));
     let anywhere = PriceArgs { cdr: Some(cdr), ..case("spec-time-and-parking") };
     assert_eq!(answer(&anywhere).unwrap().time_zone, None);
@@ -145,7 +147,7 @@ fn a_recorded_session_is_priced_in_the_time_of_its_site() {
     let folder = events().join("ocpp/retail-time-of-use");
     let tariff = events().join("rating/retail-time-of-use/tariff.json");
     let mut args = PriceArgs { session: Some(folder), ..args(tariff) };
-    args.vat = Some(Decimal::from(21));
+    args.rules.vat = Some(Decimal::from(21));
     let answer = answer(&args).unwrap();
     assert_eq!(answer.time_zone, Some("Europe/Amsterdam"));
     assert_eq!(answer.report.total_energy_cost.excl_vat, "7.74".parse().unwrap());
@@ -165,7 +167,7 @@ fn several_taxes_are_told_one_by_one() {
     let folder = events().join("ocpp/retail-time-of-use");
     let mut args = args(events().join("rating/retail-time-of-use/tariff.json"));
     args.session = Some(folder);
-    args.tax = vec!["GST=5,123456".parse().unwrap(), "QST=9.975".parse().unwrap()];
+    args.rules.tax = vec!["GST=5,123456".parse().unwrap(), "QST=9.975".parse().unwrap()];
     let text = answer(&args).unwrap().to_string();
     assert!(
         text.contains("GST 5 % on 8.09: 0.40, account 123456\nQST 9.975 % on 8.09: 0.81\n"),
@@ -182,8 +184,8 @@ fn a_plan_and_what_was_used_of_it_come_off_the_tariff() {
         "discounts":[{"dimension":"ENERGY","by":{"percent":50}}]}"#;
     let mut args = args(events().join("rating/spec-parking/tariff.json"));
     args.cdr = Some(events().join("rating/spec-parking/cdr.json"));
-    args.plan = Some(file(&folder, "plan.json", plan));
-    args.used = Some("kwh=4".parse().unwrap());
+    args.rules.plan = Some(file(&folder, "plan.json", plan));
+    args.rules.used = Some("kwh=4".parse().unwrap());
     let answer = answer(&args).unwrap();
     // 6 of 20 kWh are left of the allowance; 14 at half of 0.25 are 1.75, and no start fee.
     let energy = answer.report.lines.iter();

@@ -60,3 +60,12 @@ pub(crate) fn pairs() -> Vec<Pair> {
     assert!(pairs.len() > 30, "{} cases are too few to prove anything", pairs.len());
     pairs
 }
+
+/// Every plan of a priced case.
+pub(crate) fn plans() -> Vec<String> {
+    let folders = folders("rating");
+    let plans = folders.iter().map(|folder| fs::read_to_string(folder.join("plan.json")));
+    let plans: Vec<String> = plans.filter_map(Result::ok).collect();
+    assert!(!plans.is_empty(), "no plans: nothing to try");
+    plans
+}

@@ -15,8 +15,6 @@ use proptest::{
 
 /// Cases of a round: a round has one seed.
 const ROUND: u32 = 128;
-/// Rounds where nobody asks for more: some seconds.
-const ROUNDS: u64 = 8;
 /// A case that takes longer than this hangs.
 const HANGS_AFTER: Duration = Duration::from_mins(1);
 
@@ -28,11 +26,12 @@ pub(crate) fn seconds() -> Option<u64> {
     env::var("FUZZ_SECONDS").ok()?.parse().ok()
 }
 
-/// Tries `strategy` with `check`: [`ROUNDS`] rounds, or as many as fit into `FUZZ_SECONDS`. The seed
+/// Tries `strategy` with `check`: `rounds` rounds, or as many as fit into `FUZZ_SECONDS`. The seed
 /// of a round is its number, from `FUZZ_SEED` on; so a failure comes again. Returns how many cases
 /// were tried.
 pub(crate) fn fuzz<S: Strategy>(
     name: &str,
+    rounds: u64,
     strategy: &S,
     check: impl Fn(S::Value) -> TestCaseResult,
 ) -> u64 {
@@ -42,7 +41,7 @@ pub(crate) fn fuzz<S: Strategy>(
     loop {
         let more = match seconds() {
             Some(seconds) => began.elapsed().as_secs() < seconds,
-            None => round < ROUNDS,
+            None => round < rounds,
         };
         if !more {
             break;

@@ -24,8 +24,12 @@ const MOST: i64 = 100_000_000_000;
 pub(crate) fn answer(answer: &Answer) -> TestCaseResult {
     let json = serde_json::to_value(answer).map_err(|e| TestCaseError::fail(e.to_string()))?;
     adds_up(&json)?;
-    let table = answer.to_string();
-    for line in table.lines() {
+    text(&answer.to_string())
+}
+
+/// What people get fits their terminal, and leaves it as it is.
+pub(crate) fn text(text: &str) -> TestCaseResult {
+    for line in text.lines() {
         prop_assert!(line.chars().count() <= WIDEST, "too wide: {line}");
         is_printable(line)?;
     }

@@ -22,8 +22,12 @@ use std::{cell::Cell, fs, path::Path};
 
 use corpus::{Kind, Pair};
 use mutation::{Mutation, mutate, mutate_lines};
-use proptest::{prelude::*, sample::select};
-use tallywatt::price::{self, PriceArgs};
+use proptest::{option, prelude::*, sample::select};
+use tallywatt::{
+    lint::{self, LintArgs},
+    price::{self, PriceArgs},
+    quote::{self, QuoteArgs},
+};
 
 /// What is tried: a case, and what went wrong with its files.
 #[derive(Debug, Clone)]
@@ -31,6 +35,7 @@ struct Attempt {
     pair: Pair,
     in_tariff: Vec<Mutation>,
     in_happened: Vec<Mutation>,
+    plan: Option<(String, Vec<Mutation>)>,
     timezone: Option<String>,
 }
 
@@ -46,10 +51,15 @@ fn attempts() -> impl Strategy<Value = Attempt> {
         2 => (Mutation::some(), Mutation::some()),
         1 => (untouched(), untouched()),
     ];
-    (select(corpus::pairs()), changes, proptest::option::weighted(0.8, select(ZONES))).prop_map(
-        |(pair, (in_tariff, in_happened), zone)| {
+    let plan = prop_oneof![
+        1 => (select(corpus::plans()), Mutation::some()),
+        1 => (select(corpus::plans()), untouched()),
+    ];
+    let zone = option::weighted(0.8, select(ZONES));
+    (select(corpus::pairs()), changes, option::weighted(0.2, plan), zone).prop_map(
+        |(pair, (in_tariff, in_happened), plan, zone)| {
             let timezone = zone.map(str::to_owned);
-            Attempt { pair, in_tariff, in_happened, timezone }
+            Attempt { pair, in_tariff, in_happened, plan, timezone }
         },
     )
 }
@@ -62,7 +72,7 @@ impl Attempt {
             Kind::Recording => mutate_lines(&self.pair.happened, &self.in_happened),
             Kind::Cdr | Kind::Timeline => mutate(&self.pair.happened, &self.in_happened),
         };
-        let bytes = tariff.len() + happened.len();
+        let mut bytes = tariff.len() + happened.len();
         let file = match self.pair.kind {
             Kind::Cdr => "cdr.json",
             Kind::Timeline => "timeline.json",
@@ -77,7 +87,13 @@ impl Attempt {
             Kind::Timeline => args.timeline = happened,
             Kind::Recording => args.session = happened,
         }
-        args.timezone.clone_from(&self.timezone);
+        if let Some((plan, mutations)) = &self.plan {
+            let plan = mutate(plan, mutations);
+            bytes += plan.len();
+            fs::write(folder.join("plan.json"), plan).unwrap();
+            args.rules.plan = Some(folder.join("plan.json"));
+        }
+        args.rules.timezone.clone_from(&self.timezone);
         (args, bytes)
     }
 }
@@ -87,7 +103,7 @@ impl Attempt {
 fn every_input_is_priced_or_refused_with_a_line_for_every_problem() {
     let folder = tempfile::tempdir().unwrap();
     let tally = Tally::default();
-    engine::fuzz("in the library", &attempts(), |attempt| {
+    engine::fuzz("in the library", 8, &attempts(), |attempt| {
         let (args, bytes) = attempt.write(folder.path());
         let answer = engine::timed(&attempt.pair.name, bytes, || price::answer(&args));
         let answer = answer.map_err(TestCaseError::fail)?;
@@ -100,11 +116,44 @@ fn every_input_is_priced_or_refused_with_a_line_for_every_problem() {
     tally.proves_something();
 }
 
+/// What is told of a tariff before it is published or while it is on offer, whatever it says.
+#[test]
+fn every_tariff_is_looked_at_and_quoted_or_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let tally = Tally::default();
+    engine::fuzz("lint and quote", 8, &attempts(), |attempt| {
+        let (args, bytes) = attempt.write(folder.path());
+        let lint_args = LintArgs { tariff: args.tariff.clone(), ..LintArgs::default() };
+        let linted = engine::timed(&attempt.pair.name, bytes, || lint::lint(&lint_args));
+        match linted.map_err(TestCaseError::fail)? {
+            Ok(linted) => judge::text(&linted.to_string())?,
+            Err(problems) => judge::problems(&problems, folder.path())?,
+        }
+        let quote_args = QuoteArgs {
+            tariff: args.tariff,
+            hours: 48,
+            kwh: Some(30.into()),
+            minutes: Some(90),
+            rules: args.rules,
+            ..QuoteArgs::default()
+        };
+        let at = "2026-03-28T22:00:00Z".parse().unwrap();
+        let quoted = engine::timed(&attempt.pair.name, bytes, || quote::quote(&quote_args, at));
+        let quoted = quoted.map_err(TestCaseError::fail)?;
+        tally.count(&quoted);
+        match quoted {
+            Ok(quoted) => judge::text(&quoted.to_string()),
+            Err(problems) => judge::problems(&problems, folder.path()),
+        }
+    });
+    tally.proves_something();
+}
+
 /// The same of the command itself: exit code, standard output and standard error.
 #[test]
 fn the_command_ends_with_0_or_2_and_never_otherwise() {
     let folder = tempfile::tempdir().unwrap();
-    engine::fuzz("the command", &attempts(), |attempt| {
+    engine::fuzz("the command", 2, &attempts(), |attempt| {
         let (args, bytes) = attempt.write(folder.path());
         let ended = engine::timed(&attempt.pair.name, bytes, || program::run(&args, folder.path()));
         judge::ended(&ended.map_err(TestCaseError::fail)?, &price::answer(&args), folder.path())

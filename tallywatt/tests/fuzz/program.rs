@@ -34,7 +34,10 @@ pub(crate) fn run(args: &PriceArgs, folder: &Path) -> Ended {
             command.arg(option).arg(file);
         }
     }
-    if let Some(zone) = &args.timezone {
+    if let Some(plan) = &args.rules.plan {
+        command.arg("--plan").arg(plan);
+    }
+    if let Some(zone) = &args.rules.timezone {
         command.args(["--timezone", zone]);
     }
     let (out, err) = (folder.join("out"), folder.join("err"));

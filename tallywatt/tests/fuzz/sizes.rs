@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, fs, path::PathBuf};
 
 use serde_json::{Value, json};
-use tallywatt::price::{self, Answer, PriceArgs};
+use tallywatt::price::{self, Answer, PriceArgs, RuleArgs};
 
 use crate::engine;
 
@@ -29,7 +29,10 @@ impl Files {
     fn answer(&self, what: &str, args: PriceArgs) -> Result<Answer, Vec<String>> {
         let args = PriceArgs {
             tariff: self.path("tariff.json"),
-            timezone: Some("Europe/Amsterdam".to_owned()),
+            rules: RuleArgs {
+                timezone: Some("Europe/Amsterdam".to_owned()),
+                ..RuleArgs::default()
+            },
             ..args
         };
         engine::timed(what, self.bytes, || price::answer(&args)).unwrap()

@@ -1,21 +1,89 @@
-//! Where a session took place: local time, taxes, rounding.
+//! What applies besides a tariff and what happened: local time, taxes, rounding, terms, plan.
 
-use std::str::FromStr;
+use std::{path::PathBuf, str::FromStr};
 
 use chrono_tz::Tz;
 use network::{Jurisdiction, Tax};
 use ocpi::Tariff;
 use quantities::{Rounding, RoundingMode, RoundingScope, TaxPercent};
-use rating::Rules;
+use rating::{IdleTerms, Rules, TariffVersion, Terms};
 use rust_decimal::Decimal;
 
 use super::{
-    PriceArgs,
     input::{self, Problems},
+    plan::{StatedPlan, StatedUse},
 };
 
+/// What applies besides the tariff
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct RuleArgs {
+    /// IANA time zone of the site, such as Europe/Amsterdam [default: told by the CDR's country]
+    #[arg(long, value_name = "ZONE")]
+    pub timezone: Option<String>,
+    /// A tax where the tariff states none; may be repeated
+    #[arg(long, value_name = "NAME=PERCENT[,ACCOUNT]")]
+    pub tax: Vec<StatedTax>,
+    /// The same as --tax VAT=PERCENT
+    #[arg(long, value_name = "PERCENT", conflicts_with = "tax")]
+    pub vat: Option<Decimal>,
+    /// What law says at the site, as JSON: its taxes and how it rounds
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["tax", "vat"])]
+    pub jurisdiction: Option<PathBuf>,
+    /// half-up, half-even or down, of the total or of every line: half-even,line
+    #[arg(long, value_name = "MODE[,SCOPE]", value_parser = rounding)]
+    pub rounding: Option<Rounding>,
+    /// First seconds of idle time that cost nothing (not for a CDR)
+    #[arg(long, value_name = "SECONDS", default_value_t = 0, conflicts_with = "terms")]
+    pub idle_grace_s: u32,
+    /// Terms beside the tariff, as JSON: idle fee's grace, cap and quiet hours (not for a CDR)
+    #[arg(long, value_name = "FILE")]
+    pub terms: Option<PathBuf>,
+    /// Plan of the driver or fleet, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub plan: Option<PathBuf>,
+    /// What the plan's account used before, in the same month
+    #[arg(long, value_name = "kwh=N,minutes=N,idle_minutes=N,spent=N", requires = "plan")]
+    pub used: Option<StatedUse>,
+}
+
+/// All that applies besides the tariff and what happened.
+pub(crate) struct With {
+    pub(crate) place: Place,
+    pub(crate) terms: StatedTerms,
+    pub(crate) plan: StatedPlan,
+}
+
+impl With {
+    /// What `args` say.
+    pub(crate) fn read(args: &RuleArgs, problems: &mut Problems) -> Option<Self> {
+        let place = Place::of(args, problems);
+        let terms = StatedTerms::of(args, problems);
+        let plan = StatedPlan::of(args, problems);
+        Some(Self { place: place?, terms: terms?, plan: plan? })
+    }
+}
+
+/// What the arguments say about the terms beside a tariff.
+pub(crate) struct StatedTerms(Terms);
+
+impl StatedTerms {
+    fn of(args: &RuleArgs, problems: &mut Problems) -> Option<Self> {
+        let Some(path) = &args.terms else {
+            let idle = IdleTerms { grace_s: args.idle_grace_s, ..IdleTerms::default() };
+            return Some(Self(Terms { idle }));
+        };
+        problems.keep(input::read(path, input::json)).map(Self)
+    }
+
+    /// `tariff` with these terms.
+    pub(crate) fn version(self, tariff: Tariff) -> Result<TariffVersion, String> {
+        let reference = rating::foreign_reference(&tariff).map_err(|error| error.to_string())?;
+        Ok(TariffVersion { reference, tariff, terms: self.0 })
+    }
+}
+
 /// What the arguments say about the place.
-pub(super) struct Place {
+pub(crate) struct Place {
     zone: Option<Tz>,
     /// `None`: nobody said.
     taxes: Option<Vec<Tax>>,
@@ -48,7 +116,7 @@ fn tax(name: &str, percent: Decimal, account_number: Option<String>) -> Result<T
 }
 
 /// Reads `--rounding`.
-pub(super) fn rounding(text: &str) -> Result<Rounding, String> {
+pub(crate) fn rounding(text: &str) -> Result<Rounding, String> {
     let (mode, scope) = text.split_once(',').unwrap_or((text, "total"));
     let mode = match mode {
         "half-up" => RoundingMode::HalfUp,
@@ -66,7 +134,7 @@ pub(super) fn rounding(text: &str) -> Result<Rounding, String> {
 
 impl Place {
     /// What `args` say.
-    pub(super) fn of(args: &PriceArgs, problems: &mut Problems) -> Option<Self> {
+    fn of(args: &RuleArgs, problems: &mut Problems) -> Option<Self> {
         let zone = args.timezone.as_deref().map(zone_named).transpose();
         let zone = problems.keep(zone.map_err(|problem| vec![problem]));
         let vat = args.vat.map(|percent| tax("VAT", percent, None)).transpose();
@@ -87,7 +155,7 @@ impl Place {
 
     /// The zone to price in, which something else may tell where the arguments do not; `None`
     /// where the tariff has no local times.
-    pub(super) fn zone(
+    pub(crate) fn zone(
         &self,
         tariff: &Tariff,
         told: Option<Tz>,
@@ -102,7 +170,7 @@ impl Place {
     }
 
     /// The rules in the local time of `zone`.
-    pub(super) fn rules(&self, zone: Option<Tz>) -> Rules<'_> {
+    pub(crate) fn rules(&self, zone: Option<Tz>) -> Rules<'_> {
         Rules {
             zone: zone.unwrap_or(Tz::UTC),
             taxes: self.taxes.as_deref(),
