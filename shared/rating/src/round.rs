@@ -7,7 +7,7 @@
 //! holds to the minor unit. A jurisdiction can ask for every line to be rounded instead: then the
 //! total is their sum. Whichever it is, lines, taxes and total add up.
 
-use std::{borrow::Cow, cmp::Reverse};
+use std::{borrow::Cow, cmp::Reverse, collections::BTreeMap};
 
 use quantities::{Amount, Currency, Money, MoneyError, Rounding, RoundingMode, RoundingScope};
 use rust_decimal::{Decimal, prelude::ToPrimitive};
@@ -285,24 +285,24 @@ fn share(
     total: Amount,
     room: impl Fn(usize) -> Option<i64>,
 ) -> Result<Vec<Amount>, MoneyError> {
-    let mut sums: Vec<(usize, Decimal)> = Vec::with_capacity(parts.len());
-    for (part, group) in parts.iter().zip(groups) {
-        match sums.iter_mut().find(|(known, _)| known == group) {
-            Some((_, sum)) => *sum = sum.checked_add(*part).ok_or(MoneyError::Overflow)?,
-            None => sums.push((*group, *part)),
-        }
-    }
-    if sums.len() == parts.len() {
+    if groups.is_sorted_by(|earlier, later| earlier < later) {
+        // Each part is a group of its own.
         return apportion(parts, total, room);
     }
-    let of_groups: Vec<Decimal> = sums.iter().map(|(_, sum)| *sum).collect();
-    let totals = apportion(&of_groups, total, |_| None)?;
+    let mut places: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for (place, group) in groups.iter().enumerate() {
+        places.entry(*group).or_default().push(place);
+    }
+    let part = |place: &usize| parts.get(*place).copied().unwrap_or_default();
+    let mut sums = Vec::with_capacity(places.len());
+    for places in places.values() {
+        let sum = places.iter().map(part).try_fold(Decimal::ZERO, Decimal::checked_add);
+        sums.push(sum.ok_or(MoneyError::Overflow)?);
+    }
+    let totals = apportion(&sums, total, |_| None)?;
     let mut shares = vec![Amount::zero(total.currency); parts.len()];
-    for ((group, _), total) in sums.into_iter().zip(totals) {
-        let places = groups.iter().enumerate().filter(|(_, known)| **known == group);
-        let places: Vec<usize> = places.map(|(place, _)| place).collect();
-        let own: Vec<Decimal> =
-            places.iter().filter_map(|place| parts.get(*place).copied()).collect();
+    for (places, total) in places.values().zip(totals) {
+        let own: Vec<Decimal> = places.iter().map(part).collect();
         let room = |part: usize| places.get(part).and_then(|place| room(*place));
         for (place, amount) in places.iter().zip(apportion(&own, total, room)?) {
             if let Some(share) = shares.get_mut(*place) {
