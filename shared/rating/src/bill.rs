@@ -12,7 +12,7 @@ use crate::{
     charges::{Charge, Charges},
     compile::{Bounds, Compiled},
     draft::Drafts,
-    exact::{Exact, WH_PER_KWH},
+    exact::{Exact, WH_PER_KWH, to_wh},
     limit::{Span, cap_idle, limit},
     plan::Applier,
     round::{Settlement, in_words, settle},
@@ -71,9 +71,9 @@ impl Bill<'_> {
             })
             .collect();
         let (charging, idle) = self.seconds()?;
-        let first = self.runs.first().map_or(Decimal::ZERO, |run| run.energy_from);
-        let last = self.runs.last().map_or(Decimal::ZERO, |run| run.energy_to);
-        let energy = last.checked_sub(first).ok_or(MoneyError::Overflow)?;
+        let first = self.runs.first().map_or(0, |run| run.from_uwh);
+        let last = self.runs.last().map_or(0, |run| run.to_uwh);
+        let energy = to_wh(last.checked_sub(first).ok_or(MoneyError::Overflow)?);
         let totals = Totals::of(&lines, currency)?;
         let plan = self.plan_applied(usage, totals.total.incl_vat, &mut findings)?;
         Ok(PricedSession {
@@ -81,7 +81,7 @@ impl Bill<'_> {
             currency,
             totals,
             lines,
-            segments: self.segments()?,
+            segments: self.segments(),
             taxes,
             rates_include_tax,
             plan,
@@ -200,19 +200,18 @@ impl Bill<'_> {
         Ok(drafts.add(line, set, amount)?)
     }
 
-    fn segments(&self) -> Result<Vec<Segment>, MoneyError> {
+    fn segments(&self) -> Vec<Segment> {
         let uses_power = self.compiled.uses_power();
         let segment = |run: &Run| {
             let power = if uses_power { run.power_kw } else { Bounds::default() };
-            let wh = run.energy_to.checked_sub(run.energy_from).ok_or(MoneyError::Overflow)?;
-            Ok(Segment {
+            Segment {
                 start: moment(run.start_ms),
                 end: moment(run.end_ms),
-                energy: WattHours::new(wh.normalize()),
+                energy: WattHours::new(run.wh().normalize()),
                 kind: run.kind,
                 min_power_kw: power.low,
                 max_power_kw: power.high,
-            })
+            }
         };
         self.runs.iter().map(segment).collect()
     }

@@ -62,7 +62,7 @@ impl Charges {
     }
 
     fn add_run(&mut self, index: usize, run: &Run) -> Result<(), RatingError> {
-        let wh = run.energy_to.checked_sub(run.energy_from).ok_or(MoneyError::Overflow)?;
+        let wh = run.wh();
         let reserved = run.kind == SegmentKind::Reservation;
         if let Some(flat) = run.flat {
             let item = if reserved { Item::ReservationFlat } else { Item::Flat };
@@ -94,7 +94,7 @@ impl Charges {
         segment: usize,
         run: &Run,
     ) -> Result<(), MoneyError> {
-        let energy_wh = run.energy_to.checked_sub(run.energy_from).ok_or(MoneyError::Overflow)?;
+        let energy_wh = run.wh();
         let place = self.place(component);
         let Some(charge) = place.and_then(|place| self.list.get_mut(place)) else {
             self.push(Charge {

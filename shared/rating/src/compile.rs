@@ -10,7 +10,12 @@ use ocpi::{
 use quantities::{Currency, TaxPercent};
 use rust_decimal::Decimal;
 
-use crate::{RatingError, candidates::List, exact::WH_PER_KWH, label};
+use crate::{
+    RatingError,
+    candidates::List,
+    exact::{WH_PER_KWH, micro_wh, to_wh},
+    label,
+};
 
 /// A tariff in the form that pricing reads. Made once, used for any number of sessions.
 #[derive(Debug, Clone)]
@@ -34,10 +39,12 @@ pub(crate) struct Compiled {
     pub(crate) local_times: Vec<NaiveTime>,
     /// Durations at which a price can change, in seconds.
     pub(crate) durations_s: Vec<u32>,
-    /// Energies at which a price can change, in Wh, ascending.
-    pub(crate) energies_wh: Vec<Decimal>,
+    /// Energies at which a price can change, in millionths of a Wh, ascending.
+    pub(crate) energies_uwh: Vec<i64>,
     /// Powers at which a price can change, in kW, ascending.
     pub(crate) powers_kw: Vec<Decimal>,
+    /// Whether any price depends on power or current.
+    pub(crate) depends_on_power: bool,
 }
 
 /// One price component with the restrictions of its element.
@@ -203,6 +210,12 @@ impl Rule {
     }
 }
 
+/// The first whole millionth of a Wh that is `wh` or more.
+fn reached_at(wh: Decimal) -> Option<i64> {
+    let near = micro_wh(wh)?;
+    if to_wh(near) < wh { near.checked_add(1) } else { Some(near) }
+}
+
 /// A window that ends at or before its start goes over midnight; 00:00 to 00:00 is the whole day.
 fn in_window((start, end): (NaiveTime, NaiveTime), time: NaiveTime) -> bool {
     if start < end { start <= time && time < end } else { time >= start || time < end }
@@ -232,8 +245,9 @@ impl Compiled {
             reservation_flat: List::default(),
             local_times: Vec::new(),
             durations_s: Vec::new(),
-            energies_wh: Vec::new(),
+            energies_uwh: Vec::new(),
             powers_kw: Vec::new(),
+            depends_on_power: false,
         };
         for (index, element) in tariff.elements.iter().enumerate() {
             let rule = match &element.restrictions {
@@ -252,8 +266,8 @@ impl Compiled {
         compiled.local_times.dedup();
         compiled.durations_s.sort_unstable();
         compiled.durations_s.dedup();
-        compiled.energies_wh.sort_unstable();
-        compiled.energies_wh.dedup();
+        compiled.energies_uwh.sort_unstable();
+        compiled.energies_uwh.dedup();
         compiled.powers_kw.sort_unstable();
         compiled.powers_kw.dedup();
         Ok(compiled)
@@ -286,7 +300,10 @@ impl Compiled {
             self.local_times.extend([start, end]);
         }
         self.durations_s.extend(rule.min_s.into_iter().chain(rule.max_s));
-        self.energies_wh.extend(rule.min_wh.into_iter().chain(rule.max_wh));
+        // One that is more than a meter shows is never reached.
+        let energies = rule.min_wh.into_iter().chain(rule.max_wh);
+        self.energies_uwh.extend(energies.filter_map(reached_at));
+        self.depends_on_power |= rule.depends_on_power();
         self.powers_kw.extend(rule.power.min.into_iter().chain(rule.power.max));
     }
 

@@ -1,14 +1,14 @@
 //! From what a charger reported to stretches: readings set straight, time told apart.
 
 use chrono::{DateTime, Utc};
-use quantities::{MoneyError, Power, QuantityError, WattHours};
+use quantities::{MoneyError, Power, WattHours};
 use rust_decimal::Decimal;
-use session::{ConnectorStatus, Ends, StatusChange, Timeline, settle};
+use session::{ConnectorStatus, Ends, MeterSample, StatusChange, Timeline, settle};
 
 use crate::{
     FindingCode, RatingError, SegmentKind,
     compile::Bounds,
-    exact::{MS_PER_HOUR, Reading, power_kw},
+    exact::{MS_PER_HOUR, Reading, micro_wh, power_kw},
     stretch::{Course, Findings, Stretch, moment},
 };
 
@@ -45,7 +45,7 @@ pub(crate) fn course(timeline: &Timeline, uses_power: bool) -> Result<Course, Ra
     for pair in readings.windows(2) {
         let &[earlier, later] = pair else { continue };
         let (from, to) = (earlier.reading, later.reading);
-        let charges = states.ask_the_meter && charges(earlier, later)?;
+        let charges = states.ask_the_meter && charges(earlier, later);
         let power = if uses_power { power_kw(from, to)? } else { None };
         let power_kw = power.map(Bounds::exactly).unwrap_or_default();
         states.split(from.at_ms, to.at_ms, |start_ms, end_ms, state| {
@@ -106,9 +106,10 @@ fn after_the_end(
     released_ms: i64,
     states: &mut States,
     stretches: &mut Vec<Stretch>,
-) -> Result<(), QuantityError> {
+) -> Result<(), MoneyError> {
     let at_ms = timeline.ended_at.timestamp_millis();
-    let rest = Reading { at_ms, wh: energy(timeline.meter_stop, timeline.meter_start)? };
+    let uwh = energy(timeline.meter_stop, timeline.meter_start)?;
+    let rest = Reading { at_ms, uwh };
     states.forget();
     states.split(at_ms, released_ms, |start_ms, end_ms, state| {
         let kind = match state {
@@ -148,9 +149,11 @@ fn released(timeline: &Timeline, end_ms: i64, findings: &mut Findings) -> i64 {
     released_ms.max(end_ms)
 }
 
-/// To a millionth of a Wh: finer than any meter, and coarse enough for a CDR's numbers.
-fn energy(reading: WattHours, start: WattHours) -> Result<Decimal, QuantityError> {
-    reading.checked_sub(start).map(|energy| energy.wh().round_dp(6))
+/// The energy from one register to another, in millionths of a Wh.
+fn energy(register: WattHours, start: WattHours) -> Result<i64, MoneyError> {
+    let (register, start) = (micro_wh(register.wh()), micro_wh(start.wh()));
+    let energy = register.zip(start).and_then(|(register, start)| register.checked_sub(start));
+    energy.ok_or(MoneyError::Overflow)
 }
 
 /// A reading, with the power that was told with it.
@@ -162,43 +165,72 @@ struct Told {
 
 /// The readings to interpolate between, from start to end and never falling.
 fn readings(timeline: &Timeline, findings: &mut Findings) -> Result<Vec<Told>, RatingError> {
-    let (start, stop) = (timeline.meter_start, timeline.meter_stop);
+    findings.take(timeline.findings.clone(), timeline.started_at);
+    if let Some(readings) = straight(timeline, &timeline.samples)? {
+        return Ok(readings);
+    }
     let ends = Ends {
-        start: (timeline.started_at, start),
-        stop: Some((timeline.ended_at, stop)),
+        start: (timeline.started_at, timeline.meter_start),
+        stop: Some((timeline.ended_at, timeline.meter_stop)),
         power_max: None,
-    };
-    let told = |at: DateTime<Utc>, register, power| {
-        let wh = energy(register, start)?;
-        Ok(Told { reading: Reading { at_ms: at.timestamp_millis(), wh }, power })
     };
     let mut doubts = session::Findings::default();
     let samples = settle(&timeline.samples, &ends, &mut doubts);
-    findings.take(timeline.findings.clone(), timeline.started_at);
     findings.take(doubts.into_sorted(), timeline.started_at);
+    let readings = straight(timeline, &samples)?;
+    readings.ok_or(RatingError::Money(MoneyError::Overflow))
+}
+
+/// The readings of `samples`, if they are straight already: in order of time, one for each moment
+/// between start and end, never falling. Most sessions' are, and nothing is to be settled.
+fn straight(
+    timeline: &Timeline,
+    samples: &[MeterSample],
+) -> Result<Option<Vec<Told>>, RatingError> {
+    let told = |at: DateTime<Utc>, uwh, power| {
+        let reading = Reading { at_ms: at.timestamp_millis(), uwh };
+        Told { reading, power }
+    };
+    let rise = energy(timeline.meter_stop, timeline.meter_start)?;
     let mut readings = Vec::with_capacity(samples.len() + 2);
-    readings.push(told(timeline.started_at, start, None));
-    readings.extend(samples.iter().map(|sample| told(sample.at, sample.energy, sample.power)));
-    readings.push(told(timeline.ended_at, stop, None));
-    readings.into_iter().collect::<Result<_, QuantityError>>().map_err(RatingError::from)
+    let start_ms = timeline.started_at.timestamp_millis();
+    let end_ms = timeline.ended_at.timestamp_millis();
+    let mut last = Reading { at_ms: start_ms, uwh: 0 };
+    readings.push(told(timeline.started_at, 0, None));
+    for sample in samples {
+        // Too much for a register: it is set aside when the readings are settled.
+        let Ok(uwh) = energy(sample.energy, timeline.meter_start) else { return Ok(None) };
+        let here = told(sample.at, uwh, sample.power);
+        let at_ms = here.reading.at_ms;
+        // The moments of start and stop have readings of their own.
+        if (at_ms, uwh) == (start_ms, 0) || (at_ms, uwh) == (end_ms, rise) {
+            continue;
+        }
+        if at_ms <= last.at_ms || at_ms >= end_ms || uwh < last.uwh || uwh > rise {
+            return Ok(None);
+        }
+        last = here.reading;
+        readings.push(here);
+    }
+    readings.push(told(timeline.ended_at, rise, None));
+    Ok(Some(readings))
 }
 
 /// Whether a vehicle charges between two readings, by what the meter says: [`CHARGING_W`] or more
 /// on average, or at either reading. A register of few digits can stand still while energy flows,
 /// so the power that was told counts first; and an interval in which charging begins or ends is
 /// charging, for doubt favours the driver.
-fn charges(from: Told, to: Told) -> Result<bool, MoneyError> {
+fn charges(from: Told, to: Told) -> bool {
     let threshold = Decimal::from(CHARGING_W);
     let told = [from.power, to.power].into_iter().flatten();
     if told.into_iter().any(|power| power.watts() >= threshold) {
-        return Ok(true);
+        return true;
     }
     let (from, to) = (from.reading, to.reading);
-    let risen = to.wh.checked_sub(from.wh).ok_or(MoneyError::Overflow)?;
-    // Wh in milliseconds to watts, without a division.
-    let watt_ms = risen.checked_mul(Decimal::from(MS_PER_HOUR)).ok_or(MoneyError::Overflow)?;
-    let needed = threshold.checked_mul(Decimal::from(to.at_ms - from.at_ms));
-    Ok(risen > Decimal::ZERO && watt_ms >= needed.ok_or(MoneyError::Overflow)?)
+    let risen = i128::from(to.uwh) - i128::from(from.uwh);
+    let lasts = i128::from(to.at_ms) - i128::from(from.at_ms);
+    // Millionths of a Wh in milliseconds to watts, without a division.
+    risen > 0 && risen * i128::from(MS_PER_HOUR) >= i128::from(CHARGING_W) * lasts * 1_000_000
 }
 
 /// What a status says about the time that follows it.

@@ -1,7 +1,7 @@
 //! Exact arithmetic: nothing is rounded here, and whatever does not fit is an error.
 
 use quantities::MoneyError;
-use rust_decimal::{Decimal, RoundingStrategy};
+use rust_decimal::Decimal;
 
 /// Wh in a kWh.
 pub(crate) const WH_PER_KWH: Decimal = Decimal::ONE_THOUSAND;
@@ -10,9 +10,6 @@ pub(crate) const MS_PER_HOUR: i64 = 3_600_000;
 
 /// One by a hundred.
 const HUNDREDTH: Decimal = Decimal::from_parts(1, 0, 0, false, 2);
-
-/// Decimals of an interpolated reading in Wh: OCPI numbers have four decimals of a kWh.
-const INTERPOLATED_DECIMALS: u32 = 1;
 
 /// An amount in 3600ths of the major unit. A price per hour times seconds, and a price per kWh
 /// times Wh, are whole multiples of it, so sums of them have no recurring decimals to lose.
@@ -87,53 +84,130 @@ fn mul(left: Decimal, right: Decimal) -> Result<Decimal, MoneyError> {
     left.checked_mul(right).ok_or(MoneyError::Overflow)
 }
 
-/// A reading of the session's own energy: 0 at its start.
+/// Millionths of a Wh in a tenth of a Wh: OCPI numbers have four decimals of a kWh.
+const UWH_PER_TENTH: i64 = 100_000;
+/// Decimals of a Wh in a count of millionths.
+const UWH_DECIMALS: u32 = 6;
+
+/// `value` in whole units of 10^-`decimals`, half to even. `None`: it does not fit.
+pub(crate) fn scaled_integer(value: Decimal, decimals: u32) -> Option<i64> {
+    let value = if value.scale() > decimals { value.round_dp(decimals) } else { value };
+    let factor = 10_i128.checked_pow(decimals.checked_sub(value.scale())?)?;
+    i64::try_from(value.mantissa().checked_mul(factor)?).ok()
+}
+
+/// `hours` in milliseconds, half to even. `None`: they do not fit.
+pub(crate) fn hours_to_ms(hours: Decimal) -> Option<i64> {
+    let ms = hours.mantissa().checked_mul(MS_PER_HOUR.into())?;
+    i64::try_from(half_even(ms, 10_i128.checked_pow(hours.scale())?)?).ok()
+}
+
+/// `wh` in millionths of a Wh: finer than any meter, and coarse enough for a CDR's numbers. `None`:
+/// it is more than a meter shows.
+pub(crate) fn micro_wh(wh: Decimal) -> Option<i64> {
+    scaled_integer(wh, UWH_DECIMALS)
+}
+
+/// Millionths of a Wh as Wh.
+pub(crate) fn to_wh(uwh: i64) -> Decimal {
+    Decimal::new(uwh, UWH_DECIMALS)
+}
+
+/// A reading of the session's own energy: 0 at its start. Energy is counted in millionths of a Wh
+/// while a course is walked along, for whole numbers are exact and quick; see [`micro_wh`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Reading {
     pub(crate) at_ms: i64,
-    pub(crate) wh: Decimal,
+    pub(crate) uwh: i64,
 }
 
-/// The energy at `at_ms` on the straight line between two readings, as exact as a decimal can say
-/// it. It never leaves the two readings.
-pub(crate) fn interpolate(from: Reading, to: Reading, at_ms: i64) -> Result<Decimal, MoneyError> {
+/// The energy at `at_ms` on the straight line between two readings, rounded down. It never leaves
+/// the two readings.
+pub(crate) fn interpolate(from: Reading, to: Reading, at_ms: i64) -> i64 {
     if at_ms <= from.at_ms {
-        return Ok(from.wh);
+        return from.uwh;
     }
     if at_ms >= to.at_ms {
-        return Ok(to.wh);
+        return to.uwh;
     }
-    let span = Decimal::from(to.at_ms - from.at_ms);
-    let part = Decimal::from(at_ms - from.at_ms);
-    let rise = to.wh.checked_sub(from.wh).ok_or(MoneyError::Overflow)?;
-    let risen = mul(rise, part)?.checked_div(span).ok_or(MoneyError::Overflow)?;
-    let wh = from.wh.checked_add(risen).ok_or(MoneyError::Overflow)?;
-    Ok(wh.clamp(from.wh, to.wh))
+    // Differences and products of two i64 fit an i128.
+    let span = i128::from(to.at_ms) - i128::from(from.at_ms);
+    let part = i128::from(at_ms) - i128::from(from.at_ms);
+    let risen = (i128::from(to.uwh) - i128::from(from.uwh)) * part / span;
+    i64::try_from(i128::from(from.uwh) + risen).unwrap_or(to.uwh)
 }
 
-/// The whole tenths of `wh`: what of it can be billed at a boundary.
-pub(crate) fn tenths(wh: Decimal) -> Decimal {
-    wh.round_dp_with_strategy(INTERPOLATED_DECIMALS, RoundingStrategy::ToZero)
+/// The whole tenths of a Wh in `uwh`: what of it can be billed at a boundary.
+pub(crate) const fn tenths(uwh: i64) -> i64 {
+    uwh - uwh % UWH_PER_TENTH
 }
 
-/// When the straight line between two readings reaches `wh`, to the millisecond.
-pub(crate) fn reaches(from: Reading, to: Reading, wh: Decimal) -> Result<i64, MoneyError> {
-    use rust_decimal::prelude::ToPrimitive;
-    let rise = to.wh.checked_sub(from.wh).ok_or(MoneyError::Overflow)?;
-    let part = wh.checked_sub(from.wh).ok_or(MoneyError::Overflow)?;
-    let span = Decimal::from(to.at_ms - from.at_ms);
-    let elapsed = mul(span, part)?.checked_div(rise).ok_or(MoneyError::Overflow)?;
-    let elapsed = elapsed.round().to_i64().ok_or(MoneyError::Overflow)?;
-    Ok(from.at_ms + elapsed.clamp(0, to.at_ms - from.at_ms))
+/// When the straight line between two readings reaches `uwh`, to the millisecond.
+pub(crate) fn reaches(from: Reading, to: Reading, uwh: i64) -> i64 {
+    let span = i128::from(to.at_ms) - i128::from(from.at_ms);
+    let part = i128::from(uwh) - i128::from(from.uwh);
+    let rise = i128::from(to.uwh) - i128::from(from.uwh);
+    let elapsed = half_even(span * part, rise).unwrap_or(0).clamp(0, span);
+    i64::try_from(i128::from(from.at_ms) + elapsed).unwrap_or(to.at_ms)
 }
 
 /// The mean power between two readings in kW, to a tenth of a watt: as exact as a CDR can say it.
+/// `None`: they are of one moment.
 pub(crate) fn power_kw(from: Reading, to: Reading) -> Result<Option<Decimal>, MoneyError> {
-    let span = Decimal::from(to.at_ms - from.at_ms);
-    if span.is_zero() {
-        return Ok(None);
+    let span = i128::from(to.at_ms) - i128::from(from.at_ms);
+    let rise = i128::from(to.uwh) - i128::from(from.uwh);
+    // A millionth of a Wh in a millisecond is 3.6 W.
+    let Some(tenths_of_w) = half_even(rise * 36, span) else { return Ok(None) };
+    let tenths_of_w = i64::try_from(tenths_of_w).map_err(|_| MoneyError::Overflow)?;
+    Ok(Some(Decimal::new(tenths_of_w, 4)))
+}
+
+/// `numerator` by `denominator`, to the nearest whole number, half to even. `None`: the denominator
+/// is not above zero.
+fn half_even(numerator: i128, denominator: i128) -> Option<i128> {
+    if denominator <= 0 {
+        return None;
     }
-    let rise = to.wh.checked_sub(from.wh).ok_or(MoneyError::Overflow)?;
-    let power = mul(rise, Decimal::from(3600))?.checked_div(span).ok_or(MoneyError::Overflow)?;
-    Ok(Some(power.round_dp(4)))
+    let (floor, rest) = (numerator.div_euclid(denominator), numerator.rem_euclid(denominator));
+    let left = denominator - rest;
+    Some(if rest > left || (rest == left && floor % 2 != 0) { floor + 1 } else { floor })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_count_of_millionths_is_the_decimal_rounded_half_to_even() {
+        let decimal = |text: &str| text.parse::<Decimal>().unwrap();
+        assert_eq!(micro_wh(decimal("12.5")), Some(12_500_000));
+        assert_eq!(micro_wh(decimal("0.0000005")), Some(0));
+        assert_eq!(micro_wh(decimal("0.0000015")), Some(2));
+        assert_eq!(micro_wh(decimal("9223372036854.775807")), Some(i64::MAX));
+        assert_eq!(micro_wh(decimal("9223372036854.775808")), None);
+        assert_eq!(to_wh(12_500_000), decimal("12.5"));
+    }
+
+    #[test]
+    fn quotients_are_rounded_half_to_even() {
+        let cases =
+            [(7, 2, 4), (5, 2, 2), (-5, 2, -2), (-7, 2, -4), (8, 3, 3), (-8, 3, -3), (6, 3, 2)];
+        for (numerator, denominator, expected) in cases {
+            assert_eq!(half_even(numerator, denominator), Some(expected));
+        }
+        assert_eq!(half_even(1, 0), None);
+    }
+
+    #[test]
+    fn the_line_between_two_readings_is_exact() {
+        let from = Reading { at_ms: 1_000, uwh: 2_000_000 };
+        let to = Reading { at_ms: 4_000, uwh: 3_000_000 };
+        assert_eq!(interpolate(from, to, 2_000), 2_333_333);
+        assert_eq!(interpolate(from, to, 9_000), 3_000_000);
+        assert_eq!(reaches(from, to, 2_500_000), 2_500);
+        // A Wh in three seconds.
+        assert_eq!(power_kw(from, to), Ok(Some(Decimal::new(12, 1))));
+        assert_eq!(power_kw(from, from), Ok(None));
+        assert_eq!(tenths(2_333_333), 2_300_000);
+    }
 }

@@ -122,7 +122,7 @@ impl Applier<'_, '_> {
         let mut free = if item == Item::Energy { free } else { free.floor() };
         let mut covers: Vec<Cover> = Vec::new();
         for (segment, run) in self.runs.iter().enumerate().filter(|(_, run)| run.billable) {
-            let Some((component, quantity)) = used(run, item)? else { continue };
+            let Some((component, quantity)) = used(run, item) else { continue };
             let charge = |charge: &Charge| charge.item == item && charge.component == component;
             let Some(place) = self.charges.iter().position(charge) else { continue };
             let Some(charge) = self.charges.get(place) else { continue };
@@ -251,7 +251,7 @@ impl Cover {
         segment: usize,
         run: &Run,
     ) -> Result<(), MoneyError> {
-        let energy_wh = run.energy_to.checked_sub(run.energy_from).ok_or(MoneyError::Overflow)?;
+        let energy_wh = run.wh();
         let Some(cover) = covers.iter_mut().find(|cover| cover.charge == charge) else {
             let (from_ms, to_ms, segments) = (run.start_ms, run.end_ms, vec![segment]);
             covers.push(Self { charge, quantity, from_ms, to_ms, energy_wh, segments });
@@ -266,20 +266,17 @@ impl Cover {
 }
 
 /// What `run` used of `item`, and which component prices it.
-fn used(run: &Run, item: Item) -> Result<Option<(usize, Decimal)>, MoneyError> {
+fn used(run: &Run, item: Item) -> Option<(usize, Decimal)> {
     let time = |kind| {
         let time = run.time.filter(|_| run.kind == kind);
         time.map(|component| (component, Decimal::from(run.time_ms)))
     };
-    Ok(match item {
-        Item::Energy => {
-            let wh = run.energy_to.checked_sub(run.energy_from).ok_or(MoneyError::Overflow)?;
-            run.energy.map(|component| (component, wh))
-        }
+    match item {
+        Item::Energy => run.energy.map(|component| (component, run.wh())),
         Item::Time => time(SegmentKind::Charging),
         Item::ParkingTime => time(SegmentKind::Idle),
         _ => None,
-    })
+    }
 }
 
 /// The dimension that a plan speaks of when it means `item`; none of a reservation's.

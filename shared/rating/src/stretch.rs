@@ -7,8 +7,6 @@ use crate::{
     compile::Bounds,
     exact::{Reading, interpolate},
 };
-use quantities::MoneyError;
-use rust_decimal::Decimal;
 
 /// A part of a session in which nothing changes and energy follows one straight line.
 #[derive(Debug, Clone, Copy)]
@@ -29,11 +27,11 @@ pub(crate) struct Stretch {
 }
 
 impl Stretch {
-    /// The session's energy at `at_ms`, on the straight line.
-    pub(crate) fn energy_at(&self, at_ms: i64) -> Result<Decimal, MoneyError> {
+    /// The session's energy at `at_ms`, on the straight line, in millionths of a Wh.
+    pub(crate) fn energy_at(&self, at_ms: i64) -> i64 {
         // All the energy of a moment without duration has flowed when it is over.
         if self.start_ms == self.end_ms {
-            return Ok(self.to.wh);
+            return self.to.uwh;
         }
         interpolate(self.from, self.to, at_ms)
     }

@@ -8,7 +8,7 @@ use crate::{
     FindingCode, RatingError, SegmentKind,
     candidates::List,
     compile::{Bounds, Compiled, Holds, Moment},
-    exact::{reaches, tenths},
+    exact::{reaches, tenths, to_wh},
     local::{check_calendar, local, moments},
     stretch::{Course, Findings, Stretch, moment},
     terms::Idle,
@@ -19,6 +19,8 @@ const LONGEST_MS: i64 = 366 * 24 * 3_600_000;
 
 /// How often a component may be asked whether it applies: seconds of work.
 const LOOK_UPS_MAX: usize = 500_000_000;
+/// Most sessions have fewer runs than this.
+const RUNS: usize = 8;
 
 /// A part of the session with one kind and one set of components: a segment in the making.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,8 +29,10 @@ pub(crate) struct Run {
     pub(crate) end_ms: i64,
     pub(crate) kind: SegmentKind,
     pub(crate) time_ms: i64,
-    pub(crate) energy_from: Decimal,
-    pub(crate) energy_to: Decimal,
+    /// The session's energy at its start, in millionths of a Wh.
+    pub(crate) from_uwh: i64,
+    /// And at its end.
+    pub(crate) to_uwh: i64,
     pub(crate) power_kw: Bounds,
     power_band: (usize, usize),
     /// The components that apply, as indexes into [`Compiled::components`].
@@ -40,6 +44,11 @@ pub(crate) struct Run {
 }
 
 impl Run {
+    /// Its energy in Wh.
+    pub(crate) fn wh(&self) -> Decimal {
+        to_wh(self.to_uwh.saturating_sub(self.from_uwh))
+    }
+
     fn continues(&self, next: &Self) -> bool {
         self.kind == next.kind
             && self.energy == next.energy
@@ -70,13 +79,18 @@ pub(crate) fn walk(
         cuts,
         next_cut: 0,
         grace_left_ms: idle.grace_ms,
-        total_wh: course.stretches.last().map_or(Decimal::ZERO, |stretch| stretch.to.wh),
+        total_uwh: course.stretches.last().map_or(0, |stretch| stretch.to.uwh),
         rises: false,
+        next_threshold: 0,
+        choice: None,
         session_start_ms: course.session_start_ms,
         reservation_expired: course.reservation_expired,
         stated: course.stated,
-        due: Due { flat: true, reservation_flat: true },
-        runs: Vec::new(),
+        due: Due {
+            flat: !tariff.flat.is_empty(),
+            reservation_flat: !tariff.reservation_flat.is_empty(),
+        },
+        runs: Vec::with_capacity(RUNS),
     };
     for stretch in &course.stretches {
         walker.stretch(stretch, &mut course.findings)?;
@@ -86,7 +100,7 @@ pub(crate) fn walk(
 
 /// Refuses what would take minutes: nobody sells by that many prices.
 fn check_size(tariff: &Compiled, course: &Course, cuts: &[i64]) -> Result<(), RatingError> {
-    let changes = cuts.len() + tariff.energies_wh.len() + course.stretches.len();
+    let changes = cuts.len() + tariff.energies_uwh.len() + course.stretches.len();
     let components = tariff.most_candidates();
     if changes.saturating_mul(components) > LOOK_UPS_MAX {
         return Err(RatingError::TooManyPrices { changes, components });
@@ -138,9 +152,12 @@ struct Walker<'a> {
     next_cut: usize,
     grace_left_ms: i64,
     /// All of the session's energy.
-    total_wh: Decimal,
+    total_uwh: i64,
     /// Whether energy flowed right before the position that is priced.
     rises: bool,
+    /// The next of the energies at which a price can change.
+    next_threshold: usize,
+    choice: Option<Choice>,
     session_start_ms: i64,
     reservation_expired: bool,
     stated: bool,
@@ -158,20 +175,37 @@ struct Due {
 #[derive(Clone, Copy)]
 struct Position {
     at_ms: i64,
-    energy_wh: Decimal,
+    uwh: i64,
     time_ms: i64,
+}
+
+/// What rules ask about, between two cuts and two thresholds of energy.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Asked {
+    next_cut: usize,
+    next_threshold: usize,
+    kind: SegmentKind,
+    /// Power and current, where any rule asks about them.
+    power: Option<(Bounds, Bounds)>,
+    needs_energy: bool,
+    needs_time: bool,
+}
+
+/// The components that apply for as long as nothing changes that a rule asks about.
+#[derive(Debug, Clone, Copy)]
+struct Choice {
+    asked: Asked,
+    energy: Option<usize>,
+    time: Option<usize>,
 }
 
 impl Walker<'_> {
     fn stretch(&mut self, stretch: &Stretch, findings: &mut Findings) -> Result<(), RatingError> {
-        let start_wh = match self.runs.last() {
-            Some(run) => run.energy_to,
-            None => stretch.from.wh,
-        };
-        let mut here = Position { at_ms: stretch.start_ms, energy_wh: start_wh, time_ms: 0 };
+        let start_uwh = self.runs.last().map_or(stretch.from.uwh, |run| run.to_uwh);
+        let mut here = Position { at_ms: stretch.start_ms, uwh: start_uwh, time_ms: 0 };
         let mut is_first = true;
         loop {
-            let (there, kind) = self.next_stop(stretch, here)?;
+            let (there, kind) = self.next_stop(stretch, here);
             let run = self.price(stretch, here, there, kind)?;
             if self.push(run) && !is_first && self.stated {
                 let detail = "a price changes within a period; its volumes are split evenly";
@@ -179,22 +213,20 @@ impl Walker<'_> {
             }
             is_first = false;
             here = there;
-            if here.at_ms >= stretch.end_ms
-                && here.energy_wh >= self.energy_at(stretch, here.at_ms)?
-            {
+            if here.at_ms >= stretch.end_ms && here.uwh >= self.energy_at(stretch, here.at_ms) {
                 return Ok(());
             }
         }
     }
 
     /// The next position at which something can change, and what the vehicle does until then.
-    fn next_stop(
-        &mut self,
-        stretch: &Stretch,
-        here: Position,
-    ) -> Result<(Position, SegmentKind), RatingError> {
+    fn next_stop(&mut self, stretch: &Stretch, here: Position) -> (Position, SegmentKind) {
         while self.cuts.get(self.next_cut).is_some_and(|cut| *cut <= here.at_ms) {
             self.next_cut += 1;
+        }
+        let thresholds = &self.tariff.energies_uwh;
+        while thresholds.get(self.next_threshold).is_some_and(|uwh| *uwh <= here.uwh) {
+            self.next_threshold += 1;
         }
         let mut stop_ms = stretch.end_ms;
         if let Some(cut) = self.cuts.get(self.next_cut) {
@@ -208,13 +240,13 @@ impl Walker<'_> {
         if in_grace {
             stop_ms = stop_ms.min(here.at_ms.saturating_add(self.grace_left_ms));
         }
-        let mut energy_wh = self.energy_at(stretch, stop_ms)?.max(here.energy_wh);
-        if let Some(threshold) = self.threshold_after(here.energy_wh)
-            && threshold < stretch.energy_at(stop_ms)?
+        let mut uwh = self.energy_at(stretch, stop_ms).max(here.uwh);
+        if let Some(threshold) = thresholds.get(self.next_threshold)
+            && *threshold < stretch.energy_at(stop_ms)
         {
-            let reached_ms = reaches(stretch.from, stretch.to, threshold)?;
+            let reached_ms = reaches(stretch.from, stretch.to, *threshold);
             stop_ms = reached_ms.clamp(here.at_ms, stop_ms);
-            energy_wh = threshold;
+            uwh = *threshold;
         }
         let kind = match stretch.kind {
             SegmentKind::Idle if is_quiet => SegmentKind::Quiet,
@@ -224,23 +256,17 @@ impl Walker<'_> {
         if in_grace {
             self.grace_left_ms -= stop_ms - here.at_ms;
         }
-        Ok((Position { at_ms: stop_ms, energy_wh, time_ms: stretch.time_until(stop_ms) }, kind))
+        (Position { at_ms: stop_ms, uwh, time_ms: stretch.time_until(stop_ms) }, kind)
     }
 
     /// The energy at `at_ms` that can be billed: whole tenths of a Wh, as a CDR states them, until
     /// the last Wh has flowed. That a reading is at hand for the moment makes no difference: reading
     /// a meter more often must not change a price. Rounded down, it is on the same side of every
     /// threshold as what has flowed. What a CDR's period states is left as it is.
-    fn energy_at(&self, stretch: &Stretch, at_ms: i64) -> Result<Decimal, RatingError> {
-        let wh = stretch.energy_at(at_ms)?;
-        let exact = if self.stated { at_ms >= stretch.end_ms } else { wh >= self.total_wh };
-        Ok(if exact { wh } else { tenths(wh) })
-    }
-
-    fn threshold_after(&self, energy_wh: Decimal) -> Option<Decimal> {
-        let thresholds = &self.tariff.energies_wh;
-        let next = thresholds.partition_point(|threshold| *threshold <= energy_wh);
-        thresholds.get(next).copied()
+    fn energy_at(&self, stretch: &Stretch, at_ms: i64) -> i64 {
+        let uwh = stretch.energy_at(at_ms);
+        let exact = if self.stated { at_ms >= stretch.end_ms } else { uwh >= self.total_uwh };
+        if exact { uwh } else { tenths(uwh) }
     }
 
     /// The run from `here` to `there`, with the components that apply at its start.
@@ -256,8 +282,8 @@ impl Walker<'_> {
             end_ms: there.at_ms,
             kind,
             time_ms: there.time_ms - here.time_ms,
-            energy_from: here.energy_wh,
-            energy_to: there.energy_wh,
+            from_uwh: here.uwh,
+            to_uwh: there.uwh,
             power_kw: stretch.power_kw,
             power_band: self.tariff.power_band(stretch.power_kw),
             energy: None,
@@ -268,29 +294,54 @@ impl Walker<'_> {
         if !stretch.billable {
             return Ok(run);
         }
+        let power = (stretch.power_kw, stretch.current_a);
+        let asked = Asked {
+            next_cut: self.next_cut,
+            next_threshold: self.next_threshold,
+            kind,
+            power: self.tariff.depends_on_power.then_some(power),
+            needs_energy: run.to_uwh != run.from_uwh,
+            needs_time: run.time_ms > 0,
+        };
+        match self.choice.filter(|choice| choice.asked == asked) {
+            // A fee that was not due then is not due now.
+            Some(choice) => (run.energy, run.time) = (choice.energy, choice.time),
+            None => self.choose(asked, stretch, here, &mut run)?,
+        }
+        Ok(run)
+    }
+
+    /// Finds the components that apply to `run`, from `here` on.
+    fn choose(
+        &mut self,
+        asked: Asked,
+        stretch: &Stretch,
+        here: Position,
+        run: &mut Run,
+    ) -> Result<(), RatingError> {
         let tariff = self.tariff;
         let at = moment(here.at_ms);
         let moment = self.moment_at(stretch, here, at);
-        let needs_energy = run.energy_to != run.energy_from;
         let pick = |list, needed| first_match(tariff, list, &moment, at, needed);
-        run.energy = pick(&tariff.energy, needs_energy)?;
-        run.time = match kind {
-            SegmentKind::Charging => pick(&tariff.time, run.time_ms > 0)?,
-            SegmentKind::Idle => pick(&tariff.parking, run.time_ms > 0)?,
-            SegmentKind::Reservation => pick(&tariff.reservation_time, run.time_ms > 0)?,
+        run.energy = pick(&tariff.energy, asked.needs_energy)?;
+        run.time = match asked.kind {
+            SegmentKind::Charging => pick(&tariff.time, asked.needs_time)?,
+            SegmentKind::Idle => pick(&tariff.parking, asked.needs_time)?,
+            SegmentKind::Reservation => pick(&tariff.reservation_time, asked.needs_time)?,
             SegmentKind::Grace
             | SegmentKind::Quiet
             | SegmentKind::Operator
             | SegmentKind::Unstated => None,
         };
-        if kind == SegmentKind::Reservation && self.due.reservation_flat {
+        if asked.kind == SegmentKind::Reservation && self.due.reservation_flat {
             run.flat = pick(&tariff.reservation_flat, true)?;
             self.due.reservation_flat = run.flat.is_none();
-        } else if kind != SegmentKind::Reservation && self.due.flat {
+        } else if asked.kind != SegmentKind::Reservation && self.due.flat {
             run.flat = pick(&tariff.flat, true)?;
             self.due.flat = run.flat.is_none();
         }
-        Ok(run)
+        self.choice = Some(Choice { asked, energy: run.energy, time: run.time });
+        Ok(())
     }
 
     fn moment_at(&self, stretch: &Stretch, here: Position, at: DateTime<Utc>) -> Moment {
@@ -298,7 +349,7 @@ impl Walker<'_> {
             // Who needs no local time does not pay for it.
             local: if self.tariff.is_local() { local(self.zone, at) } else { at.naive_utc() },
             elapsed_ms: (here.at_ms - self.session_start_ms).max(0),
-            energy_wh: here.energy_wh,
+            energy_wh: to_wh(here.uwh),
             power_kw: stretch.power_kw,
             current_a: stretch.current_a,
             reservation_expired: self.reservation_expired,
@@ -309,25 +360,27 @@ impl Walker<'_> {
     /// for energy and for time, it matters which threshold is reached first; a CDR whose period
     /// went over both would leave that to its reader's interpolation.
     fn is_boundary(&self, run: &Run) -> bool {
-        let energies = &self.tariff.energies_wh;
+        let energies = &self.tariff.energies_uwh;
         !energies.is_empty()
             && !self.cuts.is_empty()
             && (self.cuts.binary_search(&run.start_ms).is_ok()
-                || (self.rises && energies.binary_search(&run.energy_from).is_ok()))
+                || (self.rises && energies.binary_search(&run.from_uwh).is_ok()))
     }
 
     /// Appends `run`, joined to the last one where nothing changes. Returns whether it is new.
     fn push(&mut self, run: Run) -> bool {
         let is_boundary = self.is_boundary(&run);
-        self.rises = run.energy_to != run.energy_from;
+        self.rises = run.to_uwh != run.from_uwh;
         if let Some(last) = self.runs.last_mut()
             && last.continues(&run)
             && !is_boundary
         {
             last.end_ms = run.end_ms;
-            last.energy_to = run.energy_to;
+            last.to_uwh = run.to_uwh;
             last.time_ms += run.time_ms;
-            last.power_kw = widest(last.power_kw, run.power_kw);
+            if self.tariff.uses_power() {
+                last.power_kw = widest(last.power_kw, run.power_kw);
+            }
             return false;
         }
         self.runs.push(run);

@@ -1,14 +1,16 @@
 //! From a CDR's charging periods to stretches.
 
+use arrayvec::ArrayVec;
+use chrono::{DateTime, Utc};
 use ocpi::{Cdr, CdrDimensionType, ChargingPeriod};
 use quantities::MoneyError;
-use rust_decimal::{Decimal, prelude::ToPrimitive};
+use rust_decimal::Decimal;
 
 use crate::{
     FindingCode, RatingError, SegmentKind,
     compile::Bounds,
     course::still,
-    exact::{MS_PER_HOUR, Reading, WH_PER_KWH, power_kw},
+    exact::{MS_PER_HOUR, Reading, hours_to_ms, power_kw, scaled_integer},
     stretch::{Course, Findings, Stretch},
 };
 
@@ -19,7 +21,7 @@ use crate::{
 /// before parking in a period that states both; time it does not state is not billed.
 pub(crate) fn course(cdr: &Cdr, uses_power: bool) -> Result<Course, RatingError> {
     let mut reader = Reader {
-        energy_wh: Decimal::ZERO,
+        uwh: 0,
         some_name_a_tariff: cdr.charging_periods.iter().any(|period| period.tariff_id.is_some()),
         uses_power,
         stretches: Vec::with_capacity(cdr.charging_periods.len()),
@@ -31,8 +33,7 @@ pub(crate) fn course(cdr: &Cdr, uses_power: bool) -> Result<Course, RatingError>
     for (index, (period, end_ms)) in cdr.charging_periods.iter().zip(ends).enumerate() {
         reader.period(index, period, end_ms)?;
     }
-    let energy = cdr.total_energy.checked_mul(WH_PER_KWH).ok_or(MoneyError::Overflow)?;
-    if energy != reader.energy_wh {
+    if micro_wh_of(cdr.total_energy) != Some(reader.uwh) {
         let detail = "total_energy is not the sum of the periods; the periods are billed";
         reader.findings.note(FindingCode::TotalDiffers, cdr.start_date_time, detail);
     }
@@ -55,15 +56,25 @@ const MOST_KWH: u32 = 1_000_000;
 const MOST_HOURS: u32 = 366 * 24;
 
 struct Reader {
-    energy_wh: Decimal,
+    /// The energy of the periods so far, in millionths of a Wh.
+    uwh: i64,
     some_name_a_tariff: bool,
     uses_power: bool,
     stretches: Vec<Stretch>,
     findings: Findings,
 }
 
+/// Decimals of a kWh in a count of millionths of a Wh.
+const KWH_DECIMALS: u32 = 9;
+
+fn micro_wh_of(kwh: Decimal) -> Option<i64> {
+    scaled_integer(kwh, KWH_DECIMALS)
+}
+
 /// A time in milliseconds that a period states.
 type Part = (SegmentKind, i64);
+/// Reservation, charging and parking.
+const PARTS_MAX: usize = 3;
 
 /// Where in its period a part is.
 struct Span {
@@ -72,6 +83,66 @@ struct Span {
     time_ms: i64,
     from_ms: i64,
     to_ms: i64,
+}
+
+/// What a period states, each dimension once: the first counts.
+#[derive(Default)]
+struct Volumes {
+    energy: Option<Decimal>,
+    /// In the order of [`TIMES`].
+    times: [Option<Decimal>; PARTS_MAX],
+    power: Bounds,
+    current: Bounds,
+}
+
+/// The times that a period states, in the order in which they are taken to happen.
+const TIMES: [(&str, SegmentKind); PARTS_MAX] = [
+    ("RESERVATION_TIME", SegmentKind::Reservation),
+    ("TIME", SegmentKind::Charging),
+    ("PARKING_TIME", SegmentKind::Idle),
+];
+
+impl Volumes {
+    fn of(index: usize, period: &ChargingPeriod) -> Result<Self, RatingError> {
+        let mut volumes = Self::default();
+        for stated in &period.dimensions {
+            let volume = match stated.dimension {
+                CdrDimensionType::Energy => &mut volumes.energy,
+                CdrDimensionType::ReservationTime => &mut volumes.times[0],
+                CdrDimensionType::Time => &mut volumes.times[1],
+                CdrDimensionType::ParkingTime => &mut volumes.times[2],
+                CdrDimensionType::MinPower => &mut volumes.power.low,
+                CdrDimensionType::MaxPower => &mut volumes.power.high,
+                CdrDimensionType::MinCurrent => &mut volumes.current.low,
+                CdrDimensionType::MaxCurrent => &mut volumes.current.high,
+                _ => continue,
+            };
+            volume.get_or_insert(stated.volume);
+        }
+        check(index, "ENERGY", volumes.energy, MOST_KWH)?;
+        for ((dimension, _), volume) in TIMES.iter().zip(volumes.times) {
+            check(index, dimension, volume, MOST_HOURS)?;
+        }
+        Ok(volumes)
+    }
+}
+
+/// Whether `volume` is one that can have been consumed.
+fn check(
+    period: usize,
+    dimension: &'static str,
+    volume: Option<Decimal>,
+    most: u32,
+) -> Result<(), RatingError> {
+    match volume {
+        Some(volume) if volume.is_sign_negative() && !volume.is_zero() => {
+            Err(RatingError::InvalidVolume { period, dimension, volume })
+        }
+        Some(volume) if volume > Decimal::from(most) => {
+            Err(RatingError::InvalidVolume { period, dimension, volume })
+        }
+        _ => Ok(()),
+    }
 }
 
 impl Reader {
@@ -91,12 +162,12 @@ impl Reader {
             let detail = "a period that names no tariff, while others do, is not billed";
             self.findings.note(FindingCode::PeriodWithoutTariff, start, detail);
         }
-        let energy = volume(index, period, CdrDimensionType::Energy)?.unwrap_or_default();
-        let wh = energy.checked_mul(WH_PER_KWH).ok_or(MoneyError::Overflow)?;
-        let before = self.energy_wh;
-        let after = before.checked_add(wh).ok_or(MoneyError::Overflow)?;
-        self.energy_wh = after;
-        let parts = self.stated(index, period, end_ms - start_ms)?;
+        let volumes = Volumes::of(index, period)?;
+        let energy = micro_wh_of(volumes.energy.unwrap_or_default());
+        let before = self.uwh;
+        let after = energy.and_then(|uwh| before.checked_add(uwh)).ok_or(MoneyError::Overflow)?;
+        self.uwh = after;
+        let parts = self.stated(&volumes, start, end_ms - start_ms)?;
         let spans = spans(&parts, end_ms - start_ms);
         // Energy flows while the vehicle charges, or all along where nothing says when.
         let charges = |span: &&Span| span.kind == SegmentKind::Charging;
@@ -104,9 +175,10 @@ impl Reader {
         for span in &spans {
             let (from_ms, to_ms) = (start_ms + span.from_ms, start_ms + span.to_ms);
             let from =
-                Reading { at_ms: from_ms, wh: if span.from_ms <= flows { before } else { after } };
+                Reading { at_ms: from_ms, uwh: if span.from_ms <= flows { before } else { after } };
             let to =
-                Reading { at_ms: to_ms, wh: if span.from_ms < flows { before } else { after } };
+                Reading { at_ms: to_ms, uwh: if span.from_ms < flows { before } else { after } };
+            let stated = volumes.current;
             self.stretches.push(Stretch {
                 start_ms: from_ms,
                 end_ms: to_ms,
@@ -114,47 +186,38 @@ impl Reader {
                 time_ms: span.time_ms,
                 from,
                 to,
-                power_kw: self.power(period, from, to)?,
-                current_a: current(period, span.kind),
+                power_kw: self.power(volumes.power, from, to)?,
+                current_a: if stated.is_known() { stated } else { still(span.kind) },
                 billable,
             });
         }
         Ok(())
     }
 
-    /// The times that `period` states.
+    /// The times that a period states.
     fn stated(
         &mut self,
-        index: usize,
-        period: &ChargingPeriod,
+        volumes: &Volumes,
+        at: DateTime<Utc>,
         lasts_ms: i64,
-    ) -> Result<Vec<Part>, RatingError> {
-        let mut parts = Vec::new();
-        let mut tolerance_ms = 0;
-        for (dimension, kind) in [
-            (CdrDimensionType::ReservationTime, SegmentKind::Reservation),
-            (CdrDimensionType::Time, SegmentKind::Charging),
-            (CdrDimensionType::ParkingTime, SegmentKind::Idle),
-        ] {
-            let hours = volume(index, period, dimension)?.unwrap_or_default();
-            if hours.is_zero() {
-                continue;
-            }
-            let ms = hours.checked_mul(Decimal::from(MS_PER_HOUR)).ok_or(MoneyError::Overflow)?;
-            parts.push((kind, ms.round().to_i64().ok_or(MoneyError::Overflow)?));
-            tolerance_ms += last_digit_ms(hours);
+    ) -> Result<ArrayVec<Part, PARTS_MAX>, RatingError> {
+        let mut parts = ArrayVec::new();
+        let mut off_ms = lasts_ms;
+        for ((_, kind), hours) in TIMES.iter().zip(volumes.times) {
+            let Some(hours) = hours.filter(|hours| !hours.is_zero()) else { continue };
+            let ms = hours_to_ms(hours).ok_or(MoneyError::Overflow)?;
+            off_ms = off_ms.checked_sub(ms).ok_or(MoneyError::Overflow)?;
+            parts.push((*kind, ms));
         }
-        let sum_ms = parts.iter().try_fold(0_i64, |sum, (_, ms)| sum.checked_add(*ms));
-        let off_ms = lasts_ms - sum_ms.ok_or(MoneyError::Overflow)?;
-        let at = period.start_date_time;
         match parts.last_mut() {
             None if lasts_ms > 0 => {
                 let detail = "a period that states no time is billed for no time";
                 self.findings.note(FindingCode::PeriodWithoutTime, at, detail);
             }
+            _ if off_ms == 0 => {}
             None => {}
             // The digits end where start and end go on, rounded or cut off: these are meant.
-            Some((_, part_ms)) if off_ms.abs() < tolerance_ms => {
+            Some((_, part_ms)) if off_ms.abs() < tolerance_ms(volumes.times) => {
                 *part_ms = (*part_ms + off_ms).max(0);
             }
             Some(_) => {
@@ -165,66 +228,42 @@ impl Reader {
         Ok(parts)
     }
 
-    fn power(
-        &self,
-        period: &ChargingPeriod,
-        from: Reading,
-        to: Reading,
-    ) -> Result<Bounds, MoneyError> {
-        let low = period.volume(CdrDimensionType::MinPower);
-        let high = period.volume(CdrDimensionType::MaxPower);
-        if !self.uses_power || low.is_some() || high.is_some() {
-            return Ok(Bounds { low, high });
+    fn power(&self, stated: Bounds, from: Reading, to: Reading) -> Result<Bounds, MoneyError> {
+        if !self.uses_power || stated.is_known() {
+            return Ok(stated);
         }
         Ok(power_kw(from, to)?.map(Bounds::exactly).unwrap_or_default())
     }
 }
 
-fn current(period: &ChargingPeriod, kind: SegmentKind) -> Bounds {
-    let low = period.volume(CdrDimensionType::MinCurrent);
-    let high = period.volume(CdrDimensionType::MaxCurrent);
-    let stated = Bounds { low, high };
-    if stated.is_known() { stated } else { still(kind) }
-}
-
-fn volume(
-    index: usize,
-    period: &ChargingPeriod,
-    dimension: CdrDimensionType,
-) -> Result<Option<Decimal>, RatingError> {
-    let volume = period.volume(dimension);
-    let (name, most) = match dimension {
-        CdrDimensionType::Energy => ("ENERGY", Decimal::from(MOST_KWH)),
-        CdrDimensionType::Time => ("TIME", Decimal::from(MOST_HOURS)),
-        CdrDimensionType::ParkingTime => ("PARKING_TIME", Decimal::from(MOST_HOURS)),
-        _ => ("RESERVATION_TIME", Decimal::from(MOST_HOURS)),
-    };
-    if let Some(volume) = volume.filter(|volume| !(Decimal::ZERO..=most).contains(volume)) {
-        return Err(RatingError::InvalidVolume { period: index, dimension: name, volume });
-    }
-    Ok(volume)
+/// One unit of the last digit of every number of hours, in milliseconds.
+fn tolerance_ms(hours: [Option<Decimal>; PARTS_MAX]) -> i64 {
+    hours.into_iter().flatten().filter(|hours| !hours.is_zero()).map(last_digit_ms).sum()
 }
 
 /// One unit of the last digit of a number of hours, in milliseconds. A number with fewer than two
 /// decimals is taken to have had three, such as `0.500` written `0.5`.
 fn last_digit_ms(hours: Decimal) -> i64 {
     let decimals = hours.normalize().scale();
-    let unit = Decimal::new(1, if decimals < 2 { 3 } else { decimals });
-    let ms = (unit * Decimal::from(MS_PER_HOUR)).ceil();
-    ms.to_i64().unwrap_or_default()
+    let units = 10_i64.checked_pow(if decimals < 2 { 3 } else { decimals });
+    // Rounded up.
+    units.map_or(1, |units| (MS_PER_HOUR - 1) / units + 1)
 }
 
 /// Where in a period that lasts `lasts_ms` its parts are: one after the other, squeezed to fit
 /// where they state more time than there is; what is left over is unstated.
-fn spans(parts: &[Part], lasts_ms: i64) -> Vec<Span> {
+fn spans(parts: &[Part], lasts_ms: i64) -> ArrayVec<Span, { PARTS_MAX + 1 }> {
     let sum_ms: i64 = parts.iter().map(|(_, ms)| ms).sum();
-    let mut spans = Vec::with_capacity(parts.len() + 1);
+    let mut spans = ArrayVec::new();
     let (mut from_ms, mut stated_ms) = (0, 0);
     for (kind, time_ms) in parts.iter().copied() {
         stated_ms += time_ms;
-        let squeezed = i128::from(stated_ms) * i128::from(lasts_ms) / i128::from(sum_ms.max(1));
-        let fits = sum_ms <= lasts_ms;
-        let to_ms = if fits { stated_ms } else { i64::try_from(squeezed).unwrap_or(lasts_ms) };
+        let to_ms = if sum_ms <= lasts_ms {
+            stated_ms
+        } else {
+            let squeezed = i128::from(stated_ms) * i128::from(lasts_ms) / i128::from(sum_ms);
+            i64::try_from(squeezed).unwrap_or(lasts_ms)
+        };
         spans.push(Span { kind, time_ms, from_ms, to_ms });
         from_ms = to_ms;
     }
@@ -247,7 +286,7 @@ mod tests {
         let dimensions = vec![CdrDimension { dimension: CdrDimensionType::Time, volume }];
         let period = ChargingPeriod { start_date_time, dimensions, tariff_id: None };
         let mut reader = Reader {
-            energy_wh: Decimal::ZERO,
+            uwh: 0,
             some_name_a_tariff: false,
             uses_power: false,
             stretches: Vec::new(),
