@@ -3,6 +3,7 @@
 use axum::{Json, extract::State, http::StatusCode};
 use http_api::{Body, Check, Operator, Param, Problem, WritePartners};
 use network::RoamingPartner;
+use ocpi::Version;
 use quantities::PartnerId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -29,10 +30,18 @@ struct PartnerBody {
     /// Their CDRs receiver endpoint (OCPI 2.2.1, 10.2.2).
     #[schema(example = "https://emsp.example/ocpi/2.2.1/cdrs")]
     cdrs_url: String,
+    /// The version of OCPI that they are sent: `2.2.1` or `2.3.0`.
+    #[serde(default = "version_2_2_1")]
+    #[schema(example = "2.2.1")]
+    version: String,
     /// The OCPI credentials token we send them, as they gave it. Left out, it stays as it is.
     #[serde(default, skip_serializing_if = "crate::secret::is_told_once")]
     #[schema(write_only)]
     token: Option<String>,
+}
+
+fn version_2_2_1() -> String {
+    Version::V2_2_1.to_string()
 }
 
 /// A roaming partner.
@@ -47,8 +56,9 @@ struct PartnerView {
 
 impl From<RoamingPartner> for PartnerView {
     fn from(partner: RoamingPartner) -> Self {
-        let RoamingPartner { id, name, country_code, party_id, cdrs_url } = partner;
-        let partner = PartnerBody { name, country_code, party_id, cdrs_url, token: None };
+        let RoamingPartner { id, name, country_code, party_id, cdrs_url, version } = partner;
+        let version = version.to_string();
+        let partner = PartnerBody { name, country_code, party_id, cdrs_url, version, token: None };
         Self { id: id.into(), partner }
     }
 }
@@ -117,6 +127,8 @@ fn read(id: PartnerId, body: PartnerBody, is_new: bool) -> Result<RoamingPartner
     let is_party = body.party_id.len() == 3 && body.party_id.chars().all(letters_or_digits);
     check.that("/party_id", is_party, "must have three capitals or digits");
     is_url(&mut check, "/cdrs_url", &body.cdrs_url);
+    let version = body.version.parse().ok().filter(|version| *version != Version::V2_1_1);
+    check.that("/version", version.is_some(), "must be 2.2.1 or 2.3.0");
     match &body.token {
         Some(token) => {
             let fits =
@@ -136,6 +148,7 @@ fn read(id: PartnerId, body: PartnerBody, is_new: bool) -> Result<RoamingPartner
             country_code: body.country_code,
             party_id: body.party_id,
             cdrs_url: body.cdrs_url,
+            version: version?,
         })
     })
 }
@@ -159,14 +172,16 @@ mod tests {
             country_code: "NL".to_owned(),
             party_id: "emp".to_owned(),
             cdrs_url: "emsp.example/cdrs".to_owned(),
+            version: "2.1.1".to_owned(),
             token: None,
         };
         let refused = read("emp".parse().unwrap(), body.clone(), true).unwrap_err();
         let pointers: Vec<_> = refused.errors().iter().map(|e| e.pointer.as_str()).collect();
-        assert_eq!(pointers, ["/party_id", "/cdrs_url", "/token"]);
+        assert_eq!(pointers, ["/party_id", "/cdrs_url", "/version", "/token"]);
         let better = PartnerBody {
             party_id: "EMP".to_owned(),
             cdrs_url: "https://emsp.example/cdrs".to_owned(),
+            version: "2.3.0".to_owned(),
             ..body
         };
         assert!(read("emp".parse().unwrap(), better, false).is_ok());

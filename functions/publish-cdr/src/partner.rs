@@ -1,14 +1,14 @@
-//! The eMSP's CDRs receiver (OCPI 2.2.1, 10.2.2 and `transport_and_format`).
+//! The eMSP's CDRs receiver (OCPI 2.2.1, 10.2.2 and `transport_and_format`; 2.3.0 alike).
 
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use network::RoamingPartner;
-use ocpi::Cdr;
 use quantities::SessionId;
 use runtime::Secrets;
 use serde::Deserialize;
+use serde_json::Value;
 
 /// Well below the function's timeout and the queue's visibility.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -17,6 +17,8 @@ pub(crate) struct Partners {
     client: reqwest::Client,
     secrets: Secrets,
     stack: String,
+    country_code: String,
+    party_id: String,
 }
 
 /// OCPI's own status, inside the HTTP answer.
@@ -26,16 +28,20 @@ struct Answer {
 }
 
 impl Partners {
-    pub(crate) fn new(secrets: Secrets, stack: String) -> anyhow::Result<Self> {
+    pub(crate) fn new(
+        secrets: Secrets,
+        stack: String,
+        (country_code, party_id): (String, String),
+    ) -> anyhow::Result<Self> {
         let client = reqwest::Client::builder().timeout(TIMEOUT).build()?;
-        Ok(Self { client, secrets, stack })
+        Ok(Self { client, secrets, stack, country_code, party_id })
     }
 
-    /// Posts a CDR; gives the HTTP status of a success.
+    /// Posts a CDR, written in the partner's version; gives the HTTP status of a success.
     pub(crate) async fn post(
         &self,
         partner: &RoamingPartner,
-        cdr: &Cdr,
+        cdr: &Value,
         session_id: SessionId,
     ) -> anyhow::Result<u16> {
         let name = RoamingPartner::secret_name(&partner.id, &self.stack);
@@ -46,8 +52,8 @@ impl Partners {
             .header("Authorization", format!("Token {}", STANDARD.encode(token)))
             .header("X-Request-ID", session_id.to_string())
             .header("X-Correlation-ID", session_id.to_string())
-            .header("OCPI-from-country-code", &cdr.country_code)
-            .header("OCPI-from-party-id", &cdr.party_id)
+            .header("OCPI-from-country-code", &self.country_code)
+            .header("OCPI-from-party-id", &self.party_id)
             .header("OCPI-to-country-code", &partner.country_code)
             .header("OCPI-to-party-id", &partner.party_id)
             .json(cdr);

@@ -1,12 +1,16 @@
 //! Load, build, store, post.
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use messages::{Envelope, Event};
 use network::{Payer, RoamingPartner};
-use ocpi::Cdr;
+use ocpi::{Cdr, read::Problem};
 use quantities::SessionId;
-use rating::cdr::{CdrInput, build};
+use rating::{
+    PricedSession,
+    cdr::{CdrInput, build, taxes},
+};
 use runtime::{Invocation, Metric};
+use serde_json::Value;
 use session::Session;
 use store::{Delivery, Store};
 
@@ -30,17 +34,20 @@ impl Publisher {
         };
         let file = self.store.session_file(session_id).await?;
         let partner = self.partner_of(&file.session).await?;
+        let priced = file.rated.context("a rated session has no price")?;
         let cdr = match file.cdr {
             Some(cdr) => cdr,
             None => {
-                let priced = file.rated.context("a rated session has no price")?;
                 let cdr = self.build(&file.session, &priced, partner.as_ref(), invocation).await?;
                 // The first one stands, and it is the one that is sent.
                 self.store.keep_cdr(session_id, &cdr).await?
             }
         };
         match partner {
-            Some(partner) => self.post_once(session_id, &partner, &cdr, invocation).await,
+            Some(partner) => {
+                let cdr = written(&cdr, &priced, &partner)?;
+                self.post_once(session_id, &partner, &cdr, invocation).await
+            }
             None => {
                 invocation.outcome("stored");
                 Ok(())
@@ -59,7 +66,7 @@ impl Publisher {
     async fn build(
         &self,
         session: &Session,
-        priced: &rating::PricedSession,
+        priced: &PricedSession,
         partner: Option<&RoamingPartner>,
         invocation: &Invocation,
     ) -> anyhow::Result<Cdr> {
@@ -87,7 +94,7 @@ impl Publisher {
         &self,
         session_id: SessionId,
         partner: &RoamingPartner,
-        cdr: &Cdr,
+        cdr: &Value,
         invocation: &Invocation,
     ) -> anyhow::Result<()> {
         let event_id = format!("cdr:{session_id}");
@@ -112,4 +119,14 @@ impl Publisher {
         invocation.outcome("posted");
         Ok(())
     }
+}
+
+/// The CDR as the partner's version of OCPI writes it.
+fn written(cdr: &Cdr, priced: &PricedSession, partner: &RoamingPartner) -> anyhow::Result<Value> {
+    let written = ocpi::write::cdr(cdr, taxes(priced)?, partner.version);
+    let refused = |problems: Vec<Problem>| {
+        let problems: Vec<_> = problems.iter().map(Problem::to_string).collect();
+        anyhow!("OCPI {} forbids the CDR: {}", partner.version, problems.join("; "))
+    };
+    Ok(written.map_err(refused)?.json)
 }

@@ -1,6 +1,7 @@
 //! Who else is told: roaming partners and webhook subscribers. Their secrets are kept apart, in
 //! Secrets Manager under a name made from their id.
 
+use ocpi::Version;
 use quantities::{PartnerId, SubscriberId};
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +18,14 @@ pub struct RoamingPartner {
     pub party_id: String,
     /// Their CDRs receiver endpoint; a CDR is posted there (OCPI 2.2.1, 10.2.2).
     pub cdrs_url: String,
+    /// The version of OCPI that they are sent.
+    #[serde(default = "version_2_2_1")]
+    pub version: Version,
+}
+
+/// What partners were sent before they could choose.
+const fn version_2_2_1() -> Version {
+    Version::V2_2_1
 }
 
 impl RoamingPartner {
