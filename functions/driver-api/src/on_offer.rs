@@ -4,6 +4,8 @@ use chrono::{DateTime, Utc};
 use http_api::{Problem, ProblemType};
 use network::{Charger, Entitlement, EntitlementStatus, Payer, Site, Tier};
 use quantities::{ChargePointId, DriverId, TariffRef};
+use rating::{Rules, TariffVersion};
+use store::PlanState;
 use tokio::try_join;
 
 use crate::api::Api;
@@ -19,6 +21,25 @@ pub(crate) struct OnOffer {
     pub(crate) tier: Tier,
     /// The tariff version that this price group is offered then.
     pub(crate) tariff: TariffRef,
+}
+
+impl OnOffer {
+    /// The tariff version on offer, and the driver's plan beside it with what is used of it.
+    pub(crate) async fn priced_by(
+        &self,
+        api: &Api,
+        now: DateTime<Utc>,
+    ) -> Result<(TariffVersion, Option<PlanState>), Problem> {
+        let member = self.entitlement.as_ref().and_then(|known| known.plan_at(now));
+        let plan = api.store.plan_state_at(member, &self.site, now);
+        Ok(try_join!(api.store.tariff(&self.tariff), plan)?)
+    }
+
+    /// What a session here is priced by, besides its tariff.
+    pub(crate) fn rules<'a>(&'a self, plan: Option<&'a PlanState>) -> Rules<'a> {
+        let site = &self.site;
+        Rules::of(site.time_zone, &site.jurisdiction).with_plan(plan.map(PlanState::in_force))
+    }
 }
 
 pub(crate) async fn on_offer(

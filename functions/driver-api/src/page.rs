@@ -4,8 +4,9 @@
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use rating::{Line, PricedSession, TaxTotal, Unit};
+use rating::{Line, LineExplanation, TaxTotal, Unit};
 use rust_decimal::{Decimal, prelude::ToPrimitive as _};
+use session::Verification;
 
 use crate::receipt::Receipt;
 
@@ -62,6 +63,7 @@ pub(crate) fn page(receipt: &Receipt) -> Markup {
                     (facts(receipt))
                     (lines(receipt))
                     (payment(receipt))
+                    (seller(receipt))
                 }
             }
         }
@@ -100,14 +102,24 @@ fn facts(receipt: &Receipt) -> Markup {
                 (session.meter_start)
                 @if let Some(meter_stop) = session.meter_stop { " to " (meter_stop) }
             }
+            @if let Some(signed) = &receipt.price.signed {
+                dt { "Signed by the meter" }
+                dd { (signature(signed.verification)) }
+            }
             dt { "Tariff" }
             dd { (receipt.price.tariff.id) ", version " (receipt.price.tariff.version) }
+            @if let Some(plan) = &receipt.price.plan {
+                dt { "Plan" }
+                dd { (plan.reference.id) ", version " (plan.reference.version) }
+            }
         }
     }
 }
 
 fn lines(receipt: &Receipt) -> Markup {
     let price = &receipt.price;
+    let with_tax = receipt.session.jurisdiction.prices_include_tax;
+    let explained = price.explain(receipt.session.time_zone).lines;
     html! {
         div.scroll {
             table {
@@ -115,25 +127,24 @@ fn lines(receipt: &Receipt) -> Markup {
                     tr {
                         th scope="col" { "What" }
                         th.number scope="col" { "Quantity" }
-                        th.number scope="col" { "Rate" }
+                        th.number scope="col" { "Rate " (view_of_tax(price.rates_include_tax)) }
                         th.number scope="col" { "Tax" }
-                        th.number scope="col" { "Without tax" }
+                        th.number scope="col" { "Amount " (view_of_tax(with_tax)) }
                     }
                 }
                 tbody {
-                    @for line in &price.lines {
-                        (row(line, price, receipt.session.time_zone))
+                    @for (line, why) in price.lines.iter().zip(&explained) {
+                        (row(line, why, receipt))
                     }
                 }
                 tfoot {
-                    tr {
-                        td colspan="4" { "Total without tax" }
-                        td.number { (price.net()) }
-                    }
-                    @for sum in &price.taxes { (tax(sum)) }
-                    tr.total {
-                        td colspan="4" { "Total" }
-                        td.number { (price.gross()) }
+                    @if with_tax {
+                        tr.total { td colspan="4" { "Total" } td.number { (price.gross()) } }
+                        @for sum in &price.taxes { (tax(sum, "of which ")) }
+                    } @else {
+                        tr { td colspan="4" { "Total without tax" } td.number { (price.net()) } }
+                        @for sum in &price.taxes { (tax(sum, "")) }
+                        tr.total { td colspan="4" { "Total" } td.number { (price.gross()) } }
                     }
                 }
             }
@@ -141,12 +152,20 @@ fn lines(receipt: &Receipt) -> Markup {
     }
 }
 
-fn row(line: &Line, price: &PricedSession, zone: Tz) -> Markup {
+const fn view_of_tax(is_included: bool) -> &'static str {
+    if is_included { "with tax" } else { "without tax" }
+}
+
+fn row(line: &Line, why: &LineExplanation, receipt: &Receipt) -> Markup {
+    let (price, zone) = (&receipt.price, receipt.session.time_zone);
+    let with_tax = receipt.session.jurisdiction.prices_include_tax;
+    let amount = if with_tax { line.amount.incl_vat } else { line.amount.excl_vat };
     html! {
         tr {
             td {
                 (line.description)
                 small { (moment(line.from, zone)) " to " (moment(line.to, zone)) }
+                small { (why.reason) }
             }
             td.number { (quantity(line.quantity, line.unit)) }
             td.number { (rate(line.rate)) " " (price.currency) (per(line.rate_unit)) }
@@ -156,18 +175,34 @@ fn row(line: &Line, price: &PricedSession, zone: Tz) -> Markup {
                     None => { "–" }
                 }
             }
-            td.number { (line.amount.excl_vat) }
+            td.number { (amount) }
         }
     }
 }
 
-fn tax(sum: &TaxTotal) -> Markup {
+fn tax(sum: &TaxTotal, before: &str) -> Markup {
     html! {
         tr {
             td colspan="4" {
-                (sum.name) " " (sum.percent.percent().normalize()) " % on " (sum.base)
+                (before) (sum.name) " " (sum.percent.percent().normalize()) " % on " (sum.base)
+                @if let Some(number) = &sum.account_number { small { "No. " (number) } }
             }
             td.number { (sum.amount) }
+        }
+    }
+}
+
+fn seller(receipt: &Receipt) -> Markup {
+    html! {
+        @if let Some(seller) = &receipt.session.jurisdiction.seller {
+            section {
+                h2 { "Sold by" }
+                p {
+                    (seller.name) br;
+                    (seller.address)
+                    @if let Some(number) = &seller.company_number { br; "No. " (number) }
+                }
+            }
         }
     }
 }
@@ -180,6 +215,16 @@ fn payment(receipt: &Receipt) -> Markup {
             p { (payment.message) }
             @if let Some(refusal) = &payment.refusal { p { (refusal.message) } }
         }
+    }
+}
+
+const fn signature(verification: Verification) -> &'static str {
+    match verification {
+        Verification::Verified => "yes, and the signature is good",
+        Verification::OwnKey => "yes, unchanged; whose key it is was not checked",
+        Verification::KeyUnknown => "yes; the meter's key is not known here",
+        Verification::Unchecked => "yes; the signature could not be checked here",
+        Verification::Invalid => "yes, but the signature is not good",
     }
 }
 

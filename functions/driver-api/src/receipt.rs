@@ -7,13 +7,13 @@ use axum::{
     response::{Html, IntoResponse, Response},
 };
 use chrono::{DateTime, Utc};
-use http_api::{AmountView, Driver, Log, Param, Problem, ProblemType, TariffRefView};
-use network::Site;
+use http_api::{AmountView, Driver, Log, Param, PlanRefView, Problem, ProblemType, TariffRefView};
+use network::{LegalEntity, Site};
 use quantities::SessionId;
 use rating::{PricedSession, TaxTotal};
 use rust_decimal::Decimal;
 use serde::Serialize;
-use session::{Session, SessionState};
+use session::{Session, SessionState, SignedFormat, SignedReadings, Verification};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -67,12 +67,41 @@ struct ReceiptView {
     energy_kwh: Decimal,
     /// The tariff version that it was priced with.
     tariff: TariffRefView,
+    /// The plan version that applied beside it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plan: Option<PlanRefView>,
     /// What was billed.
     bill: BillView,
-    /// The tax in it, by rate.
+    /// Who sold it, and owes the taxes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seller: Option<SellerView>,
+    /// Whether prices are shown with tax here.
+    prices_include_tax: bool,
+    /// The taxes in it, one by one.
     taxes: Vec<TaxView>,
+    /// What the meter signed of the energy, where it signs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signed: Option<SignedView>,
     /// How it was paid.
     payment: PaymentView,
+}
+
+/// What the meter signed, for whoever wants to check the energy with their own software.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = ReceiptSigned)]
+struct SignedView {
+    /// The records' format: `OCMF`.
+    #[schema(value_type = String, example = "OCMF")]
+    format: SignedFormat,
+    /// What checking the signatures led to: `verified`, `own_key`, `key_unknown`, `unchecked`,
+    /// `invalid`.
+    #[schema(value_type = String, example = "verified")]
+    verification: Verification,
+    /// The key that they were checked with: base64 of its SubjectPublicKeyInfo.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    public_key: Option<String>,
+    /// The records as the meter wrote them, in order of time.
+    records: Vec<String>,
 }
 
 /// The site of a receipt.
@@ -93,6 +122,19 @@ struct SiteView {
     country: String,
     /// Its IANA time zone.
     time_zone: String,
+}
+
+/// Who sold it.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = ReceiptSeller)]
+struct SellerView {
+    /// Its name as registered.
+    name: String,
+    /// Its address, in one line.
+    address: String,
+    /// Its number in the register of companies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    company_number: Option<String>,
 }
 
 /// One of the taxes.
@@ -181,10 +223,28 @@ fn view(receipt: &Receipt) -> Result<ReceiptView, Problem> {
         meter_stop_kwh: session.meter_stop.map(quantities::WattHours::kwh),
         energy_kwh: price.total_energy.kwh(),
         tariff: (&price.tariff).into(),
-        bill: BillView::of(price, true)?,
+        plan: price.plan.as_ref().map(|plan| (&plan.reference).into()),
+        bill: BillView::of(price, true, session.time_zone)?,
+        seller: session.jurisdiction.seller.clone().map(seller),
+        prices_include_tax: session.jurisdiction.prices_include_tax,
         taxes: price.taxes.iter().map(tax).collect(),
+        signed: price.signed.as_ref().map(signed),
         payment: receipt.payment.clone(),
     })
+}
+
+fn signed(readings: &SignedReadings) -> SignedView {
+    SignedView {
+        format: readings.format,
+        verification: readings.verification,
+        public_key: readings.public_key.clone(),
+        records: readings.records.iter().map(|record| record.text.clone()).collect(),
+    }
+}
+
+fn seller(seller: LegalEntity) -> SellerView {
+    let LegalEntity { name, address, company_number } = seller;
+    SellerView { name, address, company_number }
 }
 
 /// Whether HTML is preferred to JSON (RFC 9110, 12.5.1): named, and ranked higher.
@@ -299,6 +359,7 @@ pub(crate) mod tests {
             jurisdiction: session.jurisdiction.clone(),
             groups: vec![],
             hold: session.hold,
+            hold_rule: None,
             silent_after_s: 3600,
             release_wait_s: 3600,
         };

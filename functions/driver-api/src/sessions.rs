@@ -8,7 +8,7 @@ use quantities::{SessionId, WattHours};
 use rating::{PricedSession, Rules, rate};
 use serde::{Deserialize, Serialize};
 use session::{Session, SessionState, StatusChange, Timeline, released_at, timeline};
-use store::SessionFile;
+use store::{PlanState, SessionFile};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -142,7 +142,10 @@ async fn priced(api: &Api, file: &SessionFile, log: &Log) -> Result<Priced, Prob
     };
     let tariff = api.store.tariff(reference).await?;
     let timeline = until_now(timeline, session, tariff.has_idle_fee(), &statuses, log.now());
-    let price = match rate(&tariff, &timeline, &Rules::pinned(session)) {
+    // As used so far: another vehicle of the account may yet be priced before this one.
+    let plan = api.store.plan_state(session).await?;
+    let rules = Rules::pinned(session).with_plan(plan.as_ref().map(PlanState::in_force));
+    let price = match rate(&tariff, &timeline, &rules) {
         Ok(price) => Some(price),
         Err(error) => {
             // Rating will hold it for a person; the driver sees the energy.

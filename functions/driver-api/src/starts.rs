@@ -11,7 +11,8 @@ use chrono::TimeDelta;
 use http_api::{Body, Check, Driver, Log, Param, Problem, ProblemType, TariffRefView};
 use messages::{ChargerAction, ChargerCall, Envelope, Event};
 use network::{
-    Entitlement, EntitlementStatus, HoldRef, HoldRequest, Payer, StartIntent, StartState,
+    Entitlement, EntitlementStatus, HoldRef, HoldRequest, Payer, PlanMembership, StartIntent,
+    StartState,
 };
 use payments::{
     PaymentError, Refusal,
@@ -307,25 +308,43 @@ async fn intend(
         let detail = "There is no card on file to pay with. Add one and start again.";
         return Err(Problem::new(ProblemType::NoPaymentMethod, detail));
     };
+    let plan = known.plan_at(log.now());
+    may_spend(api, plan, log).await?;
+    let (tariff, state) = on_offer.priced_by(api, log.now()).await?;
+    let rules = on_offer.rules(state.as_ref());
+    let amount = rating::hold(&tariff, log.now(), &on_offer.site, &rules);
+    let amount = amount.map_err(anyhow::Error::from)?;
     let intent = StartIntent {
         start_id: asked.id.to_string(),
         id_tag: asked.id_tag.clone(),
         parent_id_tag: known.parent_id_tag.clone(),
         driver_id: driver.id.clone(),
         tier: on_offer.tier.clone(),
-        plan: known.plan_at(log.now()).cloned(),
+        plan: plan.cloned(),
         charge_point_id: asked.charge_point_id.clone(),
         connector_id: asked.connector_id,
         tariff: on_offer.tariff.clone(),
         hold: HoldRequest {
             customer: customer.clone(),
             payment_method: payment_method.clone(),
-            amount: on_offer.site.hold,
+            amount,
             requested_at: log.now(),
         },
         state: StartState::Requested,
     };
     Ok(api.store.intend_start(intent).await?)
+}
+
+/// An account that has reached its plan's spending cap starts nothing until the month is over.
+async fn may_spend(api: &Api, plan: Option<&PlanMembership>, log: &Log) -> Result<(), Problem> {
+    let Some(member) = plan else { return Ok(()) };
+    match api.store.capped_until(member).await? {
+        Some(until) if log.now() < until => {
+            let detail = format!("Your account has spent what it may until {until}.");
+            Err(Problem::new(ProblemType::CapReached, detail).with("until", until.to_rfc3339()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Places the hold that was stored. A refusal is stored, too: a repeat gets the same answer.

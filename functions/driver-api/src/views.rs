@@ -1,10 +1,11 @@
 //! Sessions, prices and payments as a driver sees them.
 
 use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 use http_api::{AmountView, Problem, TariffRefView};
 use network::Payer;
 use payments::{Payment, PaymentState};
-use rating::{Item, Line, PricedSession, Unit};
+use rating::{Item, Line, LineExplanation, PricedSession, Unit};
 use rust_decimal::Decimal;
 use serde::Serialize;
 use session::{Session, SessionState};
@@ -117,6 +118,10 @@ pub(crate) struct LineView {
     from: DateTime<Utc>,
     /// End of what it bills.
     to: DateTime<Utc>,
+    /// Why it is there, in words.
+    reason: String,
+    /// Over how much of what, in words.
+    over: String,
 }
 
 /// How a session is paid.
@@ -186,7 +191,8 @@ impl SummaryView {
 impl SessionView {
     pub(crate) fn of(file: &SessionFile, priced: &Priced) -> Result<Self, Problem> {
         let session = &file.session;
-        let bill = |price: &PricedSession| BillView::of(price, file.rated.is_some());
+        let zone = session.time_zone;
+        let bill = |price: &PricedSession| BillView::of(price, file.rated.is_some(), zone);
         Ok(Self {
             id: session.id.to_string(),
             state: session.state,
@@ -205,10 +211,12 @@ impl SessionView {
 }
 
 impl BillView {
-    pub(crate) fn of(price: &PricedSession, is_final: bool) -> Result<Self, Problem> {
+    pub(crate) fn of(price: &PricedSession, is_final: bool, zone: Tz) -> Result<Self, Problem> {
+        let explained = price.explain(zone).lines;
+        let lines = price.lines.iter().zip(explained);
         Ok(Self {
             is_final,
-            lines: price.lines.iter().map(|line| LineView::of(line, price)).collect(),
+            lines: lines.map(|(line, why)| LineView::of(line, price, why)).collect(),
             total_excl_tax: price.net().into(),
             total_tax: price.tax().map_err(anyhow::Error::from)?.into(),
             total_incl_tax: price.gross().into(),
@@ -217,7 +225,7 @@ impl BillView {
 }
 
 impl LineView {
-    fn of(line: &Line, price: &PricedSession) -> Self {
+    fn of(line: &Line, price: &PricedSession, why: LineExplanation) -> Self {
         Self {
             item: line.item,
             description: line.description.to_string(),
@@ -230,6 +238,8 @@ impl LineView {
             incl_tax: line.amount.incl_vat.into(),
             from: line.from,
             to: line.to,
+            reason: why.reason,
+            over: why.over,
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use anyhow::{Context as _, bail};
 use messages::{Envelope, Event};
-use ocpp::{IdTagInfo, StartTransactionRequest, StartTransactionResponse};
+use network::Payer;
+use ocpp::{AuthorizationStatus, IdTagInfo, StartTransactionRequest, StartTransactionResponse};
 use runtime::{Invocation, Metric, OcppCall};
 use session::{Session, Start};
 use store::{Started, Store};
@@ -45,8 +46,12 @@ async fn open(
         let event = Event::SessionStarted { session_id: session.id };
         let envelope = Envelope::new(event, start.received_at, invocation.trace());
         let mut started = store.start(&session, &envelope).await?;
-        if started == Started::StartSpent {
+        if matches!(started, Started::StartSpent | Started::Capped) {
+            let is_capped = started == Started::Capped;
             (session, id_tag_info) = start.open_for_nobody(attempt);
+            if is_capped {
+                id_tag_info = IdTagInfo::of(AuthorizationStatus::Blocked);
+            }
             started = store.start(&session, &envelope).await?;
         }
         match started {
@@ -57,10 +62,19 @@ async fn open(
             }
             Started::Exists(standing) if start.opened(&standing) => {
                 invocation.outcome("repeat");
+                if was_capped(&standing, &session) {
+                    id_tag_info = IdTagInfo::of(AuthorizationStatus::Blocked);
+                }
                 return Ok((*standing, id_tag_info));
             }
-            Started::Exists(_) | Started::StartSpent => {}
+            Started::Exists(_) | Started::StartSpent | Started::Capped => {}
         }
     }
     bail!("no free transactionId in {ATTEMPTS_MAX} attempts")
+}
+
+/// Whether the start that stands was refused for its account's spending cap: it is for nobody, and
+/// would be for a member.
+fn was_capped(standing: &Session, again: &Session) -> bool {
+    standing.payer == Payer::Unknown && standing.plan.is_none() && again.plan.is_some()
 }

@@ -9,7 +9,7 @@ use store::Store;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
-    chargers, dead_letters, entitlements, exceptions, offers, partners, sessions, sites,
+    chargers, dead_letters, entitlements, exceptions, offers, partners, plans, sessions, sites,
     subscribers, tariffs,
 };
 
@@ -41,6 +41,7 @@ pub(crate) fn router() -> OpenApiRouter<Api> {
         .merge(offers::router())
         .merge(chargers::router())
         .merge(tariffs::router())
+        .merge(plans::router())
         .merge(entitlements::router())
         .merge(partners::router())
         .merge(subscribers::router())

@@ -258,7 +258,7 @@ mod tests {
             let mut check = Check::default();
             examine(&mut check, &"CP1".parse().unwrap(), body);
             let problem = check.finish(|| Some(())).err();
-            let errors = problem.iter().flat_map(|problem| problem.errors());
+            let errors = problem.iter().flat_map(Problem::errors);
             errors.map(|error| error.pointer.clone()).collect::<Vec<_>>()
         };
         // Of KEBA's published example (S.A.F.E. Transparenzsoftware).

@@ -4,10 +4,10 @@ use axum::{Json, extract::State, http::StatusCode};
 use chrono::{DateTime, Utc};
 use http_api::{Body, Check, Operator, Param, Problem, ProblemType, WriteEntitlements};
 use network::{
-    Entitlement, EntitlementStatus, Payer, StripeCustomerId, StripePaymentMethodId,
+    Entitlement, EntitlementStatus, Payer, PlanMembership, StripeCustomerId, StripePaymentMethodId,
     StripeSubscriptionId, Subscription,
 };
-use quantities::{DriverId, IdTag, PartnerId};
+use quantities::{DriverId, IdTag, PartnerId, PlanId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -40,8 +40,27 @@ struct EntitlementBody {
     /// The membership behind the tier, if a Stripe Subscription pays for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     subscription: Option<SubscriptionBody>,
+    /// The plan that applies beside the tier's tariff, while the membership holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    plan: Option<MembershipBody>,
     /// Who pays.
     payer: PayerBody,
+}
+
+/// A tag's part in a plan.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = PlanMembership)]
+struct MembershipBody {
+    /// The plan. A session has the version that is in force when it starts.
+    #[schema(example = "GOLD")]
+    plan: String,
+    /// With whom allowances and the spending cap are shared: a driver's own account, or a fleet's.
+    #[schema(example = "fleet-17")]
+    account: String,
+    /// What accounting files its sessions under; the plan's own, if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cost_centre: Option<String>,
 }
 
 /// OCPP 1.6 `AuthorizationStatus`, as far as a record can say it.
@@ -128,6 +147,11 @@ impl From<Entitlement> for EntitlementView {
             driver_id: known.driver_id.map(String::from),
             tier: known.tier.into(),
             subscription,
+            plan: known.plan.map(|member| MembershipBody {
+                plan: member.plan.into(),
+                account: member.account.into(),
+                cost_centre: member.cost_centre,
+            }),
             payer: match known.payer {
                 Payer::Card { customer, payment_method } => {
                     PayerBody::Card { customer: customer.0, payment_method: payment_method.0 }
@@ -181,6 +205,10 @@ async fn put(
         let is_known = api.store.partner(&partner_id).await?.is_some();
         check.that("/payer/partner_id", is_known, "there is no such partner");
     }
+    if let Some(plan) = body.plan.as_ref().and_then(|member| member.plan.parse::<PlanId>().ok()) {
+        let is_known = !api.store.plan_versions(&plan).await?.is_empty();
+        check.that("/plan/plan", is_known, "there is no such plan; publish it first");
+    }
     let entitlement = read(check, id_tag, body, standing)?;
     api.store.put_entitlement(&entitlement).await?;
     let status = if before.is_some() { StatusCode::OK } else { StatusCode::CREATED };
@@ -226,6 +254,7 @@ fn read(
         check.that("/subscription/id", body.id.starts_with("sub_"), "must be `sub_…`");
         subscription(body, standing)
     });
+    let plan = body.plan.map(|member| membership(&mut check, member));
     let payer = payer(&mut check, body.payer);
     check.finish(|| {
         Some(Entitlement {
@@ -239,12 +268,19 @@ fn read(
             expires_at: body.expires_at,
             driver_id: driver_id.flatten(),
             tier: tier?,
-            plan: None,
+            plan: plan.flatten(),
             subscription,
             payer: payer?,
             app_start: None,
         })
     })
+}
+
+fn membership(check: &mut Check, body: MembershipBody) -> Option<PlanMembership> {
+    let plan = check.parse("/plan/plan", &body.plan);
+    let account = check.parse("/plan/account", &body.account);
+    let cost_centre = body.cost_centre.map(|text| check.text("/plan/cost_centre", &text, 64));
+    Some(PlanMembership { plan: plan?, account: account?, cost_centre: cost_centre.flatten() })
 }
 
 /// What Stripe said of a subscription outweighs what is entered by hand, then and later.
@@ -297,6 +333,7 @@ mod tests {
             "status": "Accepted",
             "tier": "gold",
             "driver_id": "driver-1",
+            "plan": { "plan": "GOLD", "account": "driver-1", "cost_centre": "4711" },
             "subscription": {
                 "id": "sub_1", "status": "active", "current_period_end": "2026-04-01T00:00:00Z",
             },
@@ -325,5 +362,7 @@ mod tests {
         assert_eq!(view["id_tag"], "04A1");
         assert_eq!(view["payer"]["kind"], "card");
         assert_eq!(view["subscription"]["id"], "sub_1");
+        assert_eq!(view["plan"]["plan"], "GOLD");
+        assert_eq!(view["plan"]["cost_centre"], "4711");
     }
 }

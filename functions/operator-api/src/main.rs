@@ -8,13 +8,17 @@ mod chargers;
 mod dead_letters;
 mod entitlements;
 mod exceptions;
+mod hold;
+mod jurisdiction;
 mod offers;
 mod partners;
+mod plans;
 mod secret;
 mod sessions;
 mod sites;
 mod subscribers;
 mod tariffs;
+mod terms;
 
 use std::{env, sync::Arc};
 

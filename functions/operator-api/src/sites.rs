@@ -5,14 +5,18 @@ use chrono_tz::Tz;
 use http_api::{
     AmountView, Body, Check, Operator, Param, Problem, ProblemType, ReadNetwork, WriteNetwork,
 };
-use network::{Address, Jurisdiction, Site, Tax};
-use quantities::{Amount, Currency, SiteId, TaxPercent};
+use network::{Address, HoldRule, Site};
+use quantities::{Amount, Currency, SiteId};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::api::Api;
+use crate::{
+    api::Api,
+    hold::HoldRuleBody,
+    jurisdiction::{self, JurisdictionBody},
+};
 
 pub(crate) fn router() -> OpenApiRouter<Api> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(get, put))
@@ -35,8 +39,16 @@ struct SiteBody {
     currency: String,
     /// What law says about selling here.
     jurisdiction: JurisdictionBody,
+    /// Groups of sites that it belongs to, by name: a plan can be limited to them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    groups: Vec<String>,
     /// What is held on a card when a session starts, in the site's currency.
     hold: AmountView,
+    /// How much of that a start from the app holds, by what a session is expected to cost; all of
+    /// it without a rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<HoldRuleBody>)]
+    hold_rule: Option<HoldRule>,
     /// A running session not heard of for this many seconds is closed and held for a person.
     silent_after_s: u32,
     /// An ended session whose connector is not free after this many seconds stops waiting for it.
@@ -66,41 +78,6 @@ struct AddressBody {
     longitude: String,
 }
 
-/// What law says about selling at a site.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(as = Jurisdiction)]
-struct JurisdictionBody {
-    /// Whether energy may be sold per kWh.
-    per_kwh_allowed: bool,
-    /// Whether charging may be sold by time.
-    #[serde(default = "yes")]
-    per_time_allowed: bool,
-    /// Whether the site is under Regulation (EU) 2023/1804 (AFIR).
-    #[serde(default)]
-    afir: bool,
-    /// The taxes where a price component does not state its own: all at once, each on the price
-    /// before taxes.
-    taxes: Vec<TaxBody>,
-}
-
-const fn yes() -> bool {
-    true
-}
-
-/// A tax on the sale.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(as = Tax)]
-struct TaxBody {
-    /// What the receipt calls it.
-    #[schema(example = "VAT")]
-    name: String,
-    /// Percent, 0 to 100.
-    #[schema(example = "19")]
-    percent: Decimal,
-}
-
 /// A site.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = Site)]
@@ -114,9 +91,6 @@ struct SiteView {
 impl From<Site> for SiteView {
     fn from(site: Site) -> Self {
         let Address { street, postal_code, city, country, latitude, longitude } = site.address;
-        let Jurisdiction { per_kwh_allowed, per_time_allowed, afir, taxes, .. } = site.jurisdiction;
-        let tax = |tax: Tax| TaxBody { name: tax.name, percent: tax.percent.percent() };
-        let taxes = taxes.into_iter().map(tax).collect();
         Self {
             id: site.id.to_string(),
             site: SiteBody {
@@ -124,8 +98,10 @@ impl From<Site> for SiteView {
                 address: AddressBody { street, postal_code, city, country, latitude, longitude },
                 time_zone: site.time_zone.name().to_owned(),
                 currency: site.currency.code().to_owned(),
-                jurisdiction: JurisdictionBody { per_kwh_allowed, per_time_allowed, afir, taxes },
+                jurisdiction: site.jurisdiction.into(),
+                groups: site.groups,
                 hold: site.hold.into(),
+                hold_rule: site.hold_rule,
                 silent_after_s: site.silent_after_s,
                 release_wait_s: site.release_wait_s,
             },
@@ -211,11 +187,17 @@ fn read(id: SiteId, body: &SiteBody) -> Result<Site, Problem> {
     let address = address(&mut check, &body.address);
     let time_zone = check.parse::<Tz>("/time_zone", &body.time_zone);
     let currency = check.parse::<Currency>("/currency", &body.currency);
-    let jurisdiction = jurisdiction(&mut check, &body.jurisdiction);
+    let jurisdiction = jurisdiction::read(&mut check, &body.jurisdiction);
+    let groups = body.groups.iter().enumerate();
+    let groups: Vec<_> =
+        groups.map(|(index, group)| check.text(&format!("/groups/{index}"), group, 36)).collect();
     check.that("/hold/minor", body.hold.minor > 0, "must be more than 0");
     let hold_currency = check.parse::<Currency>("/hold/currency", &body.hold.currency);
     let same = hold_currency.zip(currency).is_none_or(|(hold, site)| hold == site);
     check.that("/hold/currency", same, "must be the site's currency");
+    let least = body.hold_rule.and_then(|rule| rule.at_least).map(|least| least.currency);
+    let same = least.zip(currency).is_none_or(|(least, site)| least == site);
+    check.that("/hold_rule/at_least/currency", same, "must be the site's currency");
     check.that("/silent_after_s", body.silent_after_s > 0, "must be more than 0");
     check.finish(|| {
         let currency = currency?;
@@ -226,31 +208,12 @@ fn read(id: SiteId, body: &SiteBody) -> Result<Site, Problem> {
             time_zone: time_zone?,
             currency,
             jurisdiction: jurisdiction?,
-            groups: vec![],
+            groups: groups.into_iter().collect::<Option<_>>()?,
             hold: Amount::new(body.hold.minor, currency),
-            hold_rule: None,
+            hold_rule: body.hold_rule,
             silent_after_s: body.silent_after_s,
             release_wait_s: body.release_wait_s,
         })
-    })
-}
-
-fn jurisdiction(check: &mut Check, body: &JurisdictionBody) -> Option<Jurisdiction> {
-    let mut taxes = Vec::with_capacity(body.taxes.len());
-    for (index, tax) in body.taxes.iter().enumerate() {
-        let at = format!("/jurisdiction/taxes/{index}");
-        let name = check.text(&format!("{at}/name"), &tax.name, 40);
-        let percent = check.value(&format!("{at}/percent"), TaxPercent::try_from(tax.percent));
-        taxes.push((name, percent));
-    }
-    let tax = |(name, percent): (Option<String>, Option<TaxPercent>)| {
-        Some(Tax { name: name?, percent: percent?, account_number: None })
-    };
-    Some(Jurisdiction {
-        per_kwh_allowed: body.per_kwh_allowed,
-        per_time_allowed: body.per_time_allowed,
-        afir: body.afir,
-        ..Jurisdiction::taxed(taxes.into_iter().map(tax).collect::<Option<_>>()?)
     })
 }
 

@@ -6,16 +6,16 @@ use http_api::{
     Body, Log, Operator, Param, Problem, ProblemType, ReadNetwork, TariffRefView, Violation,
     WriteNetwork,
 };
-use ocpi::Tariff;
+use ocpi::{Tariff, Version, read::Reading};
 use quantities::{TariffId, TariffRef};
-use rating::{IdleTerms, Place, Severity, TariffFinding, TariffVersion, Terms};
+use rating::{Place, Severity, TariffFinding, TariffVersion, Terms};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use store::Saved;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::api::Api;
+use crate::{api::Api, terms::TermsBody};
 
 /// How often the next version number is tried for when others publish at the same time.
 const ATTEMPTS_MAX: u32 = 5;
@@ -28,33 +28,14 @@ pub(crate) fn router() -> OpenApiRouter<Api> {
 #[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct TariffBody {
-    /// An OCPI 2.2.1 Tariff object. `country_code`, `party_id` and `id` are ours, given or not;
-    /// `last_updated` is when it is published.
+    /// An OCPI Tariff object of version 2.2.1 or 2.3.0. `country_code`, `party_id` and `id` are
+    /// ours, given or not; `last_updated` is when it is published.
     #[schema(value_type = Object)]
     tariff: Map<String, Value>,
     /// What OCPI cannot say.
     #[serde(default)]
-    terms: TermsBody,
-}
-
-/// The terms beside a tariff.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(as = Terms)]
-struct TermsBody {
-    /// When idle time is billed, and how much of it at most.
-    #[serde(default)]
-    idle: IdleBody,
-}
-
-/// Terms of the idle fee.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(as = IdleTerms)]
-struct IdleBody {
-    /// The first seconds of a session's idle time that cost nothing.
-    #[serde(default)]
-    grace_s: u32,
+    #[schema(value_type = TermsBody, required = false)]
+    terms: Terms,
 }
 
 /// A published tariff version. It never changes.
@@ -63,11 +44,12 @@ struct IdleBody {
 struct TariffView {
     /// Which tariff, and which version of it.
     reference: TariffRefView,
-    /// The OCPI 2.2.1 Tariff object.
+    /// The OCPI Tariff object: 2.2.1, with `tax_included` of 2.3.0 where it was given.
     #[schema(value_type = Object)]
     tariff: Tariff,
     /// What OCPI cannot say.
-    terms: TermsBody,
+    #[schema(value_type = TermsBody)]
+    terms: Terms,
     /// What is to be known about it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     findings: Vec<FindingView>,
@@ -96,7 +78,7 @@ fn view(version: TariffVersion, findings: Vec<FindingView>) -> TariffView {
     TariffView {
         reference: (&version.reference).into(),
         tariff: version.tariff,
-        terms: TermsBody { idle: IdleBody { grace_s: version.terms.idle.grace_s } },
+        terms: version.terms,
         findings,
     }
 }
@@ -147,10 +129,8 @@ async fn publish(
     Body(body): Body<TariffBody>,
 ) -> Result<(StatusCode, Json<TariffView>), Problem> {
     let tariff = read(&api, &id, body.tariff, log.now())?;
-    let idle = IdleTerms { grace_s: body.terms.idle.grace_s, ..IdleTerms::default() };
-    let terms = Terms { idle };
     let reference = TariffRef { id: id.clone(), version: 1 };
-    let mut version = TariffVersion { reference, tariff, terms };
+    let mut version = TariffVersion { reference, tariff, terms: body.terms };
     // What is wrong with it at a site is asked when it is put on offer there.
     let findings = version.validate(&Place::anywhere());
     let findings = refuse_errors(ProblemType::InvalidTariff, findings)?;
@@ -214,14 +194,14 @@ fn read(
         given[field] = ours.into();
     }
     given["last_updated"] = now.to_rfc3339_opts(chrono::SecondsFormat::Secs, true).into();
-    match ocpi::read::tariff(&given.to_string()) {
-        Ok(tariff) => {
-            let understood = serde_json::to_value(&tariff).map_err(anyhow::Error::from)?;
+    match ocpi::read::tariff_as(&given.to_string(), None) {
+        Ok(Reading { value: tariff, version, .. }) => {
+            let understood = understood(&tariff, version)?;
             let mut unknown = Vec::new();
             not_in(&understood, &given, "/tariff", &mut unknown);
             for pointer in unknown {
                 // A misspelt restriction that is ignored is a wrong price.
-                wrong(pointer, "OCPI 2.2.1 has no such field".to_owned());
+                wrong(pointer, format!("OCPI {version} has no such field"));
             }
             if violations.is_empty() {
                 return Ok(tariff);
@@ -235,6 +215,15 @@ fn read(
         }
     }
     Err(Problem::invalid(ProblemType::InvalidTariff, violations))
+}
+
+/// The tariff in the words of `version`.
+fn understood(tariff: &Tariff, version: Version) -> Result<Value, Problem> {
+    let written = match version {
+        Version::V2_3_0 => serde_json::to_value(ocpi::v2_3_0::Tariff::from(tariff.clone())),
+        Version::V2_1_1 | Version::V2_2_1 => serde_json::to_value(tariff),
+    };
+    written.map_err(|error| anyhow::Error::from(error).into())
 }
 
 /// Pointers to what `given` states and `understood` lacks.
@@ -275,8 +264,9 @@ mod tests {
     use super::*;
 
     fn unknown_in(given: &Value) -> Vec<String> {
-        let Ok(tariff) = ocpi::read::tariff(&given.to_string()) else { panic!("unreadable") };
-        let understood = serde_json::to_value(tariff).unwrap();
+        let read = ocpi::read::tariff_as(&given.to_string(), None);
+        let Ok(Reading { value, version, .. }) = read else { panic!("unreadable") };
+        let understood = understood(&value, version).unwrap();
         let mut unknown = Vec::new();
         not_in(&understood, given, "/tariff", &mut unknown);
         unknown
@@ -301,5 +291,9 @@ mod tests {
         let odd = json!({ "type": "ENERGY", "price": 0.49, "stepsize": 1000, "step_size": 1 });
         let odd = json!({ "price_components": [odd] });
         assert_eq!(unknown_in(&tariff(&odd)), ["/tariff/elements/0/price_components/0/stepsize"]);
+        let mut newer = tariff(&good);
+        newer["tax_included"] = "YES".into();
+        newer["min_price"] = json!({ "before_taxes": 0.5 });
+        assert_eq!(unknown_in(&newer), Vec::<String>::new(), "2.3.0 is understood too");
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! A session that cannot be priced is held for a person, never priced at zero or at a guess.
 
+mod books;
 mod rate;
 
 use lambda_runtime::Error;

@@ -2,7 +2,6 @@
 
 use anyhow::{Context as _, bail};
 use chrono::TimeDelta;
-use ledger::{Account, JournalEntry};
 use messages::{Envelope, Event};
 use network::Payer;
 use quantities::SessionId;
@@ -11,13 +10,19 @@ use runtime::{Invocation, Metric};
 use session::{
     ExceptionReason, ExceptionRecord, Session, SessionState, Timeline, released_at, timeline,
 };
-use store::{Saved, Store};
+use store::{PlanState, Rated, Store};
+
+use crate::books;
 
 /// How long before the start the connector's status may have been reported.
 const STATUS_LEAD: TimeDelta = TimeDelta::minutes(10);
 
 /// How far a charger's clock may be ahead of ours for its statuses to be seen.
 const STATUS_AHEAD: TimeDelta = TimeDelta::days(1);
+
+/// How often a session is priced anew because its account used more meanwhile, before its message
+/// has to come again.
+const ATTEMPTS_MAX: u32 = 8;
 
 pub(crate) async fn on_event(
     store: &Store,
@@ -43,7 +48,8 @@ async fn rate(store: &Store, session_id: SessionId, invocation: &Invocation) -> 
     // Neither an occupied connector nor doubtful readings hold what a person has decided.
     let by_person = session.billed_by_person;
     if session.payer == Payer::Unknown {
-        let detail = "the idTag of the transaction is nobody's who could pay".to_owned();
+        let detail = "the idTag of the transaction is nobody's who could pay, or might not start";
+        let detail = detail.to_owned();
         return hold(store, session, ExceptionReason::NoPayer, detail, invocation).await;
     }
     let Some(reference) = &session.tariff else {
@@ -86,6 +92,7 @@ async fn rate(store: &Store, session_id: SessionId, invocation: &Invocation) -> 
     price(store, &file.session, &tariff, &timeline, invocation).await
 }
 
+/// Prices with what the account has used so far, and again when others used more meanwhile.
 async fn price(
     store: &Store,
     session: &Session,
@@ -93,41 +100,48 @@ async fn price(
     timeline: &Timeline,
     invocation: &Invocation,
 ) -> anyhow::Result<()> {
-    let priced = match rating::rate(tariff, timeline, &Rules::pinned(session)) {
-        Ok(priced) => priced,
-        Err(error) => {
-            let detail = format!("{:#}", anyhow::Error::new(error));
-            return hold(store, session, ExceptionReason::Unratable, detail, invocation).await;
+    for _ in 0..ATTEMPTS_MAX {
+        let plan = store.plan_state(session).await?;
+        let in_force = plan.as_ref().map(PlanState::in_force);
+        let rules = Rules::pinned(session).with_plan(in_force);
+        let priced = match rating::rate(tariff, timeline, &rules) {
+            Ok(priced) => priced,
+            Err(error) => {
+                let detail = format!("{:#}", anyhow::Error::new(error));
+                let reason = ExceptionReason::Unratable;
+                return hold(store, session, reason, detail, invocation).await;
+            }
+        };
+        if save(store, session, &priced, plan.as_ref(), invocation).await? != Rated::UsageMoved {
+            return Ok(());
         }
-    };
-    let journal = sale(session, &priced, invocation)?;
+    }
+    bail!("the account's usage changed {ATTEMPTS_MAX} times while the session was priced")
+}
+
+async fn save(
+    store: &Store,
+    session: &Session,
+    priced: &PricedSession,
+    plan: Option<&PlanState>,
+    invocation: &Invocation,
+) -> anyhow::Result<Rated> {
+    let journal = books::sale(session, priced, plan, invocation.now())?;
     let event = Event::SessionRated {
         session_id: session.id,
         total: priced.gross(),
         journal: journal.clone(),
     };
     let envelope = Envelope::new(event, invocation.now(), invocation.trace());
-    if store.rate(session, &priced, &journal, &envelope).await? == Saved::New {
+    let usage = books::usage(session, priced, plan)?;
+    let rated = store.rate(session, priced, &journal, &envelope, usage.as_ref()).await?;
+    if rated == Rated::New {
         invocation.count(Metric::SessionsRated, 1);
         invocation.count_money(Metric::RevenueMinor, priced.gross());
         invocation.count_energy(priced.total_energy);
         invocation.outcome("rated");
     }
-    Ok(())
-}
-
-fn sale(
-    session: &Session,
-    priced: &PricedSession,
-    invocation: &Invocation,
-) -> anyhow::Result<JournalEntry> {
-    let receivable = match session.payer {
-        Payer::Roaming { .. } => Account::RoamingReceivable,
-        Payer::Card { .. } | Payer::Unknown => Account::AccountsReceivable,
-    };
-    let id = format!("sale:{}", session.id);
-    let tax = priced.tax()?;
-    Ok(JournalEntry::sale(id, invocation.now(), receivable, priced.gross(), tax)?)
+    Ok(rated)
 }
 
 async fn hold(

@@ -20,4 +20,4 @@ pub use roles::{
     ResolveExceptions, Role, WriteEntitlements, WriteNetwork, WritePartners, role_table,
 };
 pub use serve::{Log, Told, serve};
-pub use views::{AmountView, TariffRefView};
+pub use views::{AmountView, PlanRefView, TariffRefView};

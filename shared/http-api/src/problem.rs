@@ -79,6 +79,8 @@ problem_types! {
     InvalidRequest = UNPROCESSABLE_ENTITY, "invalid-request", "The request is not valid";
     /// The tariff cannot be published or offered; `errors` lists all findings.
     InvalidTariff = UNPROCESSABLE_ENTITY, "invalid-tariff", "The tariff is not valid";
+    /// The plan cannot be published; `errors` lists all findings.
+    InvalidPlan = UNPROCESSABLE_ENTITY, "invalid-plan", "The plan is not valid";
     /// The Idempotency-Key was used for another request.
     KeyReused = UNPROCESSABLE_ENTITY, "idempotency-key-reused", "Idempotency-Key used before";
     /// The state of the thing does not allow it.
@@ -91,6 +93,8 @@ problem_types! {
     ChargerUnavailable = CONFLICT, "charger-unavailable", "The charger is not available";
     /// The driver has no way to pay on file.
     NoPaymentMethod = CONFLICT, "no-payment-method", "No way to pay";
+    /// The driver's account has reached its spending cap.
+    CapReached = CONFLICT, "spending-cap-reached", "The spending cap is reached";
     /// The session has no price yet.
     NotPriced = CONFLICT, "not-priced", "No price yet";
     /// Something we depend on did not answer.

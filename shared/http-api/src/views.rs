@@ -1,6 +1,6 @@
 //! Quantities as both surfaces write them.
 
-use quantities::{Amount, TariffRef};
+use quantities::{Amount, PlanRef, TariffRef};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -39,5 +39,24 @@ pub struct TariffRefView {
 impl From<&TariffRef> for TariffRefView {
     fn from(tariff: &TariffRef) -> Self {
         Self { id: tariff.id.to_string(), version: tariff.version }
+    }
+}
+
+/// One immutable version of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = PlanRef)]
+pub struct PlanRefView {
+    /// The plan.
+    #[schema(example = "GOLD")]
+    pub id: String,
+    /// Its version, from 1.
+    #[schema(example = 1)]
+    pub version: u32,
+}
+
+impl From<&PlanRef> for PlanRefView {
+    fn from(plan: &PlanRef) -> Self {
+        Self { id: plan.id.to_string(), version: plan.version }
     }
 }

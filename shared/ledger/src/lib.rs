@@ -4,7 +4,7 @@
 //! reading one from storage checks it again.
 
 use chrono::{DateTime, Utc};
-use quantities::{Amount, Currency, MoneyError};
+use quantities::{Amount, Currency, MoneyError, TaxPercent};
 use serde::{Deserialize, Serialize};
 
 /// An account of the chart that Tallywatt books to; the accounting system maps them to its own.
@@ -17,9 +17,13 @@ pub enum Account {
     RoamingReceivable,
     /// Asset: money at Stripe, not yet paid out.
     StripeClearing,
-    /// Income: charging sold, tax excluded.
+    /// Income: charging sold at the tariff's prices, tax excluded.
     ChargingRevenue,
-    /// Liability: tax collected for the state.
+    /// Contra income: what plans took off the tariff's prices (waived fees, allowances, discounts).
+    /// Revenue less this is what was earned; apart, both the list price and what a plan costs are
+    /// seen. A tariff's own limits (idle cap, maximum price) are part of its price, not here.
+    PlanReductions,
+    /// Liability: tax collected for the state; its line names which tax.
     TaxPayable,
 }
 
@@ -33,8 +37,20 @@ pub enum Side {
     Credit,
 }
 
+/// Which tax a line of [`Account::TaxPayable`] is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaxOwed {
+    /// What the receipt calls it.
+    pub name: String,
+    /// Its rate in percent.
+    pub percent: TaxPercent,
+    /// The seller's account with the authority that it is paid to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account_number: Option<String>,
+}
+
 /// One line of an entry: a positive amount on one side of an account.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JournalLine {
     /// The account.
     pub account: Account,
@@ -42,6 +58,36 @@ pub struct JournalLine {
     pub side: Side,
     /// How much; never negative.
     pub amount: Amount,
+    /// Which tax it is, on a line of tax.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tax: Option<TaxOwed>,
+}
+
+impl JournalLine {
+    const fn new(account: Account, side: Side, amount: Amount) -> Self {
+        Self { account, side, amount, tax: None }
+    }
+}
+
+/// Charging that was sold, as its price says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sale {
+    /// The entry's id.
+    pub id: String,
+    /// When it is booked.
+    pub booked_at: DateTime<Utc>,
+    /// Who owes it: a driver or a partner.
+    pub receivable: Account,
+    /// What it costs, taxes included.
+    pub gross: Amount,
+    /// What plans took off the tariff's prices, before taxes; not negative.
+    pub reductions: Amount,
+    /// The taxes in `gross`, one by one.
+    pub taxes: Vec<(TaxOwed, Amount)>,
+    /// Who sold it, and owes the taxes.
+    pub seller: Option<String>,
+    /// The buyer's cost centre.
+    pub cost_centre: Option<String>,
 }
 
 /// A balanced journal entry.
@@ -52,6 +98,10 @@ pub struct JournalEntry {
     booked_at: DateTime<Utc>,
     currency: Currency,
     lines: Vec<JournalLine>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    seller: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cost_centre: Option<String>,
 }
 
 /// Why lines are not an entry.
@@ -90,13 +140,19 @@ struct Unchecked {
     booked_at: DateTime<Utc>,
     currency: Currency,
     lines: Vec<JournalLine>,
+    #[serde(default)]
+    seller: Option<String>,
+    #[serde(default)]
+    cost_centre: Option<String>,
 }
 
 impl TryFrom<Unchecked> for JournalEntry {
     type Error = LedgerError;
 
     fn try_from(entry: Unchecked) -> Result<Self, LedgerError> {
-        Self::new(entry.id, entry.booked_at, entry.currency, entry.lines)
+        let Unchecked { id, booked_at, currency, lines, seller, cost_centre } = entry;
+        let checked = Self::new(id, booked_at, currency, lines)?;
+        Ok(Self { seller, cost_centre, ..checked })
     }
 }
 
@@ -128,33 +184,36 @@ impl JournalEntry {
             let (debit_minor, credit_minor) = (debit, credit);
             return Err(LedgerError::Unbalanced { id, debit_minor, credit_minor });
         }
-        Ok(Self { id, booked_at, currency, lines })
+        Ok(Self { id, booked_at, currency, lines, seller: None, cost_centre: None })
     }
 
-    /// Charging was sold: the receivable against revenue and tax.
-    ///
-    /// `gross` is what the session costs with tax, `tax` the tax in it.
+    /// Charging was sold: the receivable and what plans took off, against revenue at the tariff's
+    /// prices and each tax.
     ///
     /// # Errors
     ///
-    /// [`LedgerError`] when `tax` exceeds `gross` or the currencies differ.
-    pub fn sale(
-        id: String,
-        booked_at: DateTime<Utc>,
-        receivable: Account,
-        gross: Amount,
-        tax: Amount,
-    ) -> Result<Self, LedgerError> {
-        let net = match gross.checked_sub(tax) {
-            Ok(net) => net,
+    /// [`LedgerError`] when the taxes exceed the price, an amount is negative, or currencies mix.
+    pub fn sale(sale: Sale) -> Result<Self, LedgerError> {
+        let Sale { id, booked_at, receivable, gross, reductions, taxes, .. } = sale;
+        let revenue = taxes
+            .iter()
+            .try_fold(gross, |left, (_, tax)| left.checked_sub(*tax))
+            .and_then(|net| net.checked_add(reductions));
+        let revenue = match revenue {
+            Ok(revenue) => revenue,
             Err(source) => return Err(LedgerError::Sum { id, source }),
         };
-        let lines = vec![
-            JournalLine { account: receivable, side: Side::Debit, amount: gross },
-            JournalLine { account: Account::ChargingRevenue, side: Side::Credit, amount: net },
-            JournalLine { account: Account::TaxPayable, side: Side::Credit, amount: tax },
+        let mut lines = vec![
+            JournalLine::new(receivable, Side::Debit, gross),
+            JournalLine::new(Account::PlanReductions, Side::Debit, reductions),
+            JournalLine::new(Account::ChargingRevenue, Side::Credit, revenue),
         ];
-        Self::new(id, booked_at, gross.currency, lines)
+        lines.extend(taxes.into_iter().map(|(tax, amount)| JournalLine {
+            tax: Some(tax),
+            ..JournalLine::new(Account::TaxPayable, Side::Credit, amount)
+        }));
+        let entry = Self::new(id, booked_at, gross.currency, lines)?;
+        Ok(Self { seller: sale.seller, cost_centre: sale.cost_centre, ..entry })
     }
 
     /// Money was taken at Stripe: clearing against the receivable.
@@ -168,8 +227,8 @@ impl JournalEntry {
         amount: Amount,
     ) -> Result<Self, LedgerError> {
         let lines = vec![
-            JournalLine { account: Account::StripeClearing, side: Side::Debit, amount },
-            JournalLine { account: Account::AccountsReceivable, side: Side::Credit, amount },
+            JournalLine::new(Account::StripeClearing, Side::Debit, amount),
+            JournalLine::new(Account::AccountsReceivable, Side::Credit, amount),
         ];
         Self::new(id, booked_at, amount.currency, lines)
     }
@@ -190,6 +249,18 @@ impl JournalEntry {
     #[must_use]
     pub const fn currency(&self) -> Currency {
         self.currency
+    }
+
+    /// Who sold, and owes the taxes; on sales at sites that name their seller.
+    #[must_use]
+    pub fn seller(&self) -> Option<&str> {
+        self.seller.as_deref()
+    }
+
+    /// The buyer's cost centre, on sales under a plan that has one.
+    #[must_use]
+    pub fn cost_centre(&self) -> Option<&str> {
+        self.cost_centre.as_deref()
     }
 
     /// Debits less credits of `account`, in minor units.
@@ -219,38 +290,99 @@ mod tests {
         Amount::new(minor, Currency::EUR)
     }
 
+    fn tax(name: &str, percent: &str, minor: i64) -> (TaxOwed, Amount) {
+        let percent: rust_decimal::Decimal = percent.parse().unwrap();
+        let percent = TaxPercent::try_from(percent).unwrap();
+        let owed = TaxOwed { name: name.to_owned(), percent, account_number: None };
+        (owed, eur(minor))
+    }
+
+    fn sale(gross: i64, reductions: i64, taxes: Vec<(TaxOwed, Amount)>) -> Sale {
+        Sale {
+            id: "s".to_owned(),
+            booked_at: at(),
+            receivable: Account::AccountsReceivable,
+            gross: eur(gross),
+            reductions: eur(reductions),
+            taxes,
+            seller: Some("Tallywatt GmbH".to_owned()),
+            cost_centre: None,
+        }
+    }
+
     #[test]
     fn an_entry_that_does_not_balance_cannot_be_read_back() {
-        let entry =
-            JournalEntry::sale("s".into(), at(), Account::AccountsReceivable, eur(1190), eur(190));
-        let text = serde_json::to_string(&entry.unwrap()).unwrap();
-        assert!(serde_json::from_str::<JournalEntry>(&text).is_ok());
+        let entry = JournalEntry::sale(sale(1190, 0, vec![tax("VAT", "19", 190)])).unwrap();
+        let text = serde_json::to_string(&entry).unwrap();
+        assert_eq!(serde_json::from_str::<JournalEntry>(&text).unwrap(), entry);
         let forged = text.replacen("1190", "1191", 1);
         assert!(serde_json::from_str::<JournalEntry>(&forged).is_err(), "{forged}");
     }
 
     #[test]
-    fn a_free_session_books_nothing() {
-        let entry =
-            JournalEntry::sale("s".into(), at(), Account::RoamingReceivable, eur(0), eur(0));
-        assert!(entry.unwrap().lines().is_empty());
+    fn an_entry_from_before_taxes_had_names_is_still_read() {
+        let stored = r#"{"id":"s","booked_at":"2026-03-01T12:00:00Z","currency":"EUR","lines":[
+            {"account":"accounts_receivable","side":"debit","amount":{"minor":1190,"currency":"EUR"}},
+            {"account":"charging_revenue","side":"credit","amount":{"minor":1000,"currency":"EUR"}},
+            {"account":"tax_payable","side":"credit","amount":{"minor":190,"currency":"EUR"}}]}"#;
+        let entry: JournalEntry = serde_json::from_str(stored).unwrap();
+        assert_eq!(entry.net_minor(Account::TaxPayable), -190);
     }
 
     #[test]
-    fn a_negative_sale_is_refused() {
+    fn each_tax_is_a_line_of_its_own() {
+        // Quebec: 5 % GST and 9.975 % QST, both on 20.00.
+        let taxes = vec![tax("GST", "5", 100), tax("QST", "9.975", 200)];
+        let entry = JournalEntry::sale(sale(2300, 0, taxes)).unwrap();
+        let owed = entry.lines().iter().filter_map(|line| Some((line.tax.as_ref()?, line.amount)));
+        let owed: Vec<_> = owed.map(|(tax, amount)| (tax.name.as_str(), amount.minor)).collect();
+        assert_eq!(owed, [("GST", 100), ("QST", 200)]);
+        assert_eq!(entry.net_minor(Account::ChargingRevenue), -2000);
+    }
+
+    #[test]
+    fn what_a_plan_takes_off_is_seen_beside_the_revenue_at_list_price() {
+        // 10.00 by the tariff, 4.00 of it free, 19 % on the 6.00 that are left.
+        let entry = JournalEntry::sale(sale(714, 400, vec![tax("VAT", "19", 114)])).unwrap();
+        assert_eq!(entry.net_minor(Account::ChargingRevenue), -1000);
+        assert_eq!(entry.net_minor(Account::PlanReductions), 400);
+        let free = JournalEntry::sale(sale(0, 1000, vec![])).unwrap();
+        assert_eq!(free.lines().len(), 2, "nobody owes anything, and both sides are seen");
+    }
+
+    #[test]
+    fn a_free_session_books_nothing() {
+        assert!(JournalEntry::sale(sale(0, 0, vec![])).unwrap().lines().is_empty());
+    }
+
+    #[test]
+    fn more_tax_than_price_or_a_surcharge_by_a_plan_is_refused() {
+        let taxed = JournalEntry::sale(sale(100, 0, vec![tax("VAT", "19", 101)]));
+        assert!(matches!(taxed, Err(LedgerError::Negative { .. })));
+        let surcharge = JournalEntry::sale(sale(100, -1, vec![]));
+        assert!(matches!(surcharge, Err(LedgerError::Negative { .. })));
+    }
+
+    #[test]
+    fn a_negative_capture_is_refused() {
         let entry = JournalEntry::capture("c".into(), at(), eur(-1));
         assert!(matches!(entry, Err(LedgerError::Negative { .. })));
     }
 
     proptest! {
         #[test]
-        fn a_sale_and_its_capture_leave_nothing_receivable(gross in 0_i64..1_000_000, percent in 0_i64..=100) {
-            let tax = gross * percent / (100 + percent);
-            let sale = JournalEntry::sale("s".into(), at(), Account::AccountsReceivable, eur(gross), eur(tax)).unwrap();
+        fn a_sale_and_its_capture_leave_nothing_receivable(
+            gross in 0_i64..1_000_000, reductions in 0_i64..1_000_000, percent in 0_i64..=100,
+        ) {
+            let owed = gross * percent / (100 + percent);
+            let taxes = vec![tax("VAT", "19", owed)];
+            let sale = JournalEntry::sale(sale(gross, reductions, taxes)).unwrap();
             let capture = JournalEntry::capture("c".into(), at(), eur(gross)).unwrap();
             let receivable = Account::AccountsReceivable;
             prop_assert_eq!(sale.net_minor(receivable) + capture.net_minor(receivable), 0);
-            prop_assert_eq!(sale.net_minor(Account::ChargingRevenue) + sale.net_minor(Account::TaxPayable), -gross);
+            let income =
+                sale.net_minor(Account::ChargingRevenue) + sale.net_minor(Account::PlanReductions);
+            prop_assert_eq!(income + sale.net_minor(Account::TaxPayable), -gross);
         }
     }
 }

@@ -1,8 +1,9 @@
-//! What the operator maintains: sites, offers, tariff versions, partners, subscribers. Partition:
+//! What the operator maintains: sites, offers, tariff and plan versions, partners, subscribers. Partition:
 //! the kind; sort key: the id. Few and small, so each kind is one partition that can be listed.
 
 use network::{Offer, Offers, RoamingPartner, Site, Tier, WebhookSubscriber};
-use quantities::{PartnerId, SiteId, SubscriberId, TariffId, TariffRef};
+use plans::PlanVersion;
+use quantities::{PartnerId, PlanId, PlanRef, SiteId, SubscriberId, TariffId, TariffRef};
 use rating::TariffVersion;
 use serde::{Serialize, de::DeserializeOwned};
 use uuid::Uuid;
@@ -17,6 +18,7 @@ use crate::{
 pub(crate) const SITE: &str = "SITE";
 pub(crate) const OFFERS: &str = "OFFERS";
 const TARIFF: &str = "TARIFF";
+const PLAN: &str = "PLAN";
 const PARTNER: &str = "PARTNER";
 const SUBSCRIBER: &str = "SUBSCRIBER";
 
@@ -26,8 +28,17 @@ const REVISION: &str = "revision";
 /// How often such a change is tried.
 const ATTEMPTS_MAX: u32 = 5;
 
+/// Sort key of a version, so that versions sort by number.
+fn version_sk(id: &str, version: u32) -> String {
+    format!("{id}#{version:06}")
+}
+
 fn tariff_sk(tariff: &TariffRef) -> String {
-    format!("{}#{:06}", tariff.id, tariff.version)
+    version_sk(tariff.id.as_str(), tariff.version)
+}
+
+fn plan_sk(plan: &PlanRef) -> String {
+    version_sk(plan.id.as_str(), plan.version)
 }
 
 impl Store {
@@ -144,6 +155,39 @@ impl Store {
     /// [`StoreError`].
     pub async fn publish_tariff(&self, version: &TariffVersion) -> Result<Saved, StoreError> {
         let item = document(TARIFF, &tariff_sk(&version.reference), version)?;
+        self.put_new(&self.tables.catalog, item).await
+    }
+
+    /// A plan version. One read.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NotFound`] when it was never published.
+    pub async fn plan(&self, plan: &PlanRef) -> Result<PlanVersion, StoreError> {
+        let item = self.get(&self.tables.catalog, PLAN, Some(&plan_sk(plan))).await?;
+        let missing = || StoreError::NotFound { what: "plan", id: plan.to_string() };
+        from_document(&item.ok_or_else(missing)?)
+    }
+
+    /// The published versions of a plan, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn plan_versions(&self, id: &PlanId) -> Result<Vec<PlanVersion>, StoreError> {
+        let prefix = format!("{id}#");
+        let range = Range::BeginsWith(&prefix);
+        let items = self.query(&self.tables.catalog, PLAN, range).await?;
+        items.iter().map(from_document).collect()
+    }
+
+    /// Publishes a version of a plan, once: it never changes afterwards.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn publish_plan(&self, version: &PlanVersion) -> Result<Saved, StoreError> {
+        let item = document(PLAN, &plan_sk(&version.reference), version)?;
         self.put_new(&self.tables.catalog, item).await
     }
 

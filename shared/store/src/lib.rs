@@ -13,9 +13,11 @@ mod exceptions;
 mod item;
 mod outbox;
 mod payments;
+mod rated;
 mod sessions;
 mod stripe_events;
 mod tables;
+mod usage;
 
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
@@ -24,9 +26,11 @@ pub use chargers::{CallRecord, CallState, ConnectorRow};
 pub use deliveries::Delivery;
 pub use error::{Saved, StoreError};
 pub use outbox::{Change, envelope_in};
+pub use rated::Rated;
 pub use sessions::{End, EndsIn, SessionFile, StartContext, Started};
 pub use stripe_events::StripeEventRow;
 pub use tables::Tables;
+pub use usage::{AccountUsage, PlanState, UsageChange};
 
 /// The tables, with the function's own role. Connect once, in `main`.
 #[derive(Debug, Clone)]

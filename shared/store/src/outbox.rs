@@ -6,8 +6,8 @@ use aws_sdk_dynamodb::{
     error::SdkError,
     operation::transact_write_items::TransactWriteItemsError,
     types::{
-        AttributeValue, CancellationReason, Put, ReturnValuesOnConditionCheckFailure,
-        TransactWriteItem, Update,
+        AttributeValue, CancellationReason, ConditionCheck, Put,
+        ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
     },
 };
 use chrono::TimeDelta;
@@ -106,6 +106,31 @@ impl Change {
         }
         let update = update.build().map_err(|error| incomplete("Update", error))?;
         self.items.push(TransactWriteItem::builder().update(update).build());
+        Ok(self)
+    }
+
+    /// How many writes and checks it has: the index of the next.
+    pub(crate) const fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Writes nothing, but lets the change happen only if `condition` holds for an item.
+    pub(crate) fn check(
+        mut self,
+        table: &str,
+        key: &[(&str, &str)],
+        condition: &str,
+        values: Vec<(&str, AttributeValue)>,
+    ) -> Result<Self, StoreError> {
+        let mut check = ConditionCheck::builder().table_name(table).condition_expression(condition);
+        for (name, value) in key {
+            check = check.key(*name, s(*value));
+        }
+        for (placeholder, value) in values {
+            check = check.expression_attribute_values(placeholder, value);
+        }
+        let check = check.build().map_err(|error| incomplete("ConditionCheck", error))?;
+        self.items.push(TransactWriteItem::builder().condition_check(check).build());
         Ok(self)
     }
 

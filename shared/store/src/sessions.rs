@@ -54,6 +54,8 @@ pub enum Started {
     Exists(Box<Session>),
     /// The app start behind the idTag was used or abandoned before.
     StartSpent,
+    /// The account has reached its plan's spending cap: it starts nothing more in that month.
+    Capped,
 }
 
 /// All that is stored about one session, from one query.
@@ -166,7 +168,7 @@ impl Store {
     }
 
     /// Stores a new session and its `session.started` in one transaction; a start from the app is
-    /// used up with it.
+    /// used up with it, and an account that has reached its spending cap begins none.
     ///
     /// # Errors
     ///
@@ -188,6 +190,10 @@ impl Store {
         let mut change = Change::default()
             .put(&self.tables.sessions, item, Some("attribute_not_exists(pk)"))?
             .tell(&self.tables.outbox, envelope)?;
+        let cap_index = session.plan.as_ref().map(|_| change.len());
+        if let Some(member) = &session.plan {
+            change = self.unless_capped(change, member, session.started_at)?;
+        }
         if session.placed_hold.is_some() {
             change = change.update(
                 &self.tables.entitlements,
@@ -206,6 +212,7 @@ impl Store {
             Transacted::Refused { index: 0, standing: None } => {
                 Ok(Started::Exists(Box::new(self.session(session.id).await?)))
             }
+            Transacted::Refused { index, .. } if Some(index) == cap_index => Ok(Started::Capped),
             Transacted::Refused { .. } => Ok(Started::StartSpent),
         }
     }
@@ -379,49 +386,6 @@ impl Store {
         self.committed(self.raise_in(change, exception)?, "session").await
     }
 
-    /// Stores what a session costs, once: price, state, journal entry and `session.rated` in one
-    /// transaction. The first price stands.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Stale`] when the session is not waiting for its price and has none.
-    pub async fn rate(
-        &self,
-        session: &Session,
-        priced: &PricedSession,
-        journal: &JournalEntry,
-        envelope: &Envelope,
-    ) -> Result<Saved, StoreError> {
-        let pk = session_pk(session.id);
-        let change = Change::default()
-            .put(
-                &self.tables.sessions,
-                document(&pk, "RATED", priced)?,
-                Some("attribute_not_exists(pk)"),
-            )?
-            .update(
-                &self.tables.sessions,
-                &[(PK, &pk), (SK, META)],
-                "SET #state = :rated REMOVE gsi_open",
-                "#state = :from AND meter_stop = :meter AND ended_at = :ended",
-                &[("#state", "state")],
-                vec![
-                    (":rated", state(SessionState::Rated)),
-                    (":from", state(session.state)),
-                    // What was priced is still what is to be billed.
-                    (":meter", s(session.meter_stop.unwrap_or_default().wh().to_string())),
-                    (":ended", s(session.ended_at.map(instant).unwrap_or_default())),
-                ],
-            )?
-            .put(&self.tables.sessions, journal_item(&pk, journal)?, None)?
-            .tell(&self.tables.outbox, envelope)?;
-        match self.commit(change).await? {
-            Transacted::Committed => Ok(Saved::New),
-            Transacted::Refused { index: 0, .. } => Ok(Saved::Duplicate),
-            Transacted::Refused { .. } => Err(StoreError::Stale { what: "session" }),
-        }
-    }
-
     /// Stores the CDR of a session, once; the first one stands and is given back.
     ///
     /// # Errors
@@ -473,16 +437,6 @@ impl Store {
             .limit(limit);
         let items = request.send().await.map_err(dynamo("Query"))?.items.unwrap_or_default();
         items.into_iter().map(from_item).collect()
-    }
-
-    /// What a session costs, once it has its price. One read.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`].
-    pub async fn rated(&self, id: SessionId) -> Result<Option<PricedSession>, StoreError> {
-        let item = self.get(&self.tables.sessions, &session_pk(id), Some("RATED")).await?;
-        item.as_ref().map(from_document).transpose()
     }
 
     /// Sessions that are not done: running, waiting, or not yet priced. Eventually consistent.

@@ -15,6 +15,7 @@ pub struct Tables {
     pub(crate) exceptions: String,
     pub(crate) stripe_events: String,
     pub(crate) deliveries: String,
+    pub(crate) usage: String,
 }
 
 impl Tables {
@@ -31,6 +32,7 @@ impl Tables {
             exceptions: name("exceptions"),
             stripe_events: name("stripe-events"),
             deliveries: name("deliveries"),
+            usage: name("usage"),
         }
     }
 
@@ -50,6 +52,7 @@ impl Tables {
             exceptions: name("EXCEPTIONS_TABLE")?,
             stripe_events: name("STRIPE_EVENTS_TABLE")?,
             deliveries: name("DELIVERIES_TABLE")?,
+            usage: name("USAGE_TABLE")?,
         })
     }
 }

@@ -1,0 +1,66 @@
+//! What a price books, and what it counts against the account.
+
+use chrono::{DateTime, Utc};
+use ledger::{Account, JournalEntry, Sale, TaxOwed};
+use network::{Payer, PlanMembership};
+use quantities::{Amount, MoneyError};
+use rating::{Item, PricedSession, TaxTotal};
+use session::Session;
+use store::{PlanState, UsageChange};
+
+/// The sale of `session`: what it costs, each tax in it, and what its plan took off.
+pub(crate) fn sale(
+    session: &Session,
+    priced: &PricedSession,
+    plan: Option<&PlanState>,
+    booked_at: DateTime<Utc>,
+) -> anyhow::Result<JournalEntry> {
+    let receivable = match session.payer {
+        Payer::Roaming { .. } => Account::RoamingReceivable,
+        Payer::Card { .. } | Payer::Unknown => Account::AccountsReceivable,
+    };
+    let owed = |tax: &TaxTotal| {
+        let TaxTotal { name, percent, account_number, amount, .. } = tax.clone();
+        (TaxOwed { name, percent, account_number }, amount)
+    };
+    Ok(JournalEntry::sale(Sale {
+        id: format!("sale:{}", session.id),
+        booked_at,
+        receivable,
+        gross: priced.gross(),
+        reductions: reductions(priced)?,
+        taxes: priced.taxes.iter().map(owed).collect(),
+        seller: session.jurisdiction.seller.as_ref().map(|seller| seller.name.clone()),
+        cost_centre: session.plan.as_ref().and_then(|member| cost_centre(member, plan)),
+    })?)
+}
+
+/// The membership's own, else its plan's.
+fn cost_centre(member: &PlanMembership, plan: Option<&PlanState>) -> Option<String> {
+    let of_plan = || plan.and_then(|plan| plan.version.plan.cost_centre.clone());
+    member.cost_centre.clone().or_else(of_plan)
+}
+
+/// What the plan took off the tariff's prices, before taxes.
+fn reductions(priced: &PricedSession) -> Result<Amount, MoneyError> {
+    let by_plan = [Item::StartFeeWaived, Item::Allowance, Item::Discount];
+    let lines = priced.lines.iter().filter(|line| by_plan.contains(&line.item));
+    let zero = Amount::zero(priced.currency);
+    lines.map(|line| line.amount.excl_vat).try_fold(zero, Amount::checked_sub)
+}
+
+/// What the account has used with this session, where a plan counts it.
+pub(crate) fn usage<'a>(
+    session: &'a Session,
+    priced: &PricedSession,
+    plan: Option<&'a PlanState>,
+) -> anyhow::Result<Option<UsageChange<'a>>> {
+    let (Some(member), Some(plan), Some(applied)) = (&session.plan, plan, &priced.plan) else {
+        return Ok(None);
+    };
+    let read = &plan.usage;
+    let after = read.used.checked_add(&applied.usage)?;
+    let month_end = after.month.end(plan.version.plan.time_zone);
+    let capped_until = month_end.filter(|_| applied.spending_cap_reached);
+    Ok(Some(UsageChange { member, read, after, capped_until }))
+}
