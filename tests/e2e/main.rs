@@ -11,9 +11,11 @@ mod disturbed;
 mod drivers;
 mod harness;
 mod pipeline;
+mod plans;
 mod refusals;
 mod sessions;
 mod stripe;
+mod taxes;
 
 use std::{
     io::{self, Write as _},
@@ -67,6 +69,12 @@ fn main() -> ExitCode {
         pipeline::a_connector_that_is_never_free_is_a_persons_to_decide,
         pipeline::a_second_charge_that_is_refused_is_owed,
         pipeline::what_nobody_pays_for_and_what_contradicts_itself_is_kept_for_a_person,
+        plans::a_member_pays_less_at_the_sites_of_the_plan_and_stands_free_for_a_while,
+        plans::a_fleet_shares_its_allowance_and_starts_nothing_above_its_cap,
+        plans::a_plan_published_while_a_session_runs_is_for_the_next_one,
+        plans::a_plan_with_mistakes_is_refused_with_all_of_them,
+        taxes::two_taxes_are_named_booked_and_owed_one_by_one,
+        taxes::a_price_with_tax_in_it_is_what_is_paid,
         drivers::the_app_shows_price_running_cost_history_and_receipt,
         drivers::a_start_that_the_card_refuses_starts_nothing,
         drivers::a_charger_that_refuses_to_start_releases_the_hold,

@@ -216,6 +216,37 @@ impl World {
         Ok((answer.status().as_u16(), answer.json().await?))
     }
 
+    /// Makes a site like those in Amsterdam; `differs` says in what it is not.
+    pub(crate) async fn site(&self, id: &str, differs: Value) -> anyhow::Result<()> {
+        let mut body = json!({
+            "name": id,
+            "address": {
+                "street": "Herengracht 1", "postal_code": "1015 BA", "city": "Amsterdam",
+                "country": "NLD", "latitude": "52.378000", "longitude": "4.889900",
+            },
+            "time_zone": "Europe/Amsterdam",
+            "currency": "EUR",
+            "jurisdiction": {
+                "per_kwh_allowed": true, "taxes": [{ "name": "VAT", "percent": "21" }],
+            },
+            "hold": { "minor": 3000, "currency": "EUR" },
+            "silent_after_s": 3600,
+            "release_wait_s": 86400,
+        });
+        let fields = body.as_object_mut().context("no object")?;
+        fields.extend(serde_json::from_value::<Map<String, Value>>(differs)?);
+        self.operator(Method::PUT, &format!("/sites/{id}"), Some(&body)).await?;
+        Ok(())
+    }
+
+    /// Offers the first version of a tariff to everybody at a site.
+    pub(crate) async fn offer(&self, site: &str, tariff: &str) -> anyhow::Result<()> {
+        let tariff = json!({ "id": tariff, "version": 1 });
+        let body = json!({ "tier": "retail", "tariff": tariff, "from": "2026-01-01T00:00:00Z" });
+        self.operator(Method::PUT, &format!("/sites/{site}/offers"), Some(&body)).await?;
+        Ok(())
+    }
+
     /// Makes a charger at [`SITE`] and gives its password.
     pub(crate) async fn charger(&self, id: &str) -> anyhow::Result<String> {
         self.charger_at(SITE, id).await
