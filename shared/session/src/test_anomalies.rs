@@ -60,6 +60,30 @@ fn a_register_that_is_reset_and_counts_on_is_held_wherever_it_ends() {
 }
 
 #[test]
+fn two_readings_in_a_row_are_a_count_and_one_is_a_slip() {
+    let count = [wh("16:10", 9000), wh("16:20", 9500), wh("16:30", 2000)];
+    assert!(found(&of(1000, 3000), &count).contains(&FindingCode::RegisterReset));
+    let slip = [wh("16:10", 9000), wh("16:20", 1500), wh("16:30", 2000)];
+    assert_eq!(found(&of(1000, 3000), &slip), [FindingCode::AboveStop]);
+    // No charger delivers 90 MWh, however often it says so.
+    let nonsense = [wh("16:10", 90_000_000), wh("16:20", 90_000_000), wh("16:30", 2000)];
+    assert_eq!(found(&of(1000, 3000), &nonsense), [FindingCode::AboveStop]);
+}
+
+#[test]
+fn readings_outside_are_told_unless_the_register_rests() {
+    let outside = [FindingCode::OutsideTransaction];
+    assert_eq!(found(&ended(), &[wh("15:50", 1002)]), outside);
+    assert_eq!(found(&ended(), &[wh("15:50", 900)]), []);
+    assert_eq!(found(&ended(), &[wh("17:10", 21_002)]), outside);
+    assert_eq!(found(&ended(), &[wh("17:10", 20_998)]), outside);
+    assert_eq!(found(&ended(), &[wh("17:10", 21_001)]), []);
+    // At the moments themselves start and stop have the word; a 0 is a begin of 0.
+    assert_eq!(found(&ended(), &[wh("16:00", 1200), wh("17:00", 20_900)]), []);
+    assert_eq!(found(&ended(), &[wh("16:00", 0)]), [FindingCode::BeginZero]);
+}
+
+#[test]
 fn a_meter_that_does_not_answer_for_a_while_is_no_reset() {
     // Chargers report 0 when the meter does not answer.
     let frames = [wh("16:10", 5000), wh("16:20", 0), wh("16:30", 0), wh("16:40", 13_000)];
@@ -129,6 +153,9 @@ fn a_stop_without_a_reading_takes_transaction_end_and_else_the_last_reading() {
     let timeline = read(&of(1000, -1), &frames);
     assert_eq!(timeline.meter_stop, WattHours::from(20_500));
     assert!(codes(&timeline.findings).contains(&FindingCode::StopMissing));
+    let earlier = reading("16:59", r#"{"value":"20400","context":"Transaction.End"}"#);
+    let both = [frames[1].clone(), earlier];
+    assert_eq!(read(&of(1000, -1), &both).meter_stop, WattHours::from(20_500));
     assert_eq!(read(&of(1000, -1), &frames[..1]).meter_stop, WattHours::from(15_000));
     assert_eq!(read(&of(1000, -1), &frames[2..]).meter_stop, WattHours::from(1000));
 }
@@ -167,6 +194,9 @@ fn more_than_the_charger_can_deliver_is_not_believed() {
     assert_eq!(with(None), []);
     assert_eq!(with(Some(50_000)), []);
     assert_eq!(with(Some(22_000)), [FindingCode::ImplausibleJump]);
+    // The rated power and a tenth.
+    assert_eq!(with(Some(39_700)), []);
+    assert_eq!(with(Some(39_600)), [FindingCode::ImplausibleJump]);
     // 20 kWh in an hour are too much for 11 kW, however it is spread.
     assert!(with(Some(11_000)).contains(&FindingCode::ImplausibleEnergy));
 }
@@ -315,6 +345,15 @@ fn reactive_energy_is_no_energy_to_sell() {
 
 fn sample(seconds: i64, wh: i64) -> MeterSample {
     MeterSample { at: at("16:00") + TimeDelta::seconds(seconds), energy: wh.into(), power: None }
+}
+
+#[test]
+fn the_power_of_a_reading_is_kept_when_it_is_told_again_without() {
+    let power = Some(quantities::Power::new(Decimal::from(7000)));
+    let ends = Ends { start: (at("16:00"), WattHours::ZERO), stop: None, power_max: None };
+    let told = MeterSample { power, ..sample(60, 100) };
+    assert_eq!(settled(&[told, sample(60, 100)], &ends).0, [told]);
+    assert_eq!(settled(&[sample(60, 100), told], &ends).0, [told]);
 }
 
 fn settled(samples: &[MeterSample], ends: &Ends) -> (Vec<MeterSample>, Findings) {
