@@ -109,6 +109,17 @@ fn a_status_decides_over_power_and_energy() {
     assert_eq!(kinds(&timeline), [(Charging, 40), (Idle, 50), (Charging, 60)]);
 }
 
+/// Some chargers report the vehicle gone before they stop the transaction.
+#[test]
+fn at_a_connector_that_is_reported_free_only_what_flows_is_charging() {
+    let mut timeline = hour(vec![sample(20, 100_000, None), sample(40, 200_000, None)], 200_000);
+    let change = |at, status| StatusChange { at: minute(at), status };
+    timeline.statuses =
+        vec![change(0, ConnectorStatus::Charging), change(20, ConnectorStatus::Available)];
+    assert_eq!(kinds(&timeline), [(Charging, 40), (SegmentKind::Operator, 60)]);
+    assert_eq!(codes(&timeline), []);
+}
+
 #[test]
 fn the_result_names_how_charging_was_told_from_idle() {
     let method = priced(&hour(vec![], 1000)).method;

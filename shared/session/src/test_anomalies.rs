@@ -313,7 +313,9 @@ fn power_is_that_of_the_moment_be_it_told_in_another_message() {
         reading(time, &format!(r#"{{"value":"7","measurand":"Power.Active.Import",{unit}}}"#))
     };
     let frames = [
+        power("16:10", r#""unit":"W""#),
         power("16:10", r#""unit":"kW""#),
+        power("16:10", r#""unit":"W""#),
         wh("16:10", 5000),
         wh("16:20", 9000),
         power("16:30", r#""phase":"L1""#),

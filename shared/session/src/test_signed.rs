@@ -4,7 +4,8 @@
 use chrono::{DateTime, Utc};
 use network::Charger;
 use ocmf::{
-    IdentificationLevel, IdentificationType, Location, OcmfTime, Pagination, Unit, encoding,
+    IdentificationLevel, IdentificationType, Location, MeterState, OcmfTime, Pagination, Unit,
+    encoding,
     sign::{ReadingSpec, RecordBuilder, Secp256r1Signer, Signer as _},
 };
 use quantities::WattHours;
@@ -137,25 +138,36 @@ fn meter(secret: u8) -> (Secp256r1Signer, String) {
     (signer, key)
 }
 
-/// The register that a meter signs, and how.
-fn record(register: &str, readings: &[(char, &str)], signer: &Secp256r1Signer) -> String {
-    let time = |text: &str| OcmfTime::parse(text, &Location::at(0), &mut Vec::new()).unwrap();
+fn time(text: &str) -> OcmfTime {
+    OcmfTime::parse(text, &Location::at(0), &mut Vec::new()).unwrap()
+}
+
+/// The begin or the end in a register, in kWh.
+fn reading<'a>(register: &'a str, marker: char, kwh: &str) -> ReadingSpec<'a> {
+    let value = kwh.parse::<Decimal>().unwrap();
+    let spec = |at| ReadingSpec::new(time(at), value, register, Unit::KWh);
+    match marker {
+        'B' => spec("2026-03-10T17:00:00,000+0100 S").begin(),
+        _ => spec("2026-03-10T18:00:00,000+0100 S").end(),
+    }
+}
+
+fn signed<'a>(
+    readings: impl IntoIterator<Item = ReadingSpec<'a>>,
+    signer: &Secp256r1Signer,
+) -> String {
     let builder = RecordBuilder::new()
         .gateway("Tallywatt test", "1", "1")
         .pagination(Pagination::transaction(1))
         .meter("Tallywatt", "M1", "1", "1")
         .identification(true, IdentificationLevel::Verified, vec![], IdentificationType::None, "");
-    let builder = readings.iter().fold(builder, |builder, (marker, kwh)| {
-        let value = kwh.parse::<Decimal>().unwrap();
-        let at = time(if *marker == 'B' {
-            "2026-03-10T17:00:00,000+0100 S"
-        } else {
-            "2026-03-10T18:00:00,000+0100 S"
-        });
-        let reading = ReadingSpec::new(at, value, register, Unit::KWh);
-        builder.reading(if *marker == 'B' { reading.begin() } else { reading.end() })
-    });
+    let builder = readings.into_iter().fold(builder, RecordBuilder::reading);
     builder.sign(signer).unwrap().as_str().to_owned()
+}
+
+/// A record of one register.
+fn record(register: &str, readings: &[(char, &str)], signer: &Secp256r1Signer) -> String {
+    signed(readings.iter().map(|(marker, kwh)| reading(register, *marker, kwh)), signer)
 }
 
 const LIFE: &str = "01-00:B0.08.00*FF";
@@ -256,9 +268,79 @@ fn the_same_record_counts_once_and_one_bad_one_spoils_the_proof() {
     let (timeline, found) = read(&session("1000", "21000", &values), &[&key]);
     assert_eq!(found, [FindingCode::SignedVerified]);
     assert_eq!(timeline.signed.unwrap().records.len(), 2);
-    let foreign = record(LIFE, &[('E', "21.000")], &other);
-    let found = read(&session("1000", "21000", &[begin, foreign]), &[&key]).1;
-    assert_eq!(found, [FindingCode::SignatureInvalid]);
+    for (begin_by, end_by) in [(&signer, &other), (&other, &signer)] {
+        let values =
+            [record(LIFE, &[('B', "1.000")], begin_by), record(LIFE, &[('E', "21.000")], end_by)];
+        let found = read(&session("1000", "21000", &values), &[&key]).1;
+        assert_eq!(found, [FindingCode::SignatureInvalid]);
+    }
+}
+
+#[test]
+fn of_several_registers_the_one_that_is_billed_binds() {
+    let (signer, key) = meter(2);
+    // Before and after the cable's losses; and one that counts what comes back.
+    let values = [
+        record(LIFE, &[('B', "5.000"), ('E', "26.000")], &signer),
+        record("01-00:B1.08.00*FF", &[('B', "1.000"), ('E', "21.000")], &signer),
+        record("01-00:C1.08.00*FF", &[('B', "7.000"), ('E', "27.000")], &signer),
+    ];
+    let found = |start, stop| read(&session(start, stop, &values), &[&key]).1;
+    assert_eq!(found("1000", "21000"), [FindingCode::SignedVerified]);
+    assert_eq!(found("5000", "26000"), [FindingCode::SignedVerified]);
+    let differs = [FindingCode::SignedVerified, FindingCode::SignedEnergyDiffers];
+    assert_eq!(found("7000", "27000"), differs);
+}
+
+#[test]
+fn a_register_of_the_vendors_own_is_taken_for_import() {
+    let (signer, key) = meter(2);
+    let values = [record("01-00:98.08.00*FF", &[('B', "1.000"), ('E', "21.000")], &signer)];
+    let found = read(&session("1000", "21000", &values), &[&key]).1;
+    assert_eq!(found, [FindingCode::SignedVerified]);
+}
+
+#[test]
+fn a_register_that_begins_at_zero_is_one_of_the_transaction() {
+    let (signer, key) = meter(2);
+    let values = [record(LIFE, &[('B', "0.000"), ('E', "20.000")], &signer)];
+    let found = read(&session("910000", "930000", &values), &[&key]).1;
+    assert_eq!(found, [FindingCode::SignedVerified]);
+}
+
+#[test]
+fn digits_below_a_watt_hour_are_more_than_ocpp_can_say() {
+    let (signer, key) = meter(2);
+    let values = [record(LIFE, &[('B', "1.0004"), ('E', "21.0006")], &signer)];
+    let found = read(&session("1000", "21001", &values), &[&key]).1;
+    assert_eq!(found, [FindingCode::SignedVerified]);
+}
+
+#[test]
+fn a_meter_that_names_a_fault_is_not_billed_by() {
+    let (signer, key) = meter(2);
+    let faults = [
+        reading(LIFE, 'E', "21.000").state(MeterState::Timeout),
+        reading(LIFE, 'E', "21.000").error_flags("E"),
+        reading(LIFE, 'E', "21.000").error_flags("t"),
+    ];
+    for fault in faults {
+        let values = [signed([reading(LIFE, 'B', "1.000"), fault], &signer)];
+        let found = read(&session("1000", "21000", &values), &[&key]).1;
+        assert_eq!(found, [FindingCode::SignedVerified, FindingCode::SignedMeterFault]);
+    }
+}
+
+#[test]
+fn the_first_begin_and_the_last_end_are_those_of_the_session() {
+    let (signer, key) = meter(2);
+    // Two messages of a moment are taken in the order of their text.
+    let one = record(LIFE, &[('B', "1.000"), ('E', "20.000")], &signer);
+    let other = record(LIFE, &[('B', "2.000"), ('E', "21.000")], &signer);
+    assert!(one < other);
+    let values = [other, one];
+    let found = read(&session("1000", "21000", &values), &[&key]).1;
+    assert_eq!(found, [FindingCode::SignedVerified]);
 }
 
 #[test]
