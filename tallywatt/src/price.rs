@@ -106,12 +106,12 @@ impl fmt::Display for Answer {
 ///
 /// When the answer cannot be printed.
 pub fn run(args: &PriceArgs) -> anyhow::Result<ExitCode> {
-    let answer = match answer(args) {
-        Ok(answer) => answer,
+    let answered = answer(args)
+        .and_then(|answer| if args.json { answer.to_json() } else { Ok(answer.to_string()) });
+    match answered {
+        Ok(text) => writeln!(io::stdout().lock(), "{}", text.trim_end())?,
         Err(problems) => return refuse(&problems),
-    };
-    let text = if args.json { serde_json::to_string_pretty(&answer)? } else { answer.to_string() };
-    writeln!(io::stdout().lock(), "{}", text.trim_end())?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -203,6 +203,15 @@ pub(crate) fn left_out<T>(what: &str, reading: &Reading<T>) -> Vec<String> {
 }
 
 impl Answer {
+    /// As JSON.
+    ///
+    /// # Errors
+    ///
+    /// An amount has more digits than a JSON number carries: no price of this world.
+    pub fn to_json(&self) -> Result<String, Vec<String>> {
+        serde_json::to_string_pretty(self).map_err(|error| vec![input::line(&error.to_string())])
+    }
+
     fn new(
         priced: &PricedSession,
         zone: Option<Tz>,

@@ -37,7 +37,7 @@ pub struct QuoteArgs {
     #[arg(long, value_name = "MOMENT")]
     pub at: Option<DateTime<Utc>>,
     /// How many hours of changes to show
-    #[arg(long, value_name = "HOURS", default_value_t = 24, value_parser = clap::value_parser!(u16).range(..=1000))]
+    #[arg(long, value_name = "HOURS", default_value_t = 24, value_parser = hours())]
     pub hours: u16,
     /// Energy of the session to estimate
     #[arg(long, value_name = "KWH", requires = "minutes")]
@@ -54,6 +54,11 @@ pub struct QuoteArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// No more than a quote of some weeks.
+fn hours() -> clap::builder::RangedI64ValueParser<u16> {
+    clap::value_parser!(u16).range(..=1000)
 }
 
 const EXAMPLES: &str = "\

@@ -1,4 +1,4 @@
-//! The answer as a person reads it: a table of the lines, what happened, and why each line is there.
+//! The answer as a person reads it: a table of the lines, what happened, and why each is there.
 
 use std::fmt::Write;
 

@@ -65,7 +65,7 @@ fn attempts() -> impl Strategy<Value = Attempt> {
 }
 
 impl Attempt {
-    /// Writes its files into `folder`: the arguments that price them, and how much there is to read.
+    /// Writes its files into `folder`: the arguments that price them, and their size in bytes.
     fn write(&self, folder: &Path) -> (PriceArgs, usize) {
         let tariff = mutate(&self.pair.tariff, &self.in_tariff);
         let happened = match self.pair.kind {
@@ -156,7 +156,8 @@ fn the_command_ends_with_0_or_2_and_never_otherwise() {
     engine::fuzz("the command", 2, &attempts(), |attempt| {
         let (args, bytes) = attempt.write(folder.path());
         let ended = engine::timed(&attempt.pair.name, bytes, || program::run(&args, folder.path()));
-        judge::ended(&ended.map_err(TestCaseError::fail)?, &price::answer(&args), folder.path())
+        let json = price::answer(&args).and_then(|answer| answer.to_json());
+        judge::ended(&ended.map_err(TestCaseError::fail)?, &json, folder.path())
     });
 }
 

@@ -237,7 +237,7 @@ fn leaf() -> impl Strategy<Value = String> {
     prop_oneof![
         8 => select(LEAVES).prop_map(str::to_owned),
         // A number with any number of digits before and after the point.
-        3 => (any::<i64>(), 0_i32..40).prop_map(|(digits, exponent)| format!("{digits}e-{exponent}")),
+        3 => (any::<i64>(), 0_i32..40).prop_map(|(digits, places)| format!("{digits}e-{places}")),
         2 => (-10_000_i64..10_000, 0_u32..5).prop_map(|(n, scale)| {
             rust_decimal::Decimal::new(n, scale).to_string()
         }),

@@ -57,7 +57,8 @@ fn tariff(elements: &[Value]) -> String {
 
 fn element(restrictions: &Value) -> Value {
     json!({"price_components": [
-        {"type": "ENERGY", "price": 0.25, "step_size": 1}, {"type": "TIME", "price": 1.2, "step_size": 1},
+        {"type": "ENERGY", "price": 0.25, "step_size": 1},
+        {"type": "TIME", "price": 1.2, "step_size": 1},
     ], "restrictions": restrictions})
 }
 
@@ -112,10 +113,13 @@ fn a_cdr_of_a_hundred_thousand_periods_is_priced() {
         let (hour, minute, second) = (n / 3600, n / 60 % 60, n % 60);
         let (day, hour) = (hour / 24 + 1, hour % 24);
         json!({"start_date_time": format!("2026-05-{day:02}T{hour:02}:{minute:02}:{second:02}Z"),
-            "dimensions": [{"type": "ENERGY", "volume": 0.001}, {"type": "TIME", "volume": 0.0003}]})
+        "dimensions": [
+            {"type": "ENERGY", "volume": 0.001}, {"type": "TIME", "volume": 0.0003},
+        ]})
     };
     let periods: Vec<Value> = (0..100_000).map(period).collect();
-    let cdr = json!({"start_date_time": "2026-05-01T00:00:00Z", "end_date_time": "2026-05-02T03:46:40Z",
+    let cdr = json!({"start_date_time": "2026-05-01T00:00:00Z",
+        "end_date_time": "2026-05-02T03:46:40Z",
         "currency": "EUR", "charging_periods": periods, "total_energy": 100});
     let night = element(&json!({"start_time": "23:00", "end_time": "07:00"}));
     let files = Files::new(&tariff(&[night, element(&json!({}))]), &cdr.to_string());
@@ -162,7 +166,8 @@ fn a_file_of_anything_is_refused_at_once() {
 #[test]
 fn of_very_many_problems_the_first_are_told_and_how_many_there_are() {
     let periods: Vec<Value> = (0..10_000).map(|_| json!({"start_date_time": 7})).collect();
-    let cdr = json!({"start_date_time": "2026-05-01T00:00:00Z", "end_date_time": "2026-05-02T03:46:40Z",
+    let cdr = json!({"start_date_time": "2026-05-01T00:00:00Z",
+        "end_date_time": "2026-05-02T03:46:40Z",
         "currency": "EUR", "charging_periods": periods});
     let files = Files::new(&tariff(&[element(&json!({}))]), &cdr.to_string());
     let problems = files.of_cdr("problems").unwrap_err();

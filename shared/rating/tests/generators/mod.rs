@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "every test file uses its own part of it")]
 
+pub(crate) mod plans;
 pub(crate) mod sessions;
 pub(crate) mod tariffs;
 

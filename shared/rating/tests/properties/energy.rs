@@ -1,12 +1,17 @@
 //! Energy is neither lost nor made, and more of it never costs less.
 
-use proptest::{collection::vec, prelude::*, sample::select};
+use proptest::{
+    collection::vec,
+    prelude::*,
+    sample::{Index, select},
+};
+use quantities::WattHours;
 use rating::PricedSession;
 use rust_decimal::Decimal;
 
 use crate::{
     generators::{
-        sessions::{Leg, even, legs_that_rise, of_legs, statuses, timeline},
+        sessions::{Leg, at, even, legs_that_rise, of_legs, statuses, timeline},
         tariffs::{
             On, elements, elements_that_add_up, energy_by_energy, tariff, version, with_steps,
         },
@@ -37,7 +42,7 @@ proptest! {
         prop_assert_eq!(priced.total_time_s, seconds);
     }
 
-    /// No line bills energy or time that is in none of its segments, and no segment is billed twice.
+    /// No line bills energy that is in none of its segments, and no segment is billed twice.
     #[test]
     fn what_lines_measure_is_what_their_segments_say(
         tariff in tariff(), timeline in timeline(), zone in zone(),
@@ -59,7 +64,7 @@ proptest! {
     /// Where it must: what is in force depends on time alone, so that both sessions meet the same
     /// prices; one step size, and more energy by whole steps of it in every second, so that no step
     /// that the smaller session paid in part is paid in full by the larger one at a lower price. A
-    /// tariff that gets cheaper from some energy or power on can do otherwise: that is its own will.
+    /// tariff that gets cheaper from some energy or power on can do otherwise: that is its will.
     #[test]
     fn more_energy_in_the_same_time_never_costs_less(
         elements in elements(&[On::Clock, On::Duration]), step in select(vec![0_u32, 1, 1, 60]),
@@ -73,7 +78,7 @@ proptest! {
             leg.1 += extra(leg, more);
         }
         let cost = |legs: &[Leg]| {
-            let mut timeline = of_legs(crate::generators::sessions::at("2026-10-24T12:00:00Z"), legs);
+            let mut timeline = of_legs(at("2026-10-24T12:00:00Z"), legs);
             timeline.statuses.clone_from(&statuses);
             net_and_gross(&rate(&tariff, &timeline, zone, &taxes))
         };
@@ -90,7 +95,7 @@ proptest! {
     ) {
         let tariff = version(elements, "EUR", 0);
         let mut larger = even.clone();
-        larger.meter_stop = quantities::WattHours::new(even.meter_stop.wh() + Decimal::new(more, 1));
+        larger.meter_stop = WattHours::new(even.meter_stop.wh() + Decimal::new(more, 1));
         let (less, more) = (
             net_and_gross(&rate(&tariff, &even, zone, &taxes)),
             net_and_gross(&rate(&tariff, &larger, zone, &taxes)),
@@ -102,12 +107,12 @@ proptest! {
     /// duration, an amount of energy, a step), so that a pause to start anew gains nothing.
     #[test]
     fn two_halves_cost_what_the_whole_costs(
-        elements in elements_that_add_up(), legs in legs_that_rise(), at in any::<prop::sample::Index>(),
+        elements in elements_that_add_up(), legs in legs_that_rise(), split in any::<Index>(),
         zone in zone(), taxes in taxes(),
     ) {
         let tariff = version(elements, "EUR", 0);
-        let start = crate::generators::sessions::at("2026-10-24T12:00:00Z");
-        let (first, second) = legs.split_at(at.index(legs.len() + 1));
+        let start = at("2026-10-24T12:00:00Z");
+        let (first, second) = legs.split_at(split.index(legs.len() + 1));
         let first = of_legs(start, first);
         let second = of_legs(first.ended_at, second);
         let whole = rate(&tariff, &of_legs(start, &legs), zone, &taxes);

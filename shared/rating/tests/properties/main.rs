@@ -8,6 +8,7 @@ mod generators;
 mod cdr;
 mod energy;
 mod money;
+mod plans;
 mod sampling;
 #[path = "../support/mod.rs"]
 mod support;
@@ -21,6 +22,14 @@ use session::Timeline;
 fn rate(tariff: &TariffVersion, timeline: &Timeline, zone: Tz, taxes: &[Tax]) -> PricedSession {
     let rules = Rules { taxes: Some(taxes), ..Rules::unknown(zone) };
     rating::rate(tariff, timeline, &rules).unwrap()
+}
+
+/// The same but for how often something was noted: more readings are more to note.
+fn uncounted(mut priced: PricedSession) -> PricedSession {
+    for finding in &mut priced.findings {
+        finding.count = 1;
+    }
+    priced
 }
 
 /// In minor units.

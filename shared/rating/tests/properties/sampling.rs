@@ -2,24 +2,14 @@
 
 use proptest::{collection::vec, prelude::*, sample::Index};
 
-use rating::PricedSession;
-
 use crate::{
     generators::{
         sessions::{even, read_more_often, timeline},
         tariffs::tariff,
         taxes, zone,
     },
-    rate,
+    rate, uncounted,
 };
-
-/// The same but for how often something was noted: more readings are more to note.
-fn uncounted(mut priced: PricedSession) -> PricedSession {
-    for finding in &mut priced.findings {
-        finding.count = 1;
-    }
-    priced
-}
 
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
