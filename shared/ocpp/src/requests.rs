@@ -249,7 +249,8 @@ pub struct StopTransactionRequest {
     pub transaction_id: TransactionId,
     /// The tag that stopped it.
     pub id_tag: Option<IdTag>,
-    /// Register at the end.
+    /// Register at the end; −1 Wh, which is no reading, when absent or unreadable: that the
+    /// transaction stopped, and when, is too good to refuse.
     pub meter_stop: WattHours,
     /// When it stopped.
     pub timestamp: DateTime<Utc>,
@@ -267,7 +268,9 @@ impl Request for StopTransactionRequest {
         Ok(Self {
             transaction_id: TransactionId(fields.expected("transactionId", integer).unwrap_or(-1)),
             id_tag: fields.optional("idTag", id_tag),
-            meter_stop: fields.required("meterStop", watt_hours)?,
+            meter_stop: fields
+                .expected("meterStop", watt_hours)
+                .unwrap_or_else(|| WattHours::from(-1)),
             timestamp: fields.required_time("timestamp")?,
             reason: fields.optional("reason", open),
             transaction_data: fields.objects("transactionData", MeterValue::read),

@@ -225,6 +225,17 @@ fn signed_data_and_unknown_units_survive_untouched() {
 }
 
 #[test]
+fn a_stop_without_a_reading_still_stops_the_transaction() {
+    for written in ["", r#""meterStop":null,"#, r#""meterStop":"n/a","#] {
+        let stop = read::<StopTransactionRequest>(&format!(
+            r#"{{{written}"transactionId":5,"timestamp":"2026-03-10T17:40:00Z"}}"#
+        ));
+        assert_eq!(stop.request.meter_stop, WattHours::from(-1));
+        assert_eq!(stop.warnings.len(), 1);
+    }
+}
+
+#[test]
 fn a_status_of_the_vendors_own_is_kept() {
     let status = read::<StatusNotificationRequest>(r#"{"connectorId":1,"status":"Occupied"}"#);
     assert_eq!(status.request.status, ChargePointStatus::Other("Occupied".into()));

@@ -56,7 +56,7 @@ pub struct Finding {
 /// | `reading_gap` | more than an hour between two readings with more than 1 kWh in it | interpolated linearly, as everywhere; a person knows no better | no |
 /// | `register_reset` | the register falls and counts on from below: two rising readings below the start, or two in a row far above `meterStop` before others below it | none: what was counted before is lost | yes |
 /// | `register_rollover` | `meterStop` is below `meterStart`, which is so near the end of its digits (five of kWh or more) that 400 kW, or the rated power, could get there | the energy across the end of the digits is billed | no |
-/// | `stop_missing` | `meterStop` is negative: no reading | `Transaction.End` stands in, else the last reading | yes |
+/// | `stop_missing` | `meterStop` is absent or negative: no reading | `Transaction.End` stands in, else the last reading | yes |
 /// | `stop_below_start` | `meterStop` is below `meterStart` in any other way | none | yes |
 /// | `stop_below_last` | the last reading is far above `meterStop` | none | yes |
 /// | `end_differs` | `Transaction.End` is not near `meterStop`, nor far from it | `meterStop` is billed to | no |
@@ -72,9 +72,9 @@ pub struct Finding {
 /// | `signed_energy_differs` | the signed begin or end is not what is billed, by more than the last digit it states | kept | yes |
 /// | `signed_meter_fault` | the signed begin or end says itself that the meter was at fault | kept | yes |
 ///
-/// A StartTransaction without `meterStart` or a StopTransaction without `meterStop` is refused and
-/// kept for a person as the exception `unreadable_message`; a session that never stops is closed
-/// by the sweep at its last reading and held as `silent_charger`.
+/// A StartTransaction without `meterStart` is refused and kept for a person as the exception
+/// `unreadable_message`; a session that never stops is closed by the sweep at its last reading and
+/// held as `silent_charger`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FindingCode {

@@ -161,6 +161,26 @@ fn a_stop_without_a_reading_takes_transaction_end_and_else_the_last_reading() {
 }
 
 #[test]
+fn a_stop_that_says_nothing_of_the_register_is_held_with_the_end_it_names() {
+    let frame = r#"[2,"9","StopTransaction",{"transactionId":7,
+        "timestamp":"2026-03-10T17:00:00Z","transactionData":[
+        {"timestamp":"2026-03-10T16:50:00Z","sampledValue":[{"value":"15000"}]}]}]"#;
+    let call = ocpp::read_call::<ocpp::StopTransactionRequest>(frame).unwrap();
+    let effect = running().on_stop(call.request.meter_stop, frame);
+    assert_eq!(effect, StopTransactionEffect::HoldMeterBackwards);
+    let stopped = Session {
+        meter_stop: Some(call.request.meter_stop),
+        stop_frame: Some(frame.to_owned()),
+        ..ended()
+    };
+    let timeline = read(&stopped, &[]);
+    assert_eq!(timeline.ended_at, at("17:00"));
+    assert_eq!(timeline.meter_stop, WattHours::from(15_000));
+    let found = codes(&timeline.findings);
+    assert_eq!(found, [FindingCode::ValueUnreadable, FindingCode::StopMissing]);
+}
+
+#[test]
 fn a_start_without_a_reading_takes_transaction_begin_and_else_the_first_reading() {
     let begin = reading("16:00", r#"{"value":"1000","context":"Transaction.Begin"}"#);
     let frames = [wh("16:40", 15_000), wh("16:10", 3000), begin];
