@@ -43,7 +43,7 @@ pub struct Finding {
 /// | `outside_transaction` | a reading before the start or after the end, with the register not at rest | set aside | no |
 /// | `clock_ahead` | a message stamped more than 5 minutes after it came | the charger's time is used | no |
 /// | `clock_step` | the register rises from message to message while their times fall by more than 5 minutes; or start and end are off by more than 5 minutes from each other and one is ahead | none: how long it took is not known | yes |
-/// | `clock_wrong` | a start or end before 2020 (a clock that was never set) or more than an hour after it came | none: when it was is not known | yes |
+/// | `clock_wrong` | a start or end before 2020 (a clock that was never set) or more than 20 minutes after it came | none: when it was is not known | yes |
 /// | `end_before_start` | an end before the start | none | yes |
 /// | `begin_zero` | `Transaction.Begin` is 0, `meterStart` is not (after an offline period) | `meterStart` is billed from | no |
 /// | `begin_differs` | `Transaction.Begin` is not near `meterStart`, nor far from it | `meterStart` is billed from | no |

@@ -306,6 +306,9 @@ fn a_start_of_1970_or_an_end_in_the_future_is_held() {
     assert!(found(&unset, &[]).contains(&FindingCode::ClockWrong));
     let future = Session { received_at: at("14:00"), ..stopped("15:00") };
     assert_eq!(found(&future, &[]), [FindingCode::ClockAhead, FindingCode::ClockWrong]);
+    // Local time in Amsterdam's winter, sent as UTC: the prices of another hour.
+    let zone = Session { received_at: at("15:01"), ..stopped("16:01") };
+    assert!(found(&zone, &[]).contains(&FindingCode::ClockWrong));
     // A person has decided when it ended.
     let decided = Session { billed_by_person: true, ..stopped("15:00") };
     assert_eq!(found(&decided, &[]), []);
