@@ -11,11 +11,11 @@ use crate::{
     SegmentKind, Totals, Unit, Why,
     charges::{Charge, Charges},
     compile::{Bounds, Compiled},
-    draft::Drafts,
+    draft::{Draft, Drafts},
     exact::{Exact, WH_PER_KWH, to_wh},
     limit::{Span, cap_idle, limit},
     plan::Applier,
-    round::{Settlement, in_words, settle},
+    round::{Settled, Settlement, in_words, settle},
     stretch::{Findings, moment},
     taxes::Taxes,
     walk::Run,
@@ -41,35 +41,18 @@ impl Bill<'_> {
     ///
     /// [`RatingError`] on overflow.
     pub(crate) fn write(self, mut findings: Findings) -> Result<PricedSession, RatingError> {
-        let mut charges = Charges::of(self.runs, self.compiled)?;
-        let currency = self.compiled.currency;
-        let mut drafts = Drafts {
-            list: Vec::with_capacity(charges.list.len() + 1),
-            taxes: Taxes::new(self.rules.taxes, self.compiled.tax_included)?,
-            currency,
-            rounding: self.rules.rounding,
-        };
-        for charge in &mut charges.list {
-            self.draft(charge, &mut drafts, &mut findings)?;
-        }
-        let usage = self.apply_plan(&charges.list, &mut drafts, &mut findings)?;
-        let span = Span::of(self.runs);
-        if let Some(cap) = self.idle_cap {
-            cap_idle(&mut drafts, cap, span)?;
-        }
-        limit(&mut drafts, self.compiled, span)?;
-        let Drafts { mut list, taxes, rounding, .. } = drafts;
+        let (drafts, usage) = self.drafts(&mut findings)?;
+        let Drafts { mut list, taxes, currency, rounding } = drafts;
         let is_limited = self.compiled.min_price.is_some() || self.compiled.max_price.is_some();
         let rates_include_tax = taxes.are_included();
         let Settlement { lines, taxes } = settle(&mut list, taxes, currency, rounding, is_limited)?;
         let settled = list.into_iter().zip(lines);
-        let lines: Vec<Line> = settled
-            .map(|(draft, settled)| Line {
-                amount: settled.amount,
-                taxes: settled.taxes,
-                ..draft.line
-            })
-            .collect();
+        let lines = settled.map(|(Draft { line, .. }, Settled { amount, taxes })| Line {
+            taxes,
+            amount,
+            ..line
+        });
+        let lines: Vec<Line> = lines.collect();
         let (charging, idle) = self.seconds()?;
         let first = self.runs.first().map_or(0, |run| run.from_uwh);
         let last = self.runs.last().map_or(0, |run| run.to_uwh);
@@ -96,6 +79,27 @@ impl Bill<'_> {
                 rounding: in_words(rounding),
             },
         })
+    }
+
+    /// All lines with their exact amounts, and what they add to the usage of the plan's account.
+    fn drafts(&self, findings: &mut Findings) -> Result<(Drafts<'_>, Option<Usage>), RatingError> {
+        let mut charges = Charges::of(self.runs, self.compiled)?;
+        let mut drafts = Drafts {
+            list: Vec::with_capacity(charges.list.len() + 1),
+            taxes: Taxes::new(self.rules.taxes, self.compiled.tax_included)?,
+            currency: self.compiled.currency,
+            rounding: self.rules.rounding,
+        };
+        for charge in &mut charges.list {
+            self.draft(charge, &mut drafts, findings)?;
+        }
+        let usage = self.apply_plan(&charges.list, &mut drafts, findings)?;
+        let span = Span::of(self.runs);
+        if let Some(cap) = self.idle_cap {
+            cap_idle(&mut drafts, cap, span)?;
+        }
+        limit(&mut drafts, self.compiled, span)?;
+        Ok((drafts, usage))
     }
 
     /// Adds the lines of the plan, if there is one for this currency.

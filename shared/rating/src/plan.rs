@@ -4,7 +4,7 @@
 //! seen. A reservation is not part of a plan, and what the tariff gives for nothing stays for
 //! nothing: it uses up no allowance, and no price takes its place.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use ocpi::TariffDimensionType;
 use plans::{Allowance, Period, PlanVersion, Reduction, Usage};
@@ -120,35 +120,35 @@ impl Applier<'_, '_> {
     /// component prices it, and what `step_size` added last.
     fn covers(&self, item: Item, free: Decimal) -> Result<Vec<Cover>, RatingError> {
         let mut free = if item == Item::Energy { free } else { free.floor() };
-        let mut covers: Vec<Cover> = Vec::new();
+        let mut of_component = BTreeMap::new();
+        for (place, charge) in self.charges.iter().enumerate() {
+            if charge.item == item && !self.price(charge)?.is_zero() {
+                of_component.insert(charge.component, place);
+            }
+        }
+        let mut covers: BTreeMap<usize, Cover> = BTreeMap::new();
         for (segment, run) in self.runs.iter().enumerate().filter(|(_, run)| run.billable) {
             let Some((component, quantity)) = used(run, item) else { continue };
-            let charge = |charge: &Charge| charge.item == item && charge.component == component;
-            let Some(place) = self.charges.iter().position(charge) else { continue };
-            let Some(charge) = self.charges.get(place) else { continue };
+            let Some(place) = of_component.get(&component) else { continue };
             let part = quantity.min(free);
-            if part.is_zero() || self.price(charge)?.is_zero() {
-                continue;
-            }
-            free = free.checked_sub(part).ok_or(MoneyError::Overflow)?;
-            Cover::add(&mut covers, place, part, segment, run)?;
-        }
-        for (place, charge) in self.charges.iter().enumerate() {
-            let stepped =
-                charge.billed.checked_sub(charge.measured).ok_or(MoneyError::Overflow)?.min(free);
-            if charge.item != item || stepped.is_zero() || self.price(charge)?.is_zero() {
-                continue;
-            }
-            free = free.checked_sub(stepped).ok_or(MoneyError::Overflow)?;
-            match covers.iter_mut().find(|cover| cover.charge == place) {
-                Some(cover) => {
-                    let sum = cover.quantity.checked_add(stepped);
-                    cover.quantity = sum.ok_or(MoneyError::Overflow)?;
-                }
-                None => covers.push(Cover::all_of(place, charge, stepped)),
+            if !part.is_zero() {
+                free = free.checked_sub(part).ok_or(MoneyError::Overflow)?;
+                Cover::add(&mut covers, *place, part, segment, run)?;
             }
         }
-        Ok(covers)
+        for place in of_component.into_values() {
+            let Some(charge) = self.charges.get(place) else { continue };
+            let stepped = charge.billed.checked_sub(charge.measured).ok_or(MoneyError::Overflow)?;
+            let stepped = stepped.min(free);
+            if !stepped.is_zero() {
+                free = free.checked_sub(stepped).ok_or(MoneyError::Overflow)?;
+                let cover = covers.entry(place);
+                let cover = cover.or_insert_with(|| Cover::all_of(place, charge, Decimal::ZERO));
+                let sum = cover.quantity.checked_add(stepped);
+                cover.quantity = sum.ok_or(MoneyError::Overflow)?;
+            }
+        }
+        Ok(covers.into_values().collect())
     }
 
     fn discount(&mut self, left: &[Decimal]) -> Result<(), RatingError> {
@@ -245,16 +245,17 @@ impl Cover {
     }
 
     fn add(
-        covers: &mut Vec<Self>,
+        covers: &mut BTreeMap<usize, Self>,
         charge: usize,
         quantity: Decimal,
         segment: usize,
         run: &Run,
     ) -> Result<(), MoneyError> {
         let energy_wh = run.wh();
-        let Some(cover) = covers.iter_mut().find(|cover| cover.charge == charge) else {
+        let Some(cover) = covers.get_mut(&charge) else {
             let (from_ms, to_ms, segments) = (run.start_ms, run.end_ms, vec![segment]);
-            covers.push(Self { charge, quantity, from_ms, to_ms, energy_wh, segments });
+            let cover = Self { charge, quantity, from_ms, to_ms, energy_wh, segments };
+            covers.insert(charge, cover);
             return Ok(());
         };
         cover.quantity = cover.quantity.checked_add(quantity).ok_or(MoneyError::Overflow)?;

@@ -83,6 +83,7 @@ pub(crate) fn walk(
         rises: false,
         next_threshold: 0,
         choice: None,
+        reserved_from_ms: course.stretches.first().map_or(0, |stretch| stretch.start_ms),
         session_start_ms: course.session_start_ms,
         reservation_expired: course.reservation_expired,
         stated: course.stated,
@@ -136,8 +137,12 @@ fn cuts(
         moments(zone, start, end, &times, &mut found);
         cuts.extend(found.iter().map(DateTime::timestamp_millis));
     }
-    let thresholds = tariff.durations_s.iter();
-    cuts.extend(thresholds.map(|s| course.session_start_ms + i64::from(*s) * 1000));
+    let after = |from_ms: i64| {
+        tariff.durations_s.iter().map(move |duration_s| from_ms + i64::from(*duration_s) * 1000)
+    };
+    cuts.extend(after(course.session_start_ms));
+    // How long a reservation lasts is counted from its own start.
+    cuts.extend(after(first.start_ms).filter(|cut| *cut < course.session_start_ms));
     cuts.retain(|cut| first.start_ms < *cut && *cut < last.end_ms);
     cuts.sort_unstable();
     cuts.dedup();
@@ -158,6 +163,8 @@ struct Walker<'a> {
     /// The next of the energies at which a price can change.
     next_threshold: usize,
     choice: Option<Choice>,
+    /// Where the reservation begins, if there is one.
+    reserved_from_ms: i64,
     session_start_ms: i64,
     reservation_expired: bool,
     stated: bool,
@@ -345,10 +352,12 @@ impl Walker<'_> {
     }
 
     fn moment_at(&self, stretch: &Stretch, here: Position, at: DateTime<Utc>) -> Moment {
+        let is_reserved = stretch.kind == SegmentKind::Reservation;
+        let from_ms = if is_reserved { self.reserved_from_ms } else { self.session_start_ms };
         Moment {
             // Who needs no local time does not pay for it.
             local: if self.tariff.is_local() { local(self.zone, at) } else { at.naive_utc() },
-            elapsed_ms: (here.at_ms - self.session_start_ms).max(0),
+            elapsed_ms: (here.at_ms - from_ms).max(0),
             energy_wh: to_wh(here.uwh),
             power_kw: stretch.power_kw,
             current_a: stretch.current_a,

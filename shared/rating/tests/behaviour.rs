@@ -313,3 +313,31 @@ fn an_idle_time_of_a_tenth_of_a_second_is_in_the_cdr_too() {
     let again = rating::cdr::price(&tariff.tariff, &cdr, &rules(ZONE, "21")).unwrap();
     assert_eq!(again.totals, priced.totals);
 }
+
+#[test]
+fn how_long_a_reservation_lasts_does_not_depend_on_what_follows() {
+    // The first ten minutes of a reservation are free, the other 15 are at 6.00: 1.50.
+    let reserved = |max_duration| TariffRestrictions {
+        max_duration,
+        reservation: Some(ocpi::ReservationRestrictionType::Reservation),
+        ..TariffRestrictions::default()
+    };
+    let free = restricted(TariffDimensionType::Time, "0.00", reserved(Some(600)));
+    let dear = restricted(TariffDimensionType::Time, "6.00", reserved(None));
+    let tariff = version(vec![free, dear], 0).tariff;
+    let period = |start: &str, dimension: &str| -> ocpi::ChargingPeriod {
+        let dimensions = serde_json::json!([{ "type": dimension, "volume": 0.4167 }]);
+        let period = serde_json::json!({ "start_date_time": start, "dimensions": dimensions });
+        serde_json::from_value(period).unwrap()
+    };
+    let mut cdr = support::empty_cdr();
+    cdr.start_date_time = at("2026-03-02T10:00:00Z");
+    cdr.end_date_time = at("2026-03-02T10:25:00Z");
+    cdr.charging_periods = vec![period("2026-03-02T10:00:00Z", "RESERVATION_TIME")];
+    let rules = rules(ZONE, "0");
+    let expired = rating::cdr::price(&tariff, &cdr, &rules).unwrap();
+    cdr.end_date_time = at("2026-03-02T10:50:00Z");
+    cdr.charging_periods.push(period("2026-03-02T10:25:00Z", "TIME"));
+    let followed = rating::cdr::price(&tariff, &cdr, &rules).unwrap();
+    assert_eq!((expired.net().minor, followed.net().minor), (150, 150));
+}
