@@ -35,7 +35,8 @@ pub struct SignedReadings {
     /// Its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<SignedReading>,
-    /// The records, in order of time, each once.
+    /// The records that the begin and the end are in; where neither was signed, the first and the
+    /// last. All others are checked as well, and stay in their frames.
     pub records: Vec<SignedRecord>,
 }
 
@@ -205,7 +206,18 @@ impl SignedReadings {
         }
         signed.note_verification(session, findings);
         signed.bind(registers, session, findings);
+        signed.keep_ends();
         Some(signed)
+    }
+
+    /// A charger may sign every reading of a long session; the begin and the end prove the energy.
+    fn keep_ends(&mut self) {
+        let ends = [&self.begin, &self.end].map(|end| end.as_ref().map(|end| end.sha256.clone()));
+        if ends.iter().any(Option::is_some) {
+            self.records.retain(|record| ends.iter().flatten().any(|end| *end == record.sha256));
+        } else if self.records.len() > 2 {
+            self.records.drain(1..self.records.len() - 1);
+        }
     }
 
     fn add(
@@ -225,9 +237,11 @@ impl SignedReadings {
         self.public_key = self.public_key.take().or(spki);
         let payload = record.payload();
         let context = &found.context;
-        let ends = payload.marks_transaction_end() || *context == ReadingContext::TransactionEnd;
-        let begins =
-            payload.marks_transaction_begin() || *context == ReadingContext::TransactionBegin;
+        // The message says only what the record does not.
+        let is_marked = payload.readings().iter().any(|reading| reading.transaction().is_some());
+        let is = |end: ReadingContext| !is_marked && *context == end;
+        let begins = payload.marks_transaction_begin() || is(ReadingContext::TransactionBegin);
+        let ends = payload.marks_transaction_end() || is(ReadingContext::TransactionEnd);
         let nature = match (begins, ends) {
             (_, true) => Nature::End,
             (true, false) => Nature::Start,

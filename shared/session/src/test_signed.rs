@@ -4,8 +4,8 @@
 use chrono::{DateTime, Utc};
 use network::Charger;
 use ocmf::{
-    IdentificationLevel, IdentificationType, Location, MeterState, OcmfTime, Pagination, Unit,
-    encoding,
+    IdentificationLevel, IdentificationType, Location, MeterState, OcmfTime, Pagination,
+    TransactionMarker, Unit, encoding,
     sign::{ReadingSpec, RecordBuilder, Secp256r1Signer, Signer as _},
 };
 use quantities::WattHours;
@@ -274,6 +274,37 @@ fn the_same_record_counts_once_and_one_bad_one_spoils_the_proof() {
         let found = read(&session("1000", "21000", &values), &[&key]).1;
         assert_eq!(found, [FindingCode::SignatureInvalid]);
     }
+}
+
+/// Or the result of a long session would not fit where it is stored.
+#[test]
+fn of_many_records_those_of_begin_and_end_are_kept_and_all_are_checked() {
+    let ((other, _), (signer, key)) = (meter(1), meter(2));
+    let between = |kwh: usize, signer: &Secp256r1Signer| {
+        let at = time("2026-03-10T17:30:00,000+0100 S");
+        let value = Decimal::from(kwh);
+        let reading = ReadingSpec::new(at, value, LIFE, Unit::KWh);
+        signed([reading.transaction(TransactionMarker::parse("C"))], signer)
+    };
+    let mut values: Vec<_> = (2..20).map(|kwh| between(kwh, &signer)).collect();
+    values.insert(3, record(LIFE, &[('B', "1.000")], &signer));
+    values.insert(9, record(LIFE, &[('E', "21.000")], &signer));
+    let (timeline, found) = read(&session("1000", "21000", &values), &[&key]);
+    assert_eq!(found, [FindingCode::SignedVerified]);
+    let natures = |timeline: &Timeline| -> Vec<_> {
+        timeline.signed.iter().flat_map(|signed| &signed.records).map(|r| r.nature).collect()
+    };
+    let mut kept = natures(&timeline);
+    kept.sort_unstable();
+    assert_eq!(kept, [Nature::Start, Nature::End]);
+    values.push(between(20, &other));
+    let found = read(&session("1000", "21000", &values), &[&key]).1;
+    assert_eq!(found, [FindingCode::SignatureInvalid]);
+    // Neither end was signed.
+    let values: Vec<_> = (2..20).map(|kwh| between(kwh, &signer)).collect();
+    let (timeline, found) = read(&session("1000", "21000", &values), &[&key]);
+    assert_eq!(found, [FindingCode::SignedVerified, FindingCode::SignedIncomplete]);
+    assert_eq!(natures(&timeline), [Nature::Intermediate; 2]);
 }
 
 #[test]
