@@ -1,7 +1,7 @@
 //! Money, energy, tax and ids as types, so that a mix-up is a compile error.
 //!
-//! Invariant: nothing here performs I/O or reads a clock, and [`Money::round`] is the only place
-//! in the whole system where an amount of money is rounded.
+//! Invariant: nothing here performs I/O or reads a clock. [`Money::round`] is the only place in the
+//! whole system where an amount that is billed is rounded; [`Money::round_up`] is for holds.
 
 mod energy;
 mod ids;

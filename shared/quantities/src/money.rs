@@ -190,15 +190,6 @@ impl Money {
         Ok(Self { value, ..self })
     }
 
-    /// The tax that `rate` puts on this amount, exact.
-    ///
-    /// # Errors
-    ///
-    /// [`MoneyError::Overflow`].
-    pub fn tax(self, rate: TaxPercent) -> Result<Self, MoneyError> {
-        self.checked_mul(rate.percent() / Decimal::ONE_HUNDRED)
-    }
-
     /// Rounds to the minor unit of the currency.
     ///
     /// # Errors

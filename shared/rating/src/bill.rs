@@ -15,7 +15,7 @@ use crate::{
     exact::{Exact, WH_PER_KWH, to_wh},
     limit::{Span, cap_idle, limit},
     plan::Applier,
-    round::{Settled, Settlement, in_words, settle},
+    round::{Settled, Settlement, settle},
     stretch::{Findings, moment},
     taxes::Taxes,
     walk::Run,
@@ -45,12 +45,12 @@ impl Bill<'_> {
         let Drafts { mut list, taxes, currency, rounding } = drafts;
         let is_limited = self.compiled.min_price.is_some() || self.compiled.max_price.is_some();
         let rates_include_tax = taxes.are_included();
-        let Settlement { lines, taxes } = settle(&mut list, taxes, currency, rounding, is_limited)?;
+        let Settlement { lines, taxes, method } =
+            settle(&mut list, taxes, currency, rounding, is_limited)?;
         let settled = list.into_iter().zip(lines);
-        let lines = settled.map(|(Draft { line, .. }, Settled { amount, taxes })| Line {
-            taxes,
-            amount,
-            ..line
+        let lines = settled.map(|(Draft { line, .. }, Settled { amount, taxes })| {
+            let rate = rate(&line, amount, rates_include_tax);
+            Line { rate, taxes, amount, ..line }
         });
         let lines: Vec<Line> = lines.collect();
         let (charging, idle) = self.seconds()?;
@@ -76,7 +76,7 @@ impl Bill<'_> {
             method: Method {
                 activity: None,
                 interpolation: Cow::Borrowed(INTERPOLATION),
-                rounding: in_words(rounding),
+                rounding: method,
             },
         })
     }
@@ -218,6 +218,17 @@ impl Bill<'_> {
             }
         };
         self.runs.iter().map(segment).collect()
+    }
+}
+
+/// The rate of `line`. What changes the sum of others is at the rate that it comes to.
+fn rate(line: &Line, amount: Cost, with_tax: bool) -> Decimal {
+    match line.item {
+        Item::IdleCap | Item::MinPrice | Item::MaxPrice if with_tax => {
+            amount.incl_vat.to_money().value
+        }
+        Item::IdleCap | Item::MinPrice | Item::MaxPrice => amount.excl_vat.to_money().value,
+        _ => line.rate,
     }
 }
 

@@ -133,9 +133,7 @@ fn add_part(
     span: Span,
 ) -> Result<(), MoneyError> {
     let description = if item == Item::MinPrice { &MIN_PRICE } else { &MAX_PRICE };
-    let rate = if drafts.taxes.are_included() { incl } else { excl };
-    let line = line(item, description, drafts, rate, span)?;
-    drafts.add_given(line, set, (excl, incl))
+    drafts.add_given(line(item, description, drafts, span), set, (excl, incl))
 }
 
 /// Takes off what all idle time of the session costs above `cap`, which is with tax or without as
@@ -161,8 +159,7 @@ pub(crate) fn cap_idle(
         let is_last = place + 1 == groups.len();
         let part =
             if is_last { cap.minus(idle(drafts)?.1)? } else { change.scaled(*price, sum)? };
-        let line = line(Item::IdleCap, &IDLE_CAP, drafts, part, span)?;
-        drafts.add(line, *set, part)?;
+        drafts.add(line(Item::IdleCap, &IDLE_CAP, drafts, span), *set, part)?;
     }
     Ok(())
 }
@@ -187,19 +184,12 @@ fn idle(drafts: &Drafts<'_>) -> Result<(Vec<(TaxSet, Exact)>, Exact), MoneyError
     Ok((groups, all))
 }
 
-/// A line that changes the sum of others by `rate`.
-fn line(
-    item: Item,
-    description: &Arc<str>,
-    drafts: &Drafts<'_>,
-    rate: Exact,
-    span: Span,
-) -> Result<Line, MoneyError> {
-    Ok(Line {
+/// A line that changes the sum of others.
+fn line(item: Item, description: &Arc<str>, drafts: &Drafts<'_>, span: Span) -> Line {
+    Line {
         description: Arc::clone(description),
-        rate: rate.major()?.normalize(),
         from: moment(span.from_ms),
         to: moment(span.to_ms),
         ..Line::blank(item, drafts.currency)
-    })
+    }
 }

@@ -19,33 +19,46 @@ use crate::{
     taxes::Taxes,
 };
 
-/// The rule in words; part of every result.
-pub(crate) const fn in_words(rounding: Rounding) -> Cow<'static, str> {
-    Cow::Borrowed(match (rounding.scope, rounding.mode) {
-        (RoundingScope::Total, RoundingMode::HalfUp) => {
-            "exact until the total; total half away from zero to the minor unit; \
-             lines by largest remainder so that they add up to it"
-        }
-        (RoundingScope::Total, RoundingMode::HalfEven) => {
-            "exact until the total; total half to even to the minor unit; \
-             lines by largest remainder so that they add up to it"
-        }
-        (RoundingScope::Total, RoundingMode::Down) => {
-            "exact until the total; total towards zero to the minor unit; \
-             lines by largest remainder so that they add up to it"
-        }
-        (RoundingScope::Line, RoundingMode::HalfUp) => {
-            "exact until the line; every line half away from zero to the minor unit; \
-             the total is their sum"
-        }
-        (RoundingScope::Line, RoundingMode::HalfEven) => {
-            "exact until the line; every line half to even to the minor unit; \
-             the total is their sum"
-        }
-        (RoundingScope::Line, RoundingMode::Down) => {
-            "exact until the line; every line towards zero to the minor unit; \
-             the total is their sum"
-        }
+/// The rule in words, part of every result, for one mode: for each [`Fixed`] of a bill, and where
+/// every line is rounded.
+macro_rules! words {
+    ($mode:literal) => {
+        (
+            concat!(
+                "exact until the total; total without tax and each tax ",
+                $mode,
+                " to the minor unit; lines by largest remainder so that they add up to it"
+            ),
+            concat!(
+                "exact until the total; total with tax and each tax ",
+                $mode,
+                " to the minor unit; lines by largest remainder so that they add up to it"
+            ),
+            concat!(
+                "exact until the total; total ",
+                $mode,
+                " to the minor unit; lines by largest remainder so that they add up to it"
+            ),
+            concat!(
+                "exact until the line; every line and each tax on it ",
+                $mode,
+                " to the minor unit; the total is their sum"
+            ),
+        )
+    };
+}
+
+const fn in_words(rounding: Rounding, fixed: Fixed) -> Cow<'static, str> {
+    let (net, gross, both, line) = match rounding.mode {
+        RoundingMode::HalfUp => words!("half away from zero"),
+        RoundingMode::HalfEven => words!("half to even"),
+        RoundingMode::Down => words!("towards zero"),
+    };
+    Cow::Borrowed(match (rounding.scope, fixed) {
+        (RoundingScope::Line, _) => line,
+        (RoundingScope::Total, Fixed::Net) => net,
+        (RoundingScope::Total, Fixed::Gross) => gross,
+        (RoundingScope::Total, Fixed::Both) => both,
     })
 }
 
@@ -73,6 +86,8 @@ pub(crate) struct Settled {
 pub(crate) struct Settlement {
     pub(crate) lines: Vec<Settled>,
     pub(crate) taxes: Vec<TaxTotal>,
+    /// How they were rounded, in words.
+    pub(crate) method: Cow<'static, str>,
 }
 
 /// Rounds one line by itself.
@@ -178,11 +193,12 @@ pub(crate) fn settle(
     rounding: Rounding,
     is_limited: bool,
 ) -> Result<Settlement, MoneyError> {
+    let fixed = Fixed::of_bill(&taxes, is_limited);
     let mut lines = Vec::with_capacity(drafts.len());
     if rounding.scope == RoundingScope::Line {
         lines.extend(drafts.iter_mut().filter_map(|draft| draft.settled.take()));
     } else {
-        lines = share_out(drafts, &taxes, currency, (rounding.mode, is_limited))?;
+        lines = share_out(drafts, &taxes, currency, rounding.mode, fixed)?;
     }
     let zero = Amount::zero(currency);
     let mut rows = vec![(zero, zero); taxes.len()];
@@ -197,7 +213,7 @@ pub(crate) fn settle(
     for tax in lines.iter_mut().flat_map(|line| &mut line.taxes) {
         tax.tax = places.get(tax.tax).copied().unwrap_or(tax.tax);
     }
-    Ok(Settlement { lines, taxes })
+    Ok(Settlement { lines, taxes, method: in_words(rounding, fixed) })
 }
 
 /// Rounds the total, and shares it out to the lines. Where prices are before several taxes, the
@@ -207,10 +223,10 @@ fn share_out(
     drafts: &[Draft],
     taxes: &Taxes<'_>,
     currency: Currency,
-    (mode, is_limited): (RoundingMode, bool),
+    mode: RoundingMode,
+    fixed: Fixed,
 ) -> Result<Vec<Settled>, MoneyError> {
     let sums = Sums::of(drafts, taxes)?;
-    let fixed = Fixed::of_bill(taxes, is_limited);
     let rounded = fixed.round(sums.total()?, &sums.by_row(taxes)?, currency, mode)?;
     let groups = groups(drafts);
     let from_net = !taxes.are_included() && taxes.are_several();

@@ -151,6 +151,9 @@ fn restated(input: &CdrInput<'_>) -> Result<Tariff, MoneyError> {
         return Ok(tariff);
     }
     let taxes = &input.session.jurisdiction.taxes;
+    if taxes.is_empty() {
+        return Ok(tariff);
+    }
     let percent = taxes.iter().try_fold(Decimal::ZERO, |sum, tax| {
         sum.checked_add(tax.percent.percent()).ok_or(MoneyError::Overflow)
     })?;
