@@ -17,6 +17,10 @@ use crate::{
 /// meter's own error is below that.
 const CHARGING_W: i64 = 100;
 
+/// How far the messages of one event may be apart: chargers send the status before the transaction
+/// message or after it.
+const ONE_EVENT_MS: i64 = 60_000;
+
 /// The course of `timeline`. Times are taken to the millisecond.
 ///
 /// The start and stop register are what is billed; readings in between only tell when. Reading
@@ -98,9 +102,9 @@ fn note_told_idle(earlier: Told, later: Told, start_ms: i64, findings: &mut Find
 }
 
 /// The time from the end until the connector is free. Idle is only what the charger says is idle
-/// (Finishing, SuspendedEV), at the end or after it: a session that was told after an offline
-/// period is followed by the first status of the charger's next start, hours later, and nobody
-/// knows of anybody who stood there all that time.
+/// (Finishing, SuspendedEV), at the end or after it, or Finishing just before it: a session that
+/// was told after an offline period is followed by the first status of the charger's next start,
+/// hours later, and nobody knows of anybody who stood there all that time.
 fn after_the_end(
     timeline: &Timeline,
     released_ms: i64,
@@ -110,7 +114,7 @@ fn after_the_end(
     let at_ms = timeline.ended_at.timestamp_millis();
     let uwh = energy(timeline.meter_stop, timeline.meter_start)?;
     let rest = Reading { at_ms, uwh };
-    states.forget();
+    states.end(at_ms);
     states.split(at_ms, released_ms, |start_ms, end_ms, state| {
         let kind = match state {
             State::Idle => SegmentKind::Idle,
@@ -300,6 +304,9 @@ struct States {
     now: State,
     /// Whether any of them leaves it to the meter.
     ask_the_meter: bool,
+    /// When the vehicle was last reported to be about to leave, if that was the last word before
+    /// the end.
+    finishing_ms: Option<i64>,
 }
 
 impl States {
@@ -312,19 +319,26 @@ impl States {
         // A status from before the start counts only if it speaks of this session: what the one
         // before left behind does not. Until the first status of its own, a session that has any
         // is getting ready; one that has none is told by its energy.
-        let began = before.is_some_and(|change| State::from(change.status) == State::Charging);
+        let began = before.is_some_and(|change| {
+            let charging = State::from(change.status) == State::Charging;
+            charging && start_ms - ms(change) <= ONE_EVENT_MS
+        });
+        let last = statuses.iter().rev().find(|change| ms(change) < end_ms);
+        let finishing = last.filter(|change| change.status == ConnectorStatus::Finishing);
         let now = if began || during { State::Charging } else { State::Flow };
         let during = statuses.iter().filter(|change| ms(change) >= start_ms);
         let changes: Vec<_> =
             during.map(|change| (ms(change), State::from(change.status))).collect();
         let states = changes.iter().map(|(_, state)| *state).chain([now]);
         let ask_the_meter = states.into_iter().any(State::asks_the_meter);
-        Self { changes, next: 0, now, ask_the_meter }
+        let finishing_ms = finishing.map(|change| ms(change));
+        Self { changes, next: 0, now, ask_the_meter, finishing_ms }
     }
 
-    /// From here on, what was said before says nothing.
-    const fn forget(&mut self) {
-        self.now = State::Flow;
+    /// From the end on, what was said before says nothing, but for a Finishing of the same event.
+    fn end(&mut self, end_ms: i64) {
+        let stays = self.finishing_ms.is_some_and(|at_ms| end_ms - at_ms <= ONE_EVENT_MS);
+        self.now = if stays { State::Idle } else { State::Flow };
     }
 
     /// Calls `each` for every part of `start_ms` to `end_ms` with one state. Spans have to come in

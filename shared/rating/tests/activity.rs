@@ -121,6 +121,41 @@ fn at_a_connector_that_is_reported_free_only_what_flows_is_charging() {
 }
 
 #[test]
+fn a_vehicle_that_finishes_with_the_stop_stands_idle_whichever_message_came_first() {
+    use ConnectorStatus::{Charging, Finishing, SuspendedEV};
+    let with = |statuses: &[(i64, ConnectorStatus)]| {
+        let statuses = statuses.iter().map(|(second, status)| StatusChange {
+            at: start() + Duration::seconds(*second),
+            status: *status,
+        });
+        let statuses = statuses.collect();
+        Timeline { statuses, released_at: Some(minute(180)), ..hour(Vec::new(), 100_000) }
+    };
+    let idle = |timeline: &Timeline| priced(timeline).totals.parking.excl_vat.minor;
+    let stop = 3600;
+    assert_eq!(idle(&with(&[(1, Charging), (stop, Finishing)])), 200);
+    // Two seconds of the session itself, which are less than a cent.
+    assert_eq!(idle(&with(&[(1, Charging), (stop - 2, Finishing)])), 200);
+    // Long before the stop, or something else since: nobody knows how long the vehicle stood.
+    assert_eq!(idle(&with(&[(1, Charging), (stop - 61, Finishing)])), 2);
+    assert_eq!(idle(&with(&[(1, Charging), (stop - 20, Finishing), (stop - 10, Charging)])), 0);
+    assert_eq!(idle(&with(&[(1, Charging), (stop - 30, SuspendedEV)])), 1);
+}
+
+#[test]
+fn what_the_session_before_left_behind_says_nothing() {
+    let charging = |at| vec![StatusChange { at, status: ConnectorStatus::Charging }];
+    let told = Timeline {
+        statuses: charging(start() - Duration::minutes(8)),
+        ..hour(vec![sample(30, 100_000, None)], 100_000)
+    };
+    assert_eq!(kinds(&told), [(SegmentKind::Charging, 30), (SegmentKind::Idle, 60)]);
+    // Just before the start it is this session's: some chargers say so first.
+    let own = Timeline { statuses: charging(start() - Duration::seconds(3)), ..told };
+    assert_eq!(kinds(&own), [(SegmentKind::Charging, 60)]);
+}
+
+#[test]
 fn the_result_names_how_charging_was_told_from_idle() {
     let method = priced(&hour(vec![], 1000)).method;
     assert!(method.activity.unwrap().contains("100 W"));
