@@ -8,6 +8,7 @@
 mod cdr;
 pub mod datetime;
 mod energy_mix;
+pub mod json;
 pub mod number;
 pub mod read;
 pub mod schema;

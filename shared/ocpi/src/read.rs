@@ -14,7 +14,7 @@ use std::fmt::{self, Write as _};
 
 use serde_json::Value;
 
-use crate::{Cdr, Tariff, Version};
+use crate::{Cdr, Tariff, Version, json};
 pub(crate) use {cdr::place_at, node::Node};
 
 /// Something that is wrong with a tariff or CDR, or that was left out of it.
@@ -96,11 +96,10 @@ fn read<T>(
     version: impl FnOnce(&Value) -> Version,
     read: impl FnOnce(&Node) -> T,
 ) -> Result<Reading<T>, Vec<Problem>> {
-    let problem = |message| vec![Problem { path: String::new(), message }];
-    let json: Value =
-        serde_json::from_str(text).map_err(|error| problem(format!("not JSON: {error}")))?;
+    let json = json::parse(text)?;
     if !json.is_object() {
-        return Err(problem("not a JSON object".to_owned()));
+        let message = "not a JSON object".to_owned();
+        return Err(vec![Problem { path: String::new(), message }]);
     }
     let version = version(&json);
     let root = Node::root(&json, version);

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 /// | `discount_twice`, `allowance_twice` | error: two of one dimension |
 /// | `waived_already` | warning: a discount on a start fee that is waived |
 /// | `percent_out_of_range` | error: not 0 to 100 % |
+/// | `percent_below_one` | warning: a fraction, where percent are asked |
 /// | `negative_amount`, `negative_price` | error |
 /// | `discount_of_zero` | warning |
 /// | `allowance_of_zero` | error: nothing, or less |
@@ -50,7 +51,7 @@ pub struct Finding {
     pub message: String,
 }
 
-/// How bad a finding is.
+/// How bad a finding about a plan, a schedule or a tariff is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {

@@ -8,9 +8,8 @@ mod schedule;
 
 use std::cell::RefCell;
 
-use ocpi::{TariffDimensionType, read::Problem};
+use ocpi::{TariffDimensionType, json, read::Problem};
 use quantities::{Currency, Money};
-use serde_json::Value;
 
 use crate::{Allowance, Discount, Period, Plan, Reduction, Schedule, Scope, SpendingCap};
 use node::Node;
@@ -34,9 +33,7 @@ pub fn schedule(text: &str) -> Result<Schedule, Vec<Problem>> {
 }
 
 fn read<T>(text: &str, read: impl FnOnce(&Node) -> Option<T>) -> Result<T, Vec<Problem>> {
-    let value: Value = serde_json::from_str(text).map_err(|error| {
-        vec![Problem { path: String::new(), message: format!("not JSON: {error}") }]
-    })?;
+    let value = json::parse(text)?;
     let problems = RefCell::default();
     let read = read(&Node::root(&value, &problems));
     let problems = problems.into_inner();
@@ -70,7 +67,7 @@ fn plan_at(node: &Node) -> Option<Plan> {
     let name = node.field("name").text();
     let currency = currency_at(&node.field("currency"));
     let time_zone = node.field("time_zone").parsed("an IANA time zone such as Europe/Amsterdam");
-    let sites = node.present("sites").map_or(Some(Scope::All), |sites| scope_at(&sites));
+    let sites = sites_at(node);
     let discounts = node.field("discounts").list();
     let discounts = discounts.iter().filter_map(discount_at).collect();
     let waive = node.present("waive_start_fee").map(|waive| waive.flag());
@@ -94,6 +91,15 @@ fn plan_at(node: &Node) -> Option<Plan> {
 
 fn currency_at(node: &Node) -> Option<Currency> {
     node.parsed("an ISO 4217 currency code such as EUR")
+}
+
+/// Without a word on sites it is for all. A `null` may be a name that a template did not fill in.
+fn sites_at(node: &Node) -> Option<Scope> {
+    if node.is_null("sites") {
+        node.field("sites").problem("null; write \"all\", or leave it out for every site");
+        return None;
+    }
+    node.present("sites").map_or(Some(Scope::All), |sites| scope_at(&sites))
 }
 
 /// `"all"`, or `{"only": {"sites": […], "groups": […]}}`.
@@ -241,6 +247,50 @@ mod tests {
             lines(plan(text)),
             ["sites.only: names no site and no group; name one, or write \"sites\": \"all\""]
         );
+    }
+
+    #[test]
+    fn sites_that_nobody_filled_in_are_not_everywhere() {
+        let text = r#"{"id":"p","name":"P","currency":"EUR","time_zone":"Europe/Berlin",
+            "sites":null}"#;
+        assert_eq!(
+            lines(plan(text)),
+            ["sites: null; write \"all\", or leave it out for every site"]
+        );
+    }
+
+    #[test]
+    fn what_is_written_twice_is_told_not_chosen_from() {
+        let text = r#"{"id":"p","name":"P","currency":"EUR","time_zone":"Europe/Berlin",
+            "discounts":[{"dimension":"ENERGY","by":{"percent":10,"percent":1}}],"discounts":[],
+            "currency":"USD"}"#;
+        let twice = ["currency", "discounts", "discounts[0].by.percent"]
+            .map(|path| format!("{path}: written more than once; keep one of them"));
+        assert_eq!(lines(plan(text)), twice);
+        let text = r#"{"margin":{"percent":15,"percent":1.5}}"#;
+        assert_eq!(
+            lines(schedule(text)),
+            ["margin.percent: written more than once; keep one of them"]
+        );
+    }
+
+    #[test]
+    fn a_number_is_read_only_if_it_can_be_written_back_as_it_was() {
+        let with = |number: &str| {
+            plan(&format!(
+                r#"{{"id":"p","name":"P","currency":"EUR","time_zone":"Europe/Berlin",
+                "allowances":[{{"dimension":"ENERGY","quantity":{number},"per":"month"}}]}}"#
+            ))
+        };
+        for number in ["0.12345678901234567890", "1234567890123456.5", "1e20", "1e-30", "1.5e-28"] {
+            let problems = lines(with(number));
+            let says = "is not a number of at most 15 digits";
+            assert!(problems.len() == 1 && problems[0].ends_with(says), "{problems:?}");
+        }
+        for number in ["0.123456789012345", "999999999999999", "-0.25", "0.0", "250.00", "1e3"] {
+            let plan = with(number).unwrap();
+            assert_eq!(self::plan(&crate::write(&plan).unwrap()), Ok(plan), "{number}");
+        }
     }
 
     #[test]

@@ -200,6 +200,10 @@ fn check_reduction(place: String, discount: &Discount, findings: &mut Findings) 
             let message = format!("{percent} % is not from 0 to 100; at 100 {dimension} is free");
             findings.error("percent_out_of_range", place, message);
         }
+        Reduction::Percent(percent) if Decimal::ZERO < percent && percent < Decimal::ONE => {
+            let meant = "is less than one percent; for ten percent write 10, not 0.10";
+            findings.warning("percent_below_one", place, format!("{percent} {meant}"));
+        }
         Reduction::Amount(amount) if amount < Decimal::ZERO => {
             let message = format!("{amount} off would be a surcharge; state 0 or more");
             findings.error("negative_amount", place, message);

@@ -97,6 +97,21 @@ fn a_plan_that_cannot_be_meant_is_refused_field_by_field() {
 }
 
 #[test]
+fn a_percentage_that_was_meant_as_a_fraction_is_remarked_on() {
+    let findings = |percent: &str| {
+        let discount =
+            format!(r#""discounts":[{{"dimension":"ENERGY","by":{{"percent":{percent}}}}}]"#);
+        lines(&plan(&discount).validate(&Known::default()))
+    };
+    assert_eq!(
+        findings("0.10"),
+        ["warning: percent_below_one: discounts[0].by: 0.1 is less than one percent; for ten \
+          percent write 10, not 0.10"]
+    );
+    assert_eq!(findings("1"), [""; 0]);
+}
+
+#[test]
 fn a_plan_that_changes_nothing_says_so() {
     let plan = plan(r#""cost_centre":"4711""#);
     assert_eq!(

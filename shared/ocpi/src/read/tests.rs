@@ -216,3 +216,21 @@ fn what_is_not_json_is_one_problem() {
     assert!(lines(&tariff("{").unwrap_err())[0].starts_with("not JSON: "));
     assert_eq!(lines(&tariff("[]").unwrap_err()), ["not a JSON object"]);
 }
+
+#[test]
+fn a_key_that_is_written_twice_is_a_problem_in_every_version() {
+    let twice = "written more than once; keep one of them";
+    let tariff = r#"{"id":"T1","currency":"EUR","currency":"USD","elements":[
+        {"price_components":[{"type":"ENERGY","price":0.25,"price":25}]}]}"#;
+    let cdr = r#"{"id":"C1","total_cost":4,"charging_periods":[{"tariff_id":"A","tariff_id":"B"}],
+        "total_cost":40}"#;
+    let versions = Version::ALL.into_iter().map(Some).chain([None]);
+    for version in versions {
+        let problems = tariff_as(tariff, version).unwrap_err();
+        let paths = ["currency", "elements[0].price_components[0].price"];
+        assert_eq!(lines(&problems), paths.map(|path| format!("{path}: {twice}")));
+        let problems = cdr_as(cdr, version).unwrap_err();
+        let paths = ["charging_periods[0].tariff_id", "total_cost"];
+        assert_eq!(lines(&problems), paths.map(|path| format!("{path}: {twice}")));
+    }
+}

@@ -13,6 +13,9 @@ const SHOWN_MAX: usize = 60;
 /// other.
 const ITEMS_MAX: usize = 500;
 
+/// A number of fewer digits than this is the same when it was read and written (see [`number`]).
+const DIGITS_END: u128 = 10_u128.pow(15);
+
 /// A value, where it is, and the list that its problems go to.
 pub(super) struct Node<'a> {
     path: String,
@@ -46,6 +49,11 @@ impl<'a> Node<'a> {
     /// The field, if it is there.
     pub(super) fn present(&self, name: &str) -> Option<Self> {
         Some(self.field(name)).filter(|field| field.value.is_some())
+    }
+
+    /// Whether the field is there and says nothing.
+    pub(super) fn is_null(&self, name: &str) -> bool {
+        self.value.and_then(|value| value.get(name)).is_some_and(Value::is_null)
     }
 
     /// Whether the field is there.
@@ -128,7 +136,9 @@ impl<'a> Node<'a> {
 
     pub(super) fn number(&self) -> Option<Decimal> {
         let value = self.needed()?;
-        self.or_refuse(number::deserialize(value).ok(), "a number")
+        let number = self.or_refuse(number::deserialize(value).ok(), "a number")?;
+        let exact = Some(number).filter(|number| is_exact(*number, value));
+        self.or_refuse(exact, "a number of at most 15 digits")
     }
 
     pub(super) fn integer(&self, least: i64, most: i64) -> Option<i64> {
@@ -156,4 +166,12 @@ impl<'a> Node<'a> {
         let more = if start == shown { "" } else { "…" };
         self.problem(format!("{start}{more} is not {expected}"));
     }
+}
+
+/// Whether `number` is all that `value` says, and can be written so.
+fn is_exact(number: Decimal, value: &Value) -> bool {
+    let written = number::serialize(&number, serde_json::value::Serializer).ok();
+    let double = |value: &Value| value.as_f64();
+    number.normalize().mantissa().unsigned_abs() < DIGITS_END
+        && written.and_then(|written| double(&written)) == double(value)
 }

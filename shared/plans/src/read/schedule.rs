@@ -104,13 +104,22 @@ fn rule_at(node: &Node) -> Option<DateRule> {
     if node.is_text() {
         return node.parsed(MONTH_DAY).map(DateRule::Fixed);
     }
-    if !node.fields(&["nth", "weekday", "month", "last", "before", "easter", "dates"]) {
-        return None;
-    }
     let stated: Vec<&str> = ["nth", "last", "before", "easter", "dates"]
         .into_iter()
         .filter(|name| node.has(name))
         .collect();
+    // A field of another rule would be passed over: it may be the one that is meant.
+    let known: &[&str] = match *stated.as_slice() {
+        ["nth"] => &["nth", "weekday", "month"],
+        ["last"] => &["last", "month"],
+        ["before"] => &["weekday", "before"],
+        ["easter"] => &["easter"],
+        ["dates"] => &["dates"],
+        _ => &["nth", "weekday", "month", "last", "before", "easter", "dates"],
+    };
+    if !node.fields(known) {
+        return None;
+    }
     match *stated.as_slice() {
         ["nth"] => {
             let nth = node.field("nth").integer(1, 5).and_then(|nth| u8::try_from(nth).ok());
@@ -211,6 +220,37 @@ mod tests {
                 "margin.decimals: missing",
             ]
         );
+    }
+
+    #[test]
+    fn a_rule_takes_its_own_fields_only() {
+        for (rule, problem) in [
+            (
+                r#"{"last":"MONDAY","month":5,"weekday":"TUESDAY"}"#,
+                "weekday: unknown; use last, month",
+            ),
+            (r#"{"easter":1,"month":5}"#, "month: unknown; use easter"),
+            (
+                r#"{"weekday":"MONDAY","before":"05-25","month":6}"#,
+                "month: unknown; use weekday, before",
+            ),
+            (r#"{"dates":["2026-11-03"],"month":3}"#, "month: unknown; use dates"),
+            (
+                r#"{"nth":1,"weekday":"MONDAY","month":9,"day":1}"#,
+                "day: unknown; use nth, weekday, month",
+            ),
+        ] {
+            let text = format!(
+                r#"{{"name":"TOU","source":"utility.example","currency":"CAD",
+                "time_zone":"America/Toronto","seasons":[{{"name":"all","from":"01-01",
+                "to":"12-31","days":[{{"on":["every_day"],"periods":[{{"name":"flat",
+                "from":"00:00","to":"24:00","price":0.1}}]}}]}}],
+                "holidays":[{{"name":"a","on":{rule}}}]}}"#
+            );
+            let problems = crate::read::schedule(&text).unwrap_err();
+            let lines: Vec<String> = problems.iter().map(Problem::to_string).collect();
+            assert_eq!(lines, [format!("holidays[0].on.{problem}")]);
+        }
     }
 
     #[test]
