@@ -22,7 +22,7 @@ use ocpi::{
     Price, Version,
     read::{Problem, Reading},
 };
-use rating::{PricedSession, Report};
+use rating::Report;
 use serde::Serialize;
 
 use input::Problems;
@@ -175,23 +175,26 @@ fn priced(with: With, tariff: Reading<ocpi::Tariff>, happened: Happened) -> Resu
                 "the tariff depends on local time, and country {country} does not tell the time \
                  zone: give --timezone"
             );
-            let zone = with.place.zone(&tariff, country::zone(country), unknown)?;
+            let told = country::zone(country);
+            let zone = with.place.zone(&tariff, None, told, unknown)?;
             let plan = with.plan.at(cdr.start_date_time)?;
-            let rules = with.place.rules(zone).with_plan(plan.in_force());
+            let rules = with.place.rules(told).with_plan(plan.in_force());
             let priced = rating::cdr::price(&tariff, &cdr, &rules);
             let priced = priced.map_err(|error| error.to_string())?;
-            Ok(Answer::new(&priced, zone, Some(cdr.total_cost), notes))
+            let report = Report::new(&priced, rules.zone);
+            Ok(Answer::new(report, zone, Some(cdr.total_cost), notes))
         }
         Happened::Timeline(recorded) => {
             notes.extend(recorded.notes);
             let unknown = "the tariff depends on local time: give --timezone".to_owned();
-            let zone = with.place.zone(&tariff, recorded.time_zone, unknown)?;
+            let told = recorded.time_zone;
+            let zone = with.place.zone(&tariff, Some(&with.terms), told, unknown)?;
             let plan = with.plan.at(recorded.timeline.started_at)?;
-            let rules = with.place.rules(zone).with_plan(plan.in_force());
+            let rules = with.place.rules(told).with_plan(plan.in_force());
             let version = with.terms.version(tariff)?;
             let priced = rating::rate(&version, &recorded.timeline, &rules);
             let priced = priced.map_err(|error| error.to_string())?;
-            Ok(Answer::new(&priced, zone, None, notes))
+            Ok(Answer::new(Report::new(&priced, rules.zone), zone, None, notes))
         }
     }
 }
@@ -213,16 +216,11 @@ impl Answer {
     }
 
     fn new(
-        priced: &PricedSession,
+        report: Report,
         zone: Option<Tz>,
         stated_total_cost: Option<Price>,
         notes: Vec<String>,
     ) -> Self {
-        Self {
-            report: Report::new(priced, zone.unwrap_or(Tz::UTC)),
-            time_zone: zone.map(Tz::name),
-            stated_total_cost,
-            notes,
-        }
+        Self { report, time_zone: zone.map(Tz::name), stated_total_cost, notes }
     }
 }

@@ -109,9 +109,9 @@ pub fn quote(args: &QuoteArgs, at: DateTime<Utc>) -> Result<Quoted, Vec<String>>
     let (Some(tariff), Some(with)) = (tariff, with) else { return Err(problems.into_lines()) };
     let quoted = || {
         let unknown = "the tariff depends on local time: give --timezone".to_owned();
-        let zone = with.place.zone(&tariff.value, None, unknown)?;
+        with.place.zone(&tariff.value, Some(&with.terms), None, unknown)?;
         let plan = with.plan.at(at)?;
-        let rules = with.place.rules(zone).with_plan(plan.in_force());
+        let rules = with.place.rules(None).with_plan(plan.in_force());
         let pricer = Pricer::new(&with.terms.version(tariff.value)?).map_err(|e| e.to_string())?;
         quoted(args, &pricer, at, &rules)
     };

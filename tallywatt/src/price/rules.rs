@@ -154,25 +154,28 @@ impl Place {
     }
 
     /// The zone to price in, which something else may tell where the arguments do not; `None`
-    /// where the tariff has no local times.
+    /// where neither the tariff nor the `terms` beside it have local times.
     pub(crate) fn zone(
         &self,
         tariff: &Tariff,
+        terms: Option<&StatedTerms>,
         told: Option<Tz>,
         unknown: String,
     ) -> Result<Option<Tz>, String> {
         let zone = self.zone.or(told);
-        match rating::needs_time_zone(tariff) {
-            Ok(true) if zone.is_none() => Err(unknown),
-            Ok(needed) => Ok(zone.filter(|_| needed)),
-            Err(error) => Err(error.to_string()),
+        let quiet = terms.is_some_and(|terms| !terms.0.idle.quiet_hours.is_empty());
+        let needed = rating::needs_time_zone(tariff).map_err(|error| error.to_string())?;
+        match needed || quiet {
+            true if zone.is_none() => Err(unknown),
+            needed => Ok(zone.filter(|_| needed)),
         }
     }
 
-    /// The rules in the local time of `zone`.
-    pub(crate) fn rules(&self, zone: Option<Tz>) -> Rules<'_> {
+    /// The rules in the local time of the arguments' zone or the one that something else tells.
+    /// Where neither does, local time does not matter, and times are shown in UTC.
+    pub(crate) fn rules(&self, told: Option<Tz>) -> Rules<'_> {
         Rules {
-            zone: zone.unwrap_or(Tz::UTC),
+            zone: self.zone.or(told).unwrap_or(Tz::UTC),
             taxes: self.taxes.as_deref(),
             rounding: self.rounding,
             plan: None,

@@ -70,18 +70,18 @@ VAT 10 % on 5.00: 0.50
 Why
  1  Session fee
     elements[0].price_components[0]: the first with FLAT that applied; it has no restrictions
-    once, from 2026-03-02 12:00:00 UTC to 2026-03-02 14:00:00 UTC
+    once, from 2026-03-02 13:00:00 CET to 2026-03-02 15:00:00 CET
     0.50 EUR, without tax; VAT 20 %: 0.10 EUR
     0.5 without tax and 0.6 with it exactly, 0.50 EUR and 0.60 EUR billed
  2  Energy
     elements[0].price_components[1]: the first with ENERGY that applied; it has no restrictions
-    20 kWh, from 2026-03-02 12:00:00 UTC to 2026-03-02 14:00:00 UTC
+    20 kWh, from 2026-03-02 13:00:00 CET to 2026-03-02 15:00:00 CET
     0.25 EUR per kWh, without tax; VAT 10 %: 0.50 EUR
     5 without tax and 5.5 with it exactly, 5.00 EUR and 5.50 EUR billed
  3  Idle time
     elements[0].price_components[2]: the first with PARKING_TIME that applied; it has no
       restrictions
-    45 min, from 2026-03-02 14:00:00 UTC to 2026-03-02 14:40:00 UTC; measured 40 min; the dimension
+    45 min, from 2026-03-02 15:00:00 CET to 2026-03-02 15:40:00 CET; measured 40 min; the dimension
       is billed in steps of 900 s
     2.00 EUR per h, without tax; VAT 20 %: 0.30 EUR
     1.5 without tax and 1.8 with it exactly, 1.50 EUR and 1.80 EUR billed
@@ -228,4 +228,25 @@ fn a_timeline_tells_all_that_is_wrong_with_it() {
     for (problem, end) in problems.iter().zip(ends) {
         assert!(problem.ends_with(end), "{problem}");
     }
+}
+
+#[test]
+fn quiet_hours_are_in_the_time_of_the_site_even_where_no_price_is() {
+    // Idle from 19:30 to 20:30 in UTC; from 21:00 in Amsterdam, 20:00 in UTC, it is quiet.
+    let folder = tempfile::tempdir().unwrap();
+    let timeline = r#"{"started_at":"2026-03-02T19:00:00Z","ended_at":"2026-03-02T20:30:00Z",
+        "meter_start":"0","meter_stop":"5000",
+        "samples":[{"at":"2026-03-02T19:30:00Z","energy":"5000"}],
+        "statuses":[{"at":"2026-03-02T19:00:00Z","status":"Charging"},
+            {"at":"2026-03-02T19:30:00Z","status":"SuspendedEV"}]}"#;
+    let tariff = r#"{"id":"T","currency":"EUR","elements":[
+        {"price_components":[{"type":"PARKING_TIME","price":6}]}]}"#;
+    let mut args = args(file(&folder, "t.json", tariff));
+    args.timeline = Some(file(&folder, "s.json", timeline));
+    let terms = r#"{"idle":{"quiet_hours":[{"start":"21:00","end":"07:00"}]}}"#;
+    args.rules.terms = Some(file(&folder, "terms.json", terms));
+    assert!(answer(&args).unwrap_err()[0].ends_with("give --timezone"));
+    args.rules.timezone = Some("Europe/Amsterdam".to_owned());
+    let answer = answer(&args).unwrap();
+    assert_eq!(answer.report.total_cost.excl_vat, Decimal::from(3), "{answer}");
 }
