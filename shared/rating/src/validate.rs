@@ -29,6 +29,7 @@ mod test_cover;
 use chrono_tz::Tz;
 use network::{Charger, Jurisdiction, Site};
 use ocpi::Tariff;
+pub use plans::Severity;
 use quantities::Currency;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -49,16 +50,6 @@ pub struct TariffFinding {
     pub code: String,
     /// What is wrong and what to do.
     pub message: String,
-}
-
-/// How bad a finding is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Severity {
-    /// The tariff is refused.
-    Error,
-    /// The tariff is accepted.
-    Warning,
 }
 
 /// Where a tariff is to be sold, as far as that is known when it is looked at.
