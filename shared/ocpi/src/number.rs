@@ -19,6 +19,9 @@ use serde::{
     ser,
 };
 
+/// Decimals of an OCPI number (`types.asciidoc`).
+pub const DECIMALS: u32 = 4;
+
 /// Writes `value` as a JSON number.
 ///
 /// # Errors

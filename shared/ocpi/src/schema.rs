@@ -74,7 +74,7 @@ fn tariff_at(check: &mut Check, tariff: &Tariff) {
     check.currency(&tariff.currency);
     check.any_of("type", tariff.tariff_type.as_ref(), &TARIFF_TYPES);
     check.each("tariff_alt_text", &tariff.tariff_alt_text, |check, shown| {
-        check.text("language", &shown.language, 2);
+        check.code("language", &shown.language, 2, "ISO 639-1");
         check.text("text", &shown.text, 512);
     });
     check.any_text("tariff_alt_url", tariff.tariff_alt_url.as_ref(), 255);

@@ -14,7 +14,7 @@ use rust_decimal::{Decimal, RoundingStrategy};
 use serde::{Deserialize, Serialize};
 
 pub use calendar::{DateRule, MonthDay, MonthDayError};
-pub use compile::Span;
+pub use compile::{RUN_OVER_DAYS, Span};
 pub use day::{ClockTime, ClockTimeError, DayKind, DayPrices, PricePeriod};
 pub use holidays::{Holiday, Observed};
 

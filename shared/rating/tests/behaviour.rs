@@ -280,7 +280,7 @@ fn a_time_that_cannot_be_read_is_refused_at_publication_and_at_pricing() {
     let restrictions =
         TariffRestrictions { start_time: Some("9:00".to_owned()), ..TariffRestrictions::default() };
     let tariff = version(vec![restricted(TariffDimensionType::Energy, "0.1", restrictions)], 0);
-    assert_eq!(tariff.validate(&Place::at(&site(ZONE)))[0].code, "not_priceable");
+    assert_eq!(tariff.validate(&Place::at(&site(ZONE)))[0].code, "time_invalid");
     assert!(rate(&tariff, &hour(1000), &rules(ZONE, "21")).is_err());
 }
 

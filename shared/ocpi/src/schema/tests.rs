@@ -61,7 +61,7 @@ fn everything_that_the_schema_forbids_of_a_tariff_is_told_at_once() {
         "id: has characters that are not printable ASCII",
         "type: `CHEAP` is not one of AD_HOC_PAYMENT, PROFILE_CHEAP, PROFILE_FAST, PROFILE_GREEN, \
          REGULAR",
-        "tariff_alt_text[0].language: 3 characters; at most 2 are allowed",
+        "tariff_alt_text[0].language: `eng` is not a code of 2 characters (ISO 639-1)",
         "tariff_alt_text[0].text: has characters that cannot be printed",
         "tax_included: OCPI 2.2.1 has no prices with taxes; state them without",
         "elements[1].price_components: empty; at least one is needed",

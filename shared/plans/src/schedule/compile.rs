@@ -23,7 +23,7 @@ use crate::{Finding, Severity, finding::Findings, local::first_moment};
 /// Days after the span that are compiled too: a session keeps the tariff that it began with, and
 /// one that is still running when the next tariff begins gets this schedule's prices, its holidays
 /// included.
-const RUN_OVER_DAYS: u64 = 7;
+pub const RUN_OVER_DAYS: u64 = 7;
 
 /// The longest span. Nobody knows a utility's prices for longer.
 const SPAN_DAYS_MAX: i64 = 3_660;

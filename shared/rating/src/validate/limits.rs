@@ -3,6 +3,7 @@
 use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, Utc, Weekday};
 use chrono_tz::Tz;
 use ocpi::{Tariff, TariffRestrictions};
+use plans::schedule::RUN_OVER_DAYS;
 use rust_decimal::Decimal;
 
 use super::{At, Findings, Place};
@@ -54,10 +55,6 @@ pub(super) fn validity(tariff: &Tariff, place: &Place) -> Validity {
 
 fn unpriceable(index: usize, stated: &TariffRestrictions, findings: &mut Findings) {
     let at = At::Element(index);
-    for (name, _) in stated.other.iter().filter(|(_, value)| !value.is_null()) {
-        let message = format!("element {index} has the unknown restriction `{name}`; remove it");
-        findings.error(at, "unsupported_restriction", message);
-    }
     for (name, limit) in [("min_current", stated.min_current), ("max_current", stated.max_current)]
     {
         if limit.is_some() {
@@ -171,12 +168,14 @@ fn outside(
         );
         findings.warning(at, "outside_validity", message);
     }
-    if let Some((start, until)) = date(stated.start_date.as_ref()).zip(until)
+    // A session that began before the end is priced by this tariff until it is over.
+    let run_over = |until: NaiveDate| until.checked_add_days(Days::new(RUN_OVER_DAYS));
+    if let Some((start, until)) = date(stated.start_date.as_ref()).zip(until.and_then(run_over))
         && start >= until
     {
         let message = format!(
-            "element {index} begins on {start}, when the tariff is no longer valid; remove it or \
-             correct its start_date"
+            "element {index} begins on {start}, {RUN_OVER_DAYS} days or more after the tariff has \
+             ended; remove it or correct its start_date"
         );
         findings.warning(at, "outside_validity", message);
     }
