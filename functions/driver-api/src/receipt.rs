@@ -340,7 +340,12 @@ pub(crate) mod tests {
             total_parking_time_s: Decimal::ZERO,
             findings: vec![],
             signed: None,
-            method: Method { activity: None, interpolation: "".into(), rounding: "".into() },
+            method: Method {
+                activity: None,
+                interpolation: "".into(),
+                rounding: "".into(),
+                minor_digits: 2,
+            },
         };
         let session = Session { ended_at: Some(at(30)), ..session() };
         let site = Site {

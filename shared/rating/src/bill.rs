@@ -77,6 +77,7 @@ impl Bill<'_> {
                 activity: None,
                 interpolation: Cow::Borrowed(INTERPOLATION),
                 rounding: method,
+                minor_digits: self.compiled.currency.minor_digits(),
             },
         })
     }

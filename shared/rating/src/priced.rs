@@ -448,4 +448,7 @@ pub struct Method {
     pub interpolation: Cow<'static, str>,
     /// How amounts are rounded.
     pub rounding: Cow<'static, str>,
+    /// Decimals of the currency's minor unit, which is rounded to: 0, 2, 3, …
+    #[serde(default)]
+    pub minor_digits: u32,
 }
