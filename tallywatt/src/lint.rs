@@ -1,11 +1,6 @@
 //! `tallywatt lint`: what is wrong with a tariff before anybody is billed by it. No platform.
 
-use std::{
-    fmt,
-    io::{self, Write as _},
-    path::PathBuf,
-    process::ExitCode,
-};
+use std::{fmt, path::PathBuf, process::ExitCode};
 
 use chrono_tz::Tz;
 use network::{Jurisdiction, Site};
@@ -93,7 +88,7 @@ pub fn run(args: &LintArgs) -> anyhow::Result<ExitCode> {
         Err(problems) => return refuse(&problems),
     };
     let text = if args.json { serde_json::to_string_pretty(&linted)? } else { linted.to_string() };
-    writeln!(io::stdout().lock(), "{}", text.trim_end())?;
+    input::print(&text)?;
     let errors = linted.count(Severity::Error);
     Ok(if errors == 0 { ExitCode::SUCCESS } else { ExitCode::from(BAD_INPUT) })
 }

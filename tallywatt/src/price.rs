@@ -109,7 +109,7 @@ pub fn run(args: &PriceArgs) -> anyhow::Result<ExitCode> {
     let answered = answer(args)
         .and_then(|answer| if args.json { answer.to_json() } else { Ok(answer.to_string()) });
     match answered {
-        Ok(text) => writeln!(io::stdout().lock(), "{}", text.trim_end())?,
+        Ok(text) => input::print(&text)?,
         Err(problems) => return refuse(&problems),
     }
     Ok(ExitCode::SUCCESS)
@@ -165,6 +165,7 @@ impl Happened {
 
 fn priced(with: With, tariff: Reading<ocpi::Tariff>, happened: Happened) -> Result<Answer, String> {
     let mut notes = left_out("tariff", &tariff);
+    notes.extend(with.plan.note());
     let tariff = tariff.value;
     match happened {
         Happened::Cdr(cdr) => {

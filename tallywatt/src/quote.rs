@@ -1,11 +1,6 @@
 //! `tallywatt quote`: what a session that starts then would pay. No platform.
 
-use std::{
-    fmt,
-    io::{self, Write as _},
-    path::PathBuf,
-    process::ExitCode,
-};
+use std::{fmt, path::PathBuf, process::ExitCode};
 
 use chrono::{DateTime, Duration, Utc};
 use chrono_tz::Tz;
@@ -92,7 +87,7 @@ pub fn run(args: &QuoteArgs) -> anyhow::Result<ExitCode> {
         Err(problems) => return refuse(&problems),
     };
     let text = if args.json { serde_json::to_string_pretty(&quoted)? } else { quoted.to_string() };
-    writeln!(io::stdout().lock(), "{}", text.trim_end())?;
+    input::print(&text)?;
     Ok(ExitCode::SUCCESS)
 }
 

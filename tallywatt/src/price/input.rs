@@ -1,6 +1,12 @@
 //! Reading files: whatever is wrong with one is told, a line for every problem.
 
-use std::{fmt::Display, fs, path::Path, str};
+use std::{
+    fmt::Display,
+    fs,
+    io::{self, Write as _},
+    path::Path,
+    str,
+};
 
 use chrono::{DateTime, Utc};
 use ocpi::read::Problem;
@@ -13,6 +19,18 @@ use session::{MeterSample, StatusChange, Timeline};
 const SHOWN: usize = 240;
 /// How many problems of a file are told one by one.
 const TOLD: usize = 100;
+
+/// Writes `text` to standard output. Whoever has read enough of it may leave.
+///
+/// # Errors
+///
+/// When it cannot be written.
+pub(crate) fn print(text: &str) -> io::Result<()> {
+    match writeln!(io::stdout().lock(), "{}", text.trim_end()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}
 
 /// Collects what is wrong with everything that is read, so that all of it is told at once.
 #[derive(Debug, Default)]

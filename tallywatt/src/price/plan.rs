@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
-use plans::{Month, Plan, PlanVersion, Usage};
+use plans::{Month, Plan, PlanVersion, Scope, Usage};
 use quantities::{Money, PlanRef, RoundingMode};
 use rating::PlanInForce;
 use rust_decimal::{Decimal, prelude::ToPrimitive};
@@ -71,6 +71,12 @@ impl StatedPlan {
         let plan = args.plan.as_ref().map(|path| input::read(path, plans::read::plan));
         let plan = problems.keep(plan.transpose())?;
         Some(Self { plan, used: args.used.unwrap_or_default() })
+    }
+
+    /// What has to be taken for granted about it.
+    pub(crate) fn note(&self) -> Option<String> {
+        let limited = self.plan.as_ref().is_some_and(|plan| plan.sites != Scope::All);
+        limited.then(|| "the plan is for some sites only; this is taken to be one".to_owned())
     }
 
     /// The plan for a session that starts `at`.
