@@ -12,7 +12,7 @@ use crate::{
     charges::{Charge, Charges},
     compile::{Bounds, Compiled},
     draft::{Draft, Drafts},
-    exact::{Exact, WH_PER_KWH, to_wh},
+    exact::{Exact, thousandth, to_wh, trim},
     limit::{Span, cap_idle, limit},
     plan::Applier,
     round::{Settled, Settlement, settle},
@@ -68,7 +68,7 @@ impl Bill<'_> {
             taxes,
             rates_include_tax,
             plan,
-            total_energy: WattHours::new(energy.normalize()),
+            total_energy: WattHours::new(trim(energy)),
             total_time_s: charging.checked_add(idle).ok_or(MoneyError::Overflow)?,
             total_parking_time_s: idle,
             findings: findings.into_sorted(),
@@ -162,7 +162,7 @@ impl Bill<'_> {
             };
             *sum_ms = sum_ms.checked_add(run.time_ms).ok_or(MoneyError::Overflow)?;
         }
-        let seconds = |ms| Decimal::new(ms, 3).normalize();
+        let seconds = |ms| trim(Decimal::new(ms, 3));
         Ok((seconds(charging_ms), seconds(idle_ms)))
     }
 
@@ -179,13 +179,13 @@ impl Bill<'_> {
             let detail = "a price component states no VAT; none is added";
             findings.note(FindingCode::VatNotStated, moment(charge.from_ms), detail);
         }
-        let (scale, unit, rate_unit) = units(charge.item);
+        let (unit, rate_unit) = units(charge.item);
         let line = Line {
             item: charge.item,
             description: Arc::clone(&component.description),
             element: Some(component.element),
-            quantity: (charge.billed / scale).normalize(),
-            measured: (charge.measured / scale).normalize(),
+            quantity: in_units(charge.item, charge.billed)?,
+            measured: in_units(charge.item, charge.measured)?,
             unit,
             rate: component.price,
             rate_unit,
@@ -193,7 +193,7 @@ impl Bill<'_> {
             amount: Cost::zero(self.compiled.currency),
             from: moment(charge.from_ms),
             to: moment(charge.to_ms),
-            energy: WattHours::new(charge.energy_wh.normalize()),
+            energy: WattHours::new(trim(charge.energy_wh)),
             segments: segments(charge, self.rules.plan.is_some()),
             why: Why {
                 component: Some(component.position),
@@ -212,7 +212,7 @@ impl Bill<'_> {
             Segment {
                 start: moment(run.start_ms),
                 end: moment(run.end_ms),
-                energy: WattHours::new(run.wh().normalize()),
+                energy: WattHours::new(trim(run.wh())),
                 kind: run.kind,
                 min_power_kw: power.low,
                 max_power_kw: power.high,
@@ -241,7 +241,7 @@ fn segments(charge: &mut Charge, keep: bool) -> Vec<usize> {
 /// What `quantity` (Wh, milliseconds, or 1) of `item` costs at `price`.
 pub(crate) fn price_of(item: Item, price: Decimal, quantity: Decimal) -> Result<Exact, MoneyError> {
     match item {
-        Item::Energy => Exact::for_energy(price, quantity),
+        Item::Energy => Exact::for_energy(price, trim(quantity)),
         Item::Time | Item::ParkingTime | Item::ReservationTime => {
             Exact::for_time(price, quantity.to_i64().ok_or(MoneyError::Overflow)?)
         }
@@ -249,13 +249,19 @@ pub(crate) fn price_of(item: Item, price: Decimal, quantity: Decimal) -> Result<
     }
 }
 
-/// How many of the units that are counted in make one of the line's; the line's unit; the rate's.
-pub(crate) const fn units(item: Item) -> (Decimal, Unit, Unit) {
+/// The unit of `item`'s line, and that of its rate.
+pub(crate) const fn units(item: Item) -> (Unit, Unit) {
     match item {
-        Item::Energy => (WH_PER_KWH, Unit::KilowattHour, Unit::KilowattHour),
-        Item::Time | Item::ParkingTime | Item::ReservationTime => {
-            (Decimal::ONE_THOUSAND, Unit::Second, Unit::Hour)
-        }
-        _ => (Decimal::ONE, Unit::Session, Unit::Session),
+        Item::Energy => (Unit::KilowattHour, Unit::KilowattHour),
+        Item::Time | Item::ParkingTime | Item::ReservationTime => (Unit::Second, Unit::Hour),
+        _ => (Unit::Session, Unit::Session),
+    }
+}
+
+/// `quantity` (Wh, milliseconds, or 1) of `item` in the unit of its line.
+pub(crate) fn in_units(item: Item, quantity: Decimal) -> Result<Decimal, MoneyError> {
+    match units(item).0 {
+        Unit::KilowattHour | Unit::Second => thousandth(quantity).map(trim),
+        Unit::Session | Unit::Hour => Ok(trim(quantity)),
     }
 }

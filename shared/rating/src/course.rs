@@ -9,7 +9,7 @@ use crate::{
     FindingCode, RatingError, SegmentKind,
     compile::Bounds,
     exact::{MS_PER_HOUR, Reading, micro_wh, power_kw},
-    stretch::{Course, Findings, Stretch, moment},
+    stretch::{Course, Findings, Powers, Stretch, moment},
 };
 
 /// The least power that counts as charging, in watts. A vehicle that charges draws 6 A or more
@@ -29,7 +29,7 @@ const ONE_EVENT_MS: i64 = 60_000;
 /// # Errors
 ///
 /// [`RatingError`] when the session cannot have happened.
-pub(crate) fn course(timeline: &Timeline, uses_power: bool) -> Result<Course, RatingError> {
+pub(crate) fn course(timeline: &Timeline, asks_power: bool) -> Result<Course, RatingError> {
     let start_ms = timeline.started_at.timestamp_millis();
     let end_ms = timeline.ended_at.timestamp_millis();
     let (started_at, ended_at) = (timeline.started_at, timeline.ended_at);
@@ -50,7 +50,7 @@ pub(crate) fn course(timeline: &Timeline, uses_power: bool) -> Result<Course, Ra
         let &[earlier, later] = pair else { continue };
         let (from, to) = (earlier.reading, later.reading);
         let charges = states.ask_the_meter && charges(earlier, later);
-        let power = if uses_power { power_kw(from, to)? } else { None };
+        let power = if asks_power { power_kw(from, to)? } else { None };
         let power_kw = power.map(Bounds::exactly).unwrap_or_default();
         states.split(from.at_ms, to.at_ms, |start_ms, end_ms, state| {
             let kind = state.kind(charges);
@@ -61,7 +61,7 @@ pub(crate) fn course(timeline: &Timeline, uses_power: bool) -> Result<Course, Ra
                 told_until = Some(end_ms);
             }
             let time_ms = end_ms - start_ms;
-            let current_a = still(kind);
+            let powers = || Box::new(Powers { power_kw, current_a: still(kind) });
             let billable = true;
             let stretch = Stretch {
                 start_ms,
@@ -70,8 +70,7 @@ pub(crate) fn course(timeline: &Timeline, uses_power: bool) -> Result<Course, Ra
                 time_ms,
                 from,
                 to,
-                power_kw,
-                current_a,
+                power: asks_power.then(powers),
                 billable,
             };
             stretches.push(stretch);
@@ -114,6 +113,7 @@ fn after_the_end(
     let at_ms = timeline.ended_at.timestamp_millis();
     let uwh = energy(timeline.meter_stop, timeline.meter_start)?;
     let rest = Reading { at_ms, uwh };
+    let none = Bounds::exactly(Decimal::ZERO);
     states.end(at_ms);
     states.split(at_ms, released_ms, |start_ms, end_ms, state| {
         let kind = match state {
@@ -127,8 +127,7 @@ fn after_the_end(
             time_ms: end_ms - start_ms,
             from: rest,
             to: rest,
-            power_kw: Bounds::exactly(Decimal::ZERO),
-            current_a: Bounds::exactly(Decimal::ZERO),
+            power: Some(Box::new(Powers { power_kw: none, current_a: none })),
             billable: true,
         });
     });

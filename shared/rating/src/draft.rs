@@ -1,10 +1,11 @@
 //! Lines in the making, with exact amounts.
 
 use quantities::{Amount, Currency, MoneyError, Rounding, RoundingScope};
+use smallvec::{SmallVec, smallvec};
 
 use crate::{
     Line, LineTax,
-    exact::Exact,
+    exact::{Exact, trim},
     round::{Settled, settle_line},
     taxes::{TaxSet, Taxes},
 };
@@ -79,8 +80,8 @@ impl Drafts<'_> {
     }
 
     fn push(&mut self, mut draft: Draft) -> Result<(), MoneyError> {
-        draft.line.why.exact_excl_vat = draft.excl.major()?.normalize();
-        draft.line.why.exact_incl_vat = draft.incl.major()?.normalize();
+        draft.line.why.exact_excl_vat = trim(draft.excl.major()?);
+        draft.line.why.exact_incl_vat = trim(draft.incl.major()?);
         if self.rounding.scope == RoundingScope::Line {
             let mode = self.rounding.mode;
             let settled = settle_line(&draft, &self.taxes, self.currency, mode)?;
@@ -97,7 +98,7 @@ impl Drafts<'_> {
 /// Exact sums of lines, by their taxes.
 #[derive(Debug, Default)]
 pub(crate) struct Sums {
-    pub(crate) groups: Vec<Group>,
+    pub(crate) groups: SmallVec<[Group; 4]>,
 }
 
 /// The exact sum of the lines with one set of taxes.
@@ -160,8 +161,8 @@ impl Sums {
     /// # Errors
     ///
     /// [`MoneyError::Overflow`].
-    pub(crate) fn by_row(&self, taxes: &Taxes<'_>) -> Result<Vec<Exact>, MoneyError> {
-        let mut rows = vec![Exact::ZERO; taxes.len()];
+    pub(crate) fn by_row(&self, taxes: &Taxes<'_>) -> Result<SmallVec<[Exact; 4]>, MoneyError> {
+        let mut rows: SmallVec<[Exact; 4]> = smallvec![Exact::ZERO; taxes.len()];
         for group in &self.groups {
             let tax = group.incl.minus(group.excl)?;
             for row in taxes.rows(group.set) {

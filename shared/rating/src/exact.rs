@@ -76,8 +76,47 @@ impl Exact {
 
     /// In major units.
     pub(crate) fn major(self) -> Result<Decimal, MoneyError> {
-        self.0.checked_div(Decimal::from(3600)).ok_or(MoneyError::Overflow)
+        match whole_quotient(self.0) {
+            Some(quotient) => Ok(quotient),
+            None => self.0.checked_div(Decimal::from(3600)).ok_or(MoneyError::Overflow),
+        }
     }
+}
+
+/// A 3600th of `value` where that has an end in decimals and few digits, as it has for what was
+/// multiplied by 36 before: without a long division.
+fn whole_quotient(value: Decimal) -> Option<Decimal> {
+    let mantissa = i64::try_from(value.mantissa()).ok()?;
+    let scale = value.scale().checked_add(2).filter(|scale| *scale <= Decimal::MAX_SCALE)?;
+    (mantissa % 36 == 0).then(|| Decimal::new(mantissa / 36, scale))
+}
+
+/// `value` by a thousand.
+pub(crate) fn thousandth(value: Decimal) -> Result<Decimal, MoneyError> {
+    let mut thousandth = value;
+    // More decimals do the same as a division, as long as there is room for them.
+    match thousandth.set_scale(value.scale() + 3) {
+        Ok(()) => Ok(thousandth),
+        Err(_) => value.checked_div(Decimal::ONE_THOUSAND).ok_or(MoneyError::Overflow),
+    }
+}
+
+/// [`Decimal::normalize`], quicker where there are few digits.
+pub(crate) fn trim(value: Decimal) -> Decimal {
+    let Ok(mut mantissa) = i64::try_from(value.mantissa()) else { return value.normalize() };
+    let mut scale = value.scale();
+    if mantissa == 0 {
+        return Decimal::ZERO;
+    }
+    while scale >= 4 && mantissa % 10_000 == 0 {
+        mantissa /= 10_000;
+        scale -= 4;
+    }
+    while scale > 0 && mantissa % 10 == 0 {
+        mantissa /= 10;
+        scale -= 1;
+    }
+    Decimal::new(mantissa, scale)
 }
 
 fn mul(left: Decimal, right: Decimal) -> Result<Decimal, MoneyError> {
@@ -92,14 +131,34 @@ const UWH_DECIMALS: u32 = 6;
 /// `value` in whole units of 10^-`decimals`, half to even. `None`: it does not fit.
 pub(crate) fn scaled_integer(value: Decimal, decimals: u32) -> Option<i64> {
     let value = if value.scale() > decimals { value.round_dp(decimals) } else { value };
-    let factor = 10_i128.checked_pow(decimals.checked_sub(value.scale())?)?;
-    i64::try_from(value.mantissa().checked_mul(factor)?).ok()
+    let factor = power_of_ten(decimals.checked_sub(value.scale())?)?;
+    i64::try_from(value.mantissa()).ok()?.checked_mul(factor)
 }
 
 /// `hours` in milliseconds, half to even. `None`: they do not fit.
 pub(crate) fn hours_to_ms(hours: Decimal) -> Option<i64> {
+    let few = i64::try_from(hours.mantissa()).ok().and_then(|hours| hours.checked_mul(MS_PER_HOUR));
+    if let Some((ms, unit)) = few.zip(power_of_ten(hours.scale()))
+        && ms % unit == 0
+    {
+        return Some(ms / unit);
+    }
     let ms = hours.mantissa().checked_mul(MS_PER_HOUR.into())?;
     i64::try_from(half_even(ms, 10_i128.checked_pow(hours.scale())?)?).ok()
+}
+
+/// 10 to the power of `exponent`, where it fits.
+fn power_of_ten(exponent: u32) -> Option<i64> {
+    const POWERS: [i64; 19] = {
+        let mut powers = [1; 19];
+        let mut exponent = 1;
+        while exponent < powers.len() {
+            powers[exponent] = powers[exponent - 1] * 10;
+            exponent += 1;
+        }
+        powers
+    };
+    POWERS.get(usize::try_from(exponent).ok()?).copied()
 }
 
 /// `wh` in millionths of a Wh: finer than any meter, and coarse enough for a CDR's numbers. `None`:
@@ -186,6 +245,27 @@ mod tests {
         assert_eq!(micro_wh(decimal("9223372036854.775807")), Some(i64::MAX));
         assert_eq!(micro_wh(decimal("9223372036854.775808")), None);
         assert_eq!(to_wh(12_500_000), decimal("12.5"));
+    }
+
+    #[test]
+    fn what_is_quick_is_what_is_slow() {
+        for text in ["0", "0.00", "-12.3400", "1200", "79228162514264337593543950335", "0.036"] {
+            let value: Decimal = text.parse().unwrap();
+            let trimmed = trim(value);
+            assert_eq!((trimmed.mantissa(), trimmed.scale()), {
+                let slow = value.normalize();
+                (slow.mantissa(), slow.scale())
+            });
+            assert_eq!(thousandth(value).unwrap(), value / Decimal::ONE_THOUSAND, "{text}");
+            assert_eq!(Exact(value).major().unwrap(), value / Decimal::from(3600), "{text}");
+        }
+        let tiny = Decimal::new(36, 28);
+        assert_eq!(Exact(tiny).major().unwrap(), tiny / Decimal::from(3600));
+        assert_eq!(thousandth(tiny).unwrap(), tiny / Decimal::ONE_THOUSAND);
+        for (hours, ms) in [("0.6667", 2_400_120), ("0.0000001", 0), ("0.00000014", 1)] {
+            assert_eq!(hours_to_ms(hours.parse().unwrap()), Some(ms), "{hours}");
+        }
+        assert_eq!(hours_to_ms(Decimal::MAX), None);
     }
 
     #[test]

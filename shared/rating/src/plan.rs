@@ -13,7 +13,7 @@ use rust_decimal::Decimal;
 
 use crate::{
     Item, Line, PlanRule, RatingError, SegmentKind, Why,
-    bill::{price_of, units},
+    bill::{in_units, price_of, units},
     charges::Charge,
     compile::Compiled,
     draft::Drafts,
@@ -162,7 +162,7 @@ impl Applier<'_, '_> {
                 continue;
             }
             let cover = Cover::all_of(index, charge, *left);
-            let (_, _, rate_unit) = units(charge.item);
+            let (_, rate_unit) = units(charge.item);
             let by = explain::discount(discount.by, self.tariff.currency, rate_unit);
             let text = format!("{}, {by}", self.plan.plan.plan.name);
             self.take_off(Item::Discount, &cover, off, &text, PlanRule::Discount(discount.by))?;
@@ -183,8 +183,8 @@ impl Applier<'_, '_> {
         let component = charge.component(self.tariff)?;
         let set = self.drafts.taxes.of(component.vat);
         let amount = Exact::ZERO.minus(price_of(charge.item, off, cover.quantity)?)?;
-        let (scale, unit, rate_unit) = units(charge.item);
-        let quantity = cover.quantity.checked_div(scale).ok_or(MoneyError::Overflow)?.normalize();
+        let (unit, rate_unit) = units(charge.item);
+        let quantity = in_units(charge.item, cover.quantity)?;
         let line = Line {
             description: Arc::from(format!("{text}: {}", component.description)),
             quantity,

@@ -75,7 +75,7 @@ impl Pricer {
         timeline: &Timeline,
         rules: &Rules<'_>,
     ) -> Result<PricedSession, RatingError> {
-        let course = course(timeline, self.compiled.uses_power())?;
+        let course = course(timeline, self.compiled.depends_on_power)?;
         let idle = &self.terms.idle;
         let mut priced = self.price(course, rules, &Idle::of(idle), idle.cap)?;
         priced.signed.clone_from(&timeline.signed);
@@ -95,7 +95,7 @@ impl Pricer {
             let (left, right) = (cdr.currency.parse()?, self.compiled.currency);
             return Err(MoneyError::CurrencyMismatch { left, right }.into());
         }
-        let mut course = read::course(cdr, self.compiled.uses_power())?;
+        let mut course = read::course(cdr, self.compiled.depends_on_power)?;
         let names_it = |named: &String| named.eq_ignore_ascii_case(&self.compiled.id);
         let mut named = cdr.charging_periods.iter().filter_map(|period| period.tariff_id.as_ref());
         if named.any(|named| !names_it(named)) {

@@ -11,6 +11,7 @@ use std::{borrow::Cow, cmp::Reverse, collections::BTreeMap};
 
 use quantities::{Amount, Currency, Money, MoneyError, Rounding, RoundingMode, RoundingScope};
 use rust_decimal::{Decimal, prelude::ToPrimitive};
+use smallvec::{SmallVec, smallvec};
 
 use crate::{
     Cost, Item, LineTax, TaxTotal,
@@ -75,6 +76,9 @@ pub(crate) fn round(
     Money::new(exact.major()?.round_dp(SOUND_DECIMALS), currency).round(mode)
 }
 
+/// As many as most bills have lines, or taxes.
+type Few<T> = SmallVec<[T; 4]>;
+
 /// A line's amounts: its tax by row of the bill's taxes.
 #[derive(Debug)]
 pub(crate) struct Settled {
@@ -103,7 +107,7 @@ pub(crate) fn settle_line(
 ) -> Result<Settled, MoneyError> {
     let tax = draft.incl.minus(draft.excl)?;
     let rows = taxes.rows(draft.set);
-    let mut parts = Vec::with_capacity(rows.len());
+    let mut parts: Few<Exact> = Few::new();
     for row in rows.clone() {
         parts.push(taxes.part(draft.set, row, tax)?);
     }
@@ -129,7 +133,7 @@ enum Fixed {
 struct Rounded {
     excl: Amount,
     incl: Amount,
-    taxes: Vec<Amount>,
+    taxes: Few<Amount>,
 }
 
 impl Fixed {
@@ -157,13 +161,13 @@ impl Fixed {
     ) -> Result<Rounded, MoneyError> {
         if self == Self::Both {
             let (excl, incl) = (round(excl, currency, mode)?, round(incl, currency, mode)?);
-            let parts = taxes.iter().map(|tax| tax.major()).collect::<Result<Vec<_>, _>>()?;
+            let parts = taxes.iter().map(|tax| tax.major()).collect::<Result<Few<_>, _>>()?;
             let taxes = apportion(&parts, incl.checked_sub(excl)?, |_| None)?;
             // Without a tax there is one price; both views of it are the same.
             let incl = if taxes.is_empty() { excl } else { incl };
             return Ok(Rounded { excl, incl, taxes });
         }
-        let mut rounded = Vec::with_capacity(taxes.len());
+        let mut rounded = Few::new();
         let mut sum = Amount::zero(currency);
         for tax in taxes {
             let tax = round(*tax, currency, mode)?;
@@ -201,7 +205,7 @@ pub(crate) fn settle(
         lines = share_out(drafts, &taxes, currency, rounding.mode, fixed)?;
     }
     let zero = Amount::zero(currency);
-    let mut rows = vec![(zero, zero); taxes.len()];
+    let mut rows: Few<(Amount, Amount)> = smallvec![(zero, zero); taxes.len()];
     for line in &lines {
         for tax in &line.taxes {
             let Some((base, amount)) = rows.get_mut(tax.tax) else { continue };
@@ -232,7 +236,7 @@ fn share_out(
     let from_net = !taxes.are_included() && taxes.are_several();
     let parts = drafts.iter().map(|draft| if from_net { draft.excl } else { draft.incl }.major());
     let total = if from_net { rounded.excl } else { rounded.incl };
-    let shared = share(&parts.collect::<Result<Vec<_>, _>>()?, &groups, total, |_| None)?;
+    let shared = share(&parts.collect::<Result<Few<_>, _>>()?, &groups, total, |_| None)?;
     let mut lines: Vec<Settled> = Vec::with_capacity(drafts.len());
     for (draft, amount) in drafts.iter().zip(shared) {
         let taxes = Vec::with_capacity(taxes.rows(draft.set).len());
@@ -254,7 +258,7 @@ fn share_tax(
     on_top: bool,
     lines: &mut [Settled],
 ) -> Result<(), MoneyError> {
-    let (mut parts, mut places) = (Vec::new(), Vec::new());
+    let (mut parts, mut places): (Few<Decimal>, Few<usize>) = (Few::new(), Few::new());
     for (place, draft) in drafts.iter().enumerate() {
         if taxes.rows(draft.set).contains(&row) {
             let tax = draft.incl.minus(draft.excl)?;
@@ -262,7 +266,7 @@ fn share_tax(
             places.push(place);
         }
     }
-    let own: Vec<usize> = places.iter().filter_map(|place| groups.get(*place).copied()).collect();
+    let own: Few<usize> = places.iter().filter_map(|place| groups.get(*place).copied()).collect();
     let room = |part: usize| {
         let line = places.get(part).and_then(|place| lines.get(*place));
         line.filter(|_| !on_top).map(|line| line.amount.excl_vat.minor)
@@ -282,7 +286,7 @@ fn share_tax(
 
 /// For every line the first of those that it is settled with: what is taken off a line goes with
 /// it, and all idle time goes with the cap on it. So a sum that is whole stays what it is.
-fn groups(drafts: &[Draft]) -> Vec<usize> {
+fn groups(drafts: &[Draft]) -> Few<usize> {
     let is_idle = |draft: &Draft| draft.line.item == Item::ParkingTime;
     let capped = drafts.iter().any(|draft| draft.line.item == Item::IdleCap);
     let idle = drafts.iter().position(is_idle).filter(|_| capped);
@@ -300,7 +304,7 @@ fn share(
     groups: &[usize],
     total: Amount,
     room: impl Fn(usize) -> Option<i64>,
-) -> Result<Vec<Amount>, MoneyError> {
+) -> Result<Few<Amount>, MoneyError> {
     if groups.is_sorted_by(|earlier, later| earlier < later) {
         // Each part is a group of its own.
         return apportion(parts, total, room);
@@ -316,7 +320,7 @@ fn share(
         sums.push(sum.ok_or(MoneyError::Overflow)?);
     }
     let totals = apportion(&sums, total, |_| None)?;
-    let mut shares = vec![Amount::zero(total.currency); parts.len()];
+    let mut shares: Few<Amount> = smallvec![Amount::zero(total.currency); parts.len()];
     for (places, total) in places.values().zip(totals) {
         let own: Vec<Decimal> = places.iter().map(part).collect();
         let room = |part: usize| places.get(part).and_then(|place| room(*place));
@@ -344,18 +348,15 @@ fn apportion(
     parts: &[Decimal],
     total: Amount,
     room: impl Fn(usize) -> Option<i64>,
-) -> Result<Vec<Amount>, MoneyError> {
-    let scale = 10_i64.checked_pow(total.currency.minor_digits()).ok_or(MoneyError::Overflow)?;
-    let mut shares = Vec::with_capacity(parts.len());
-    let mut claims = Vec::with_capacity(parts.len());
+) -> Result<Few<Amount>, MoneyError> {
+    let digits = total.currency.minor_digits();
+    let mut shares = Few::with_capacity(parts.len());
+    let mut claims: Few<Claim> = Few::with_capacity(parts.len());
     let mut rest = total.minor;
     for (place, part) in parts.iter().enumerate() {
-        let exact = part.checked_mul(Decimal::from(scale)).ok_or(MoneyError::Overflow)?;
-        let whole = exact.floor();
-        let remainder = exact.checked_sub(whole).ok_or(MoneyError::Overflow)?;
-        let minor = whole.to_i64().ok_or(MoneyError::Overflow)?;
+        let (minor, remainder) = floor(*part, digits)?;
         let rank = match room(place) {
-            _ if exact.is_zero() => 3,
+            _ if part.is_zero() => 3,
             Some(room) if minor < 0 && minor < room => 0,
             Some(room) if minor >= 0 && minor >= room => 2,
             _ => 1,
@@ -375,6 +376,24 @@ fn apportion(
         hand_out(rest, &claims, &mut shares)?;
     }
     Ok(shares)
+}
+
+/// The whole minor units in `part`, and what is left of it in minor units, from 0 to 1.
+fn floor(part: Decimal, minor_digits: u32) -> Result<(i64, Decimal), MoneyError> {
+    let decimals = part.scale().checked_sub(minor_digits);
+    let unit = decimals.and_then(|decimals| 10_i64.checked_pow(decimals));
+    if let (Some(decimals), Some(unit), Ok(mantissa)) =
+        (decimals, unit, i64::try_from(part.mantissa()))
+    {
+        // Few digits: whole numbers will do.
+        let rest = Decimal::new(mantissa.rem_euclid(unit), decimals);
+        return Ok((mantissa.div_euclid(unit), rest));
+    }
+    let scale = 10_i64.checked_pow(minor_digits).ok_or(MoneyError::Overflow)?;
+    let exact = part.checked_mul(Decimal::from(scale)).ok_or(MoneyError::Overflow)?;
+    let whole = exact.floor();
+    let remainder = exact.checked_sub(whole).ok_or(MoneyError::Overflow)?;
+    Ok((whole.to_i64().ok_or(MoneyError::Overflow)?, remainder))
 }
 
 /// Adds `rest` minor units to `shares`, one each in the order of `claims`, and again from the

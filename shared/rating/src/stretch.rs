@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// A part of a session in which nothing changes and energy follows one straight line.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Stretch {
     pub(crate) start_ms: i64,
     pub(crate) end_ms: i64,
@@ -20,13 +20,25 @@ pub(crate) struct Stretch {
     pub(crate) from: Reading,
     /// See `from`.
     pub(crate) to: Reading,
-    pub(crate) power_kw: Bounds,
-    pub(crate) current_a: Bounds,
+    /// Only where the tariff asks for it: most do not, and a stretch is small without.
+    pub(crate) power: Option<Box<Powers>>,
     /// Whether a tariff is relevant in it at all.
     pub(crate) billable: bool,
 }
 
+/// Power and current, as far as they are known.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Powers {
+    pub(crate) power_kw: Bounds,
+    pub(crate) current_a: Bounds,
+}
+
 impl Stretch {
+    /// Power and current.
+    pub(crate) fn powers(&self) -> Powers {
+        self.power.as_deref().copied().unwrap_or_default()
+    }
+
     /// The session's energy at `at_ms`, on the straight line, in millionths of a Wh.
     pub(crate) fn energy_at(&self, at_ms: i64) -> i64 {
         // All the energy of a moment without duration has flowed when it is over.

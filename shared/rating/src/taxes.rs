@@ -6,6 +6,7 @@ use network::Tax;
 use ocpi::TaxIncluded;
 use quantities::{Amount, Currency, MoneyError, TaxPercent};
 use rust_decimal::Decimal;
+use smallvec::SmallVec;
 
 use crate::{TaxTotal, exact::Exact};
 
@@ -27,7 +28,7 @@ pub(crate) enum TaxSet {
 #[derive(Debug)]
 pub(crate) struct Taxes<'a> {
     /// The jurisdiction's, then those that components state.
-    rows: Vec<Row<'a>>,
+    rows: SmallVec<[Row<'a>; 2]>,
     jurisdiction: Option<&'a [Tax]>,
     jurisdiction_percent: Decimal,
     included: TaxIncluded,
@@ -58,7 +59,7 @@ impl<'a> Taxes<'a> {
         included: TaxIncluded,
     ) -> Result<Self, MoneyError> {
         let taxes = jurisdiction.unwrap_or_default();
-        let mut rows = Vec::with_capacity(taxes.len() + 1);
+        let mut rows = SmallVec::new();
         let mut jurisdiction_percent = Decimal::ZERO;
         for tax in taxes {
             let sum = jurisdiction_percent.checked_add(tax.percent.percent());
@@ -203,9 +204,9 @@ impl<'a> Taxes<'a> {
         self,
         amounts: &[(Amount, Amount)],
         currency: Currency,
-    ) -> (Vec<TaxTotal>, Vec<usize>) {
+    ) -> (Vec<TaxTotal>, SmallVec<[usize; 4]>) {
         let mut totals = Vec::with_capacity(self.rows.len());
-        let mut places = Vec::with_capacity(self.rows.len());
+        let mut places = SmallVec::new();
         let zero = Amount::zero(currency);
         for (index, row) in self.rows.iter().enumerate() {
             places.push(totals.len());

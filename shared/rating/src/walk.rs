@@ -10,7 +10,7 @@ use crate::{
     compile::{Bounds, Compiled, Holds, Moment},
     exact::{reaches, tenths, to_wh},
     local::{check_calendar, local, moments},
-    stretch::{Course, Findings, Stretch, moment},
+    stretch::{Course, Findings, Powers, Stretch, moment},
     terms::Idle,
 };
 
@@ -193,7 +193,7 @@ struct Asked {
     next_threshold: usize,
     kind: SegmentKind,
     /// Power and current, where any rule asks about them.
-    power: Option<(Bounds, Bounds)>,
+    power: Option<Powers>,
     needs_energy: bool,
     needs_time: bool,
 }
@@ -213,8 +213,12 @@ impl Walker<'_> {
         let mut is_first = true;
         loop {
             let (there, kind) = self.next_stop(stretch, here);
-            let run = self.price(stretch, here, there, kind)?;
-            if self.push(run) && !is_first && self.stated {
+            let asked = self.asked(stretch, here, there, kind);
+            let is_new = !self.extend(&asked, stretch, here, there) && {
+                let run = self.price(asked, stretch, here, there)?;
+                self.push(run)
+            };
+            if is_new && !is_first && self.stated {
                 let detail = "a price changes within a period; its volumes are split evenly";
                 findings.note(FindingCode::PeriodSplit, moment(here.at_ms), detail);
             }
@@ -276,23 +280,66 @@ impl Walker<'_> {
         if exact { uwh } else { tenths(uwh) }
     }
 
-    /// The run from `here` to `there`, with the components that apply at its start.
-    fn price(
-        &mut self,
+    /// What rules ask about at `here`.
+    fn asked(
+        &self,
         stretch: &Stretch,
         here: Position,
         there: Position,
         kind: SegmentKind,
+    ) -> Asked {
+        Asked {
+            next_cut: self.next_cut,
+            next_threshold: self.next_threshold,
+            kind,
+            power: self.tariff.depends_on_power.then(|| stretch.powers()),
+            needs_energy: there.uwh != here.uwh,
+            needs_time: there.time_ms > here.time_ms,
+        }
+    }
+
+    /// Lets the last run go on from `here` to `there`, if nothing has changed. That is the usual
+    /// case, and the quick one.
+    fn extend(
+        &mut self,
+        asked: &Asked,
+        stretch: &Stretch,
+        here: Position,
+        there: Position,
+    ) -> bool {
+        let same = self.choice.as_ref().is_some_and(|choice| choice.asked == *asked);
+        if !same || !stretch.billable || self.is_boundary(here.at_ms, here.uwh) {
+            return false;
+        }
+        let Some(last) = self.runs.last_mut().filter(|last| last.billable) else { return false };
+        last.end_ms = there.at_ms;
+        last.to_uwh = there.uwh;
+        last.time_ms += there.time_ms - here.time_ms;
+        if let Some(powers) = asked.power {
+            last.power_kw = widest(last.power_kw, powers.power_kw);
+        }
+        self.rises = asked.needs_energy;
+        true
+    }
+
+    /// The run from `here` to `there`, with the components that apply at its start.
+    fn price(
+        &mut self,
+        asked: Asked,
+        stretch: &Stretch,
+        here: Position,
+        there: Position,
     ) -> Result<Run, RatingError> {
+        let powers = asked.power.unwrap_or_default();
         let mut run = Run {
             start_ms: here.at_ms,
             end_ms: there.at_ms,
-            kind,
+            kind: asked.kind,
             time_ms: there.time_ms - here.time_ms,
             from_uwh: here.uwh,
             to_uwh: there.uwh,
-            power_kw: stretch.power_kw,
-            power_band: self.tariff.power_band(stretch.power_kw),
+            power_kw: powers.power_kw,
+            power_band: self.tariff.power_band(powers.power_kw),
             energy: None,
             time: None,
             flat: None,
@@ -301,34 +348,19 @@ impl Walker<'_> {
         if !stretch.billable {
             return Ok(run);
         }
-        let power = (stretch.power_kw, stretch.current_a);
-        let asked = Asked {
-            next_cut: self.next_cut,
-            next_threshold: self.next_threshold,
-            kind,
-            power: self.tariff.depends_on_power.then_some(power),
-            needs_energy: run.to_uwh != run.from_uwh,
-            needs_time: run.time_ms > 0,
-        };
         match self.choice.filter(|choice| choice.asked == asked) {
             // A fee that was not due then is not due now.
             Some(choice) => (run.energy, run.time) = (choice.energy, choice.time),
-            None => self.choose(asked, stretch, here, &mut run)?,
+            None => self.choose(asked, here, &mut run)?,
         }
         Ok(run)
     }
 
     /// Finds the components that apply to `run`, from `here` on.
-    fn choose(
-        &mut self,
-        asked: Asked,
-        stretch: &Stretch,
-        here: Position,
-        run: &mut Run,
-    ) -> Result<(), RatingError> {
+    fn choose(&mut self, asked: Asked, here: Position, run: &mut Run) -> Result<(), RatingError> {
         let tariff = self.tariff;
         let at = moment(here.at_ms);
-        let moment = self.moment_at(stretch, here, at);
+        let moment = self.moment_at(&asked, here, at);
         let pick = |list, needed| first_match(tariff, list, &moment, at, needed);
         run.energy = pick(&tariff.energy, asked.needs_energy)?;
         run.time = match asked.kind {
@@ -351,16 +383,17 @@ impl Walker<'_> {
         Ok(())
     }
 
-    fn moment_at(&self, stretch: &Stretch, here: Position, at: DateTime<Utc>) -> Moment {
-        let is_reserved = stretch.kind == SegmentKind::Reservation;
+    fn moment_at(&self, asked: &Asked, here: Position, at: DateTime<Utc>) -> Moment {
+        let powers = asked.power.unwrap_or_default();
+        let is_reserved = asked.kind == SegmentKind::Reservation;
         let from_ms = if is_reserved { self.reserved_from_ms } else { self.session_start_ms };
         Moment {
             // Who needs no local time does not pay for it.
             local: if self.tariff.is_local() { local(self.zone, at) } else { at.naive_utc() },
             elapsed_ms: (here.at_ms - from_ms).max(0),
             energy_wh: to_wh(here.uwh),
-            power_kw: stretch.power_kw,
-            current_a: stretch.current_a,
+            power_kw: powers.power_kw,
+            current_a: powers.current_a,
             reservation_expired: self.reservation_expired,
         }
     }
@@ -368,17 +401,17 @@ impl Walker<'_> {
     /// Whether a run has to end at its start, even if the price stays the same. Where a tariff asks
     /// for energy and for time, it matters which threshold is reached first; a CDR whose period
     /// went over both would leave that to its reader's interpolation.
-    fn is_boundary(&self, run: &Run) -> bool {
+    fn is_boundary(&self, start_ms: i64, from_uwh: i64) -> bool {
         let energies = &self.tariff.energies_uwh;
         !energies.is_empty()
             && !self.cuts.is_empty()
-            && (self.cuts.binary_search(&run.start_ms).is_ok()
-                || (self.rises && energies.binary_search(&run.from_uwh).is_ok()))
+            && (self.cuts.binary_search(&start_ms).is_ok()
+                || (self.rises && energies.binary_search(&from_uwh).is_ok()))
     }
 
     /// Appends `run`, joined to the last one where nothing changes. Returns whether it is new.
     fn push(&mut self, run: Run) -> bool {
-        let is_boundary = self.is_boundary(&run);
+        let is_boundary = self.is_boundary(run.start_ms, run.from_uwh);
         self.rises = run.to_uwh != run.from_uwh;
         if let Some(last) = self.runs.last_mut()
             && last.continues(&run)

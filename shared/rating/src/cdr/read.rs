@@ -2,7 +2,7 @@
 
 use arrayvec::ArrayVec;
 use chrono::{DateTime, Utc};
-use ocpi::{Cdr, CdrDimensionType, ChargingPeriod};
+use ocpi::{Cdr, CdrDimension, CdrDimensionType, ChargingPeriod};
 use quantities::MoneyError;
 use rust_decimal::Decimal;
 
@@ -11,7 +11,7 @@ use crate::{
     compile::Bounds,
     course::still,
     exact::{MS_PER_HOUR, Reading, hours_to_ms, power_kw, scaled_integer},
-    stretch::{Course, Findings, Stretch},
+    stretch::{Course, Findings, Powers, Stretch},
 };
 
 /// The course that a CDR's periods describe.
@@ -19,11 +19,11 @@ use crate::{
 /// A period's stated time is billed. Where it says the same as the period's own start and end to
 /// the digits it has (`0.6667` hours for 40 minutes), start and end are meant. Charging comes
 /// before parking in a period that states both; time it does not state is not billed.
-pub(crate) fn course(cdr: &Cdr, uses_power: bool) -> Result<Course, RatingError> {
+pub(crate) fn course(cdr: &Cdr, asks_power: bool) -> Result<Course, RatingError> {
     let mut reader = Reader {
         uwh: 0,
         some_name_a_tariff: cdr.charging_periods.iter().any(|period| period.tariff_id.is_some()),
-        uses_power,
+        asks_power,
         stretches: Vec::with_capacity(cdr.charging_periods.len()),
         findings: Findings::default(),
     };
@@ -50,16 +50,16 @@ pub(crate) fn course(cdr: &Cdr, uses_power: bool) -> Result<Course, RatingError>
     })
 }
 
-/// The most energy of a period that is believed, in kWh.
-const MOST_KWH: u32 = 1_000_000;
-/// The most time of a period that is believed, in hours: a leap year.
-const MOST_HOURS: u32 = 366 * 24;
+/// The most energy of a period that is believed: a million kWh, in millionths of a Wh.
+const UWH_MAX: i64 = 1_000_000_000_000_000;
+/// The most time of a period that is believed: a leap year, in milliseconds.
+const MS_MAX: i64 = 366 * 24 * MS_PER_HOUR;
 
 struct Reader {
     /// The energy of the periods so far, in millionths of a Wh.
     uwh: i64,
     some_name_a_tariff: bool,
-    uses_power: bool,
+    asks_power: bool,
     stretches: Vec<Stretch>,
     findings: Findings,
 }
@@ -88,60 +88,70 @@ struct Span {
 /// What a period states, each dimension once: the first counts.
 #[derive(Default)]
 struct Volumes {
-    energy: Option<Decimal>,
-    /// In the order of [`TIMES`].
-    times: [Option<Decimal>; PARTS_MAX],
-    power: Bounds,
-    current: Bounds,
+    /// In millionths of a Wh.
+    uwh: Option<i64>,
+    /// In milliseconds and as stated, in the order of [`TIMES`].
+    times: [Option<(i64, Decimal)>; PARTS_MAX],
+    powers: Powers,
 }
 
 /// The times that a period states, in the order in which they are taken to happen.
-const TIMES: [(&str, SegmentKind); PARTS_MAX] = [
-    ("RESERVATION_TIME", SegmentKind::Reservation),
-    ("TIME", SegmentKind::Charging),
-    ("PARKING_TIME", SegmentKind::Idle),
+const TIMES: [(CdrDimensionType, &str, SegmentKind); PARTS_MAX] = [
+    (CdrDimensionType::ReservationTime, "RESERVATION_TIME", SegmentKind::Reservation),
+    (CdrDimensionType::Time, "TIME", SegmentKind::Charging),
+    (CdrDimensionType::ParkingTime, "PARKING_TIME", SegmentKind::Idle),
 ];
 
 impl Volumes {
-    fn of(index: usize, period: &ChargingPeriod) -> Result<Self, RatingError> {
+    fn of(index: usize, period: &ChargingPeriod, asks_power: bool) -> Result<Self, RatingError> {
         let mut volumes = Self::default();
         for stated in &period.dimensions {
-            let volume = match stated.dimension {
-                CdrDimensionType::Energy => &mut volumes.energy,
-                CdrDimensionType::ReservationTime => &mut volumes.times[0],
-                CdrDimensionType::Time => &mut volumes.times[1],
-                CdrDimensionType::ParkingTime => &mut volumes.times[2],
-                CdrDimensionType::MinPower => &mut volumes.power.low,
-                CdrDimensionType::MaxPower => &mut volumes.power.high,
-                CdrDimensionType::MinCurrent => &mut volumes.current.low,
-                CdrDimensionType::MaxCurrent => &mut volumes.current.high,
-                _ => continue,
-            };
-            volume.get_or_insert(stated.volume);
-        }
-        check(index, "ENERGY", volumes.energy, MOST_KWH)?;
-        for ((dimension, _), volume) in TIMES.iter().zip(volumes.times) {
-            check(index, dimension, volume, MOST_HOURS)?;
+            let volume = stated.volume;
+            if stated.dimension == CdrDimensionType::Energy {
+                if volumes.uwh.is_none() {
+                    let uwh = micro_wh_of(volume);
+                    volumes.uwh = Some(check(index, "ENERGY", volume, uwh, UWH_MAX)?);
+                }
+                continue;
+            }
+            let time = TIMES.iter().zip(&mut volumes.times);
+            let mut time = time.filter(|((dimension, _, _), _)| *dimension == stated.dimension);
+            if let Some(((_, name, _), time)) = time.next() {
+                if time.is_none() {
+                    *time =
+                        Some((check(index, name, volume, hours_to_ms(volume), MS_MAX)?, volume));
+                }
+            } else if asks_power {
+                volumes.note_power(stated);
+            }
         }
         Ok(volumes)
     }
+
+    fn note_power(&mut self, stated: &CdrDimension) {
+        let powers = &mut self.powers;
+        let bound = match stated.dimension {
+            CdrDimensionType::MinPower => &mut powers.power_kw.low,
+            CdrDimensionType::MaxPower => &mut powers.power_kw.high,
+            CdrDimensionType::MinCurrent => &mut powers.current_a.low,
+            CdrDimensionType::MaxCurrent => &mut powers.current_a.high,
+            _ => return,
+        };
+        bound.get_or_insert(stated.volume);
+    }
 }
 
-/// Whether `volume` is one that can have been consumed.
+/// `count`, what `volume` comes to, if it can have been consumed.
 fn check(
     period: usize,
     dimension: &'static str,
-    volume: Option<Decimal>,
-    most: u32,
-) -> Result<(), RatingError> {
-    match volume {
-        Some(volume) if volume.is_sign_negative() && !volume.is_zero() => {
-            Err(RatingError::InvalidVolume { period, dimension, volume })
-        }
-        Some(volume) if volume > Decimal::from(most) => {
-            Err(RatingError::InvalidVolume { period, dimension, volume })
-        }
-        _ => Ok(()),
+    volume: Decimal,
+    count: Option<i64>,
+    most: i64,
+) -> Result<i64, RatingError> {
+    match count.filter(|count| (0..=most).contains(count)) {
+        Some(count) if count > 0 || !volume.is_sign_negative() || volume.is_zero() => Ok(count),
+        _ => Err(RatingError::InvalidVolume { period, dimension, volume }),
     }
 }
 
@@ -162,10 +172,10 @@ impl Reader {
             let detail = "a period that names no tariff, while others do, is not billed";
             self.findings.note(FindingCode::PeriodWithoutTariff, start, detail);
         }
-        let volumes = Volumes::of(index, period)?;
-        let energy = micro_wh_of(volumes.energy.unwrap_or_default());
+        let volumes = Volumes::of(index, period, self.asks_power)?;
         let before = self.uwh;
-        let after = energy.and_then(|uwh| before.checked_add(uwh)).ok_or(MoneyError::Overflow)?;
+        let energy = volumes.uwh.unwrap_or_default();
+        let after = before.checked_add(energy).ok_or(MoneyError::Overflow)?;
         self.uwh = after;
         let parts = self.stated(&volumes, start, end_ms - start_ms)?;
         let spans = spans(&parts, end_ms - start_ms);
@@ -178,7 +188,6 @@ impl Reader {
                 Reading { at_ms: from_ms, uwh: if span.from_ms <= flows { before } else { after } };
             let to =
                 Reading { at_ms: to_ms, uwh: if span.from_ms < flows { before } else { after } };
-            let stated = volumes.current;
             self.stretches.push(Stretch {
                 start_ms: from_ms,
                 end_ms: to_ms,
@@ -186,8 +195,7 @@ impl Reader {
                 time_ms: span.time_ms,
                 from,
                 to,
-                power_kw: self.power(volumes.power, from, to)?,
-                current_a: if stated.is_known() { stated } else { still(span.kind) },
+                power: self.powers(&volumes, span.kind, from, to)?,
                 billable,
             });
         }
@@ -203,9 +211,11 @@ impl Reader {
     ) -> Result<ArrayVec<Part, PARTS_MAX>, RatingError> {
         let mut parts = ArrayVec::new();
         let mut off_ms = lasts_ms;
-        for ((_, kind), hours) in TIMES.iter().zip(volumes.times) {
-            let Some(hours) = hours.filter(|hours| !hours.is_zero()) else { continue };
-            let ms = hours_to_ms(hours).ok_or(MoneyError::Overflow)?;
+        for ((_, _, kind), stated) in TIMES.iter().zip(volumes.times) {
+            let Some((ms, hours)) = stated else { continue };
+            if hours.is_zero() {
+                continue;
+            }
             off_ms = off_ms.checked_sub(ms).ok_or(MoneyError::Overflow)?;
             parts.push((*kind, ms));
         }
@@ -228,17 +238,31 @@ impl Reader {
         Ok(parts)
     }
 
-    fn power(&self, stated: Bounds, from: Reading, to: Reading) -> Result<Bounds, MoneyError> {
-        if !self.uses_power || stated.is_known() {
-            return Ok(stated);
+    fn powers(
+        &self,
+        volumes: &Volumes,
+        kind: SegmentKind,
+        from: Reading,
+        to: Reading,
+    ) -> Result<Option<Box<Powers>>, MoneyError> {
+        if !self.asks_power {
+            return Ok(None);
         }
-        Ok(power_kw(from, to)?.map(Bounds::exactly).unwrap_or_default())
+        let (power, current) = (volumes.powers.power_kw, volumes.powers.current_a);
+        let power_kw = if power.is_known() {
+            power
+        } else {
+            power_kw(from, to)?.map(Bounds::exactly).unwrap_or_default()
+        };
+        let current_a = if current.is_known() { current } else { still(kind) };
+        Ok(Some(Box::new(Powers { power_kw, current_a })))
     }
 }
 
 /// One unit of the last digit of every number of hours, in milliseconds.
-fn tolerance_ms(hours: [Option<Decimal>; PARTS_MAX]) -> i64 {
-    hours.into_iter().flatten().filter(|hours| !hours.is_zero()).map(last_digit_ms).sum()
+fn tolerance_ms(times: [Option<(i64, Decimal)>; PARTS_MAX]) -> i64 {
+    let hours = times.into_iter().flatten().map(|(_, hours)| hours);
+    hours.filter(|hours| !hours.is_zero()).map(last_digit_ms).sum()
 }
 
 /// One unit of the last digit of a number of hours, in milliseconds. A number with fewer than two
@@ -277,7 +301,6 @@ fn spans(parts: &[Part], lasts_ms: i64) -> ArrayVec<Span, { PARTS_MAX + 1 }> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ocpi::CdrDimension;
 
     /// The charging time, in milliseconds, of a period of `lasts_s` that states `volume` hours.
     fn billed_ms(volume: &str, lasts_s: i64) -> i64 {
@@ -288,7 +311,7 @@ mod tests {
         let mut reader = Reader {
             uwh: 0,
             some_name_a_tariff: false,
-            uses_power: false,
+            asks_power: false,
             stretches: Vec::new(),
             findings: Findings::default(),
         };
