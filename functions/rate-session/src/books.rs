@@ -8,8 +8,34 @@ use rating::{Item, PricedSession, TaxTotal};
 use session::Session;
 use store::{PlanState, UsageChange};
 
+/// A price, what it books, and what it counts against the account.
+#[derive(Debug)]
+pub(crate) struct Bill<'a> {
+    pub(crate) priced: PricedSession,
+    pub(crate) journal: JournalEntry,
+    pub(crate) usage: Option<UsageChange<'a>>,
+}
+
+impl<'a> Bill<'a> {
+    /// The books of `priced`.
+    ///
+    /// # Errors
+    ///
+    /// When amounts do not add up.
+    pub(crate) fn new(
+        session: &'a Session,
+        priced: PricedSession,
+        plan: Option<&'a PlanState>,
+        booked_at: DateTime<Utc>,
+    ) -> anyhow::Result<Self> {
+        let journal = sale(session, &priced, plan, booked_at)?;
+        let usage = usage(session, &priced, plan)?;
+        Ok(Self { priced, journal, usage })
+    }
+}
+
 /// The sale of `session`: what it costs, each tax in it, and what its plan took off.
-pub(crate) fn sale(
+fn sale(
     session: &Session,
     priced: &PricedSession,
     plan: Option<&PlanState>,
@@ -41,7 +67,8 @@ fn cost_centre(member: &PlanMembership, plan: Option<&PlanState>) -> Option<Stri
     member.cost_centre.clone().or_else(of_plan)
 }
 
-/// What the plan took off the tariff's prices, before taxes.
+/// What the plan took off the tariff's prices, before taxes; negative where its own price is above
+/// the tariff's.
 fn reductions(priced: &PricedSession) -> Result<Amount, MoneyError> {
     let by_plan = [Item::StartFeeWaived, Item::Allowance, Item::Discount];
     let lines = priced.lines.iter().filter(|line| by_plan.contains(&line.item));
@@ -50,7 +77,7 @@ fn reductions(priced: &PricedSession) -> Result<Amount, MoneyError> {
 }
 
 /// What the account has used with this session, where a plan counts it.
-pub(crate) fn usage<'a>(
+fn usage<'a>(
     session: &'a Session,
     priced: &PricedSession,
     plan: Option<&'a PlanState>,
@@ -61,6 +88,8 @@ pub(crate) fn usage<'a>(
     let read = &plan.usage;
     let after = read.used.checked_add(&applied.usage)?;
     let month_end = after.month.end(plan.version.plan.time_zone);
-    let capped_until = month_end.filter(|_| applied.spending_cap_reached);
-    Ok(Some(UsageChange { member, read, after, capped_until }))
+    let month_end = month_end.filter(|_| applied.spending_cap_reached);
+    // What began before this session's end had every right to.
+    let capped = session.ended_at.zip(month_end);
+    Ok(Some(UsageChange { member, read, after, capped }))
 }

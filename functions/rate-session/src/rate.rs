@@ -5,14 +5,14 @@ use chrono::TimeDelta;
 use messages::{Envelope, Event};
 use network::Payer;
 use quantities::SessionId;
-use rating::{PricedSession, Rules, TariffVersion};
+use rating::{Rules, TariffVersion};
 use runtime::{Invocation, Metric};
 use session::{
     ExceptionReason, ExceptionRecord, Session, SessionState, Timeline, released_at, timeline,
 };
 use store::{PlanState, Rated, Store};
 
-use crate::books;
+use crate::books::Bill;
 
 /// How long before the start the connector's status may have been reported.
 const STATUS_LEAD: TimeDelta = TimeDelta::minutes(10);
@@ -104,15 +104,18 @@ async fn price(
         let plan = store.plan_state(session).await?;
         let in_force = plan.as_ref().map(PlanState::in_force);
         let rules = Rules::pinned(session).with_plan(in_force);
-        let priced = match rating::rate(tariff, timeline, &rules) {
-            Ok(priced) => priced,
+        // What cannot be priced, or not be booked, is a person's; trying again would not help.
+        let bill = rating::rate(tariff, timeline, &rules).map_err(anyhow::Error::new);
+        let bill =
+            bill.and_then(|priced| Bill::new(session, priced, plan.as_ref(), invocation.now()));
+        let bill = match bill {
+            Ok(bill) => bill,
             Err(error) => {
-                let detail = format!("{:#}", anyhow::Error::new(error));
-                let reason = ExceptionReason::Unratable;
+                let (reason, detail) = (ExceptionReason::Unratable, format!("{error:#}"));
                 return hold(store, session, reason, detail, invocation).await;
             }
         };
-        if save(store, session, &priced, plan.as_ref(), invocation).await? != Rated::UsageMoved {
+        if save(store, session, &bill, invocation).await? != Rated::UsageMoved {
             return Ok(());
         }
     }
@@ -122,19 +125,17 @@ async fn price(
 async fn save(
     store: &Store,
     session: &Session,
-    priced: &PricedSession,
-    plan: Option<&PlanState>,
+    bill: &Bill<'_>,
     invocation: &Invocation,
 ) -> anyhow::Result<Rated> {
-    let journal = books::sale(session, priced, plan, invocation.now())?;
+    let Bill { priced, journal, usage } = bill;
     let event = Event::SessionRated {
         session_id: session.id,
         total: priced.gross(),
         journal: journal.clone(),
     };
     let envelope = Envelope::new(event, invocation.now(), invocation.trace());
-    let usage = books::usage(session, priced, plan)?;
-    let rated = store.rate(session, priced, &journal, &envelope, usage.as_ref()).await?;
+    let rated = store.rate(session, priced, journal, &envelope, usage.as_ref()).await?;
     if rated == Rated::New {
         invocation.count(Metric::SessionsRated, 1);
         invocation.count_money(Metric::RevenueMinor, priced.gross());

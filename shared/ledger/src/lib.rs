@@ -80,7 +80,8 @@ pub struct Sale {
     pub receivable: Account,
     /// What it costs, taxes included.
     pub gross: Amount,
-    /// What plans took off the tariff's prices, before taxes; not negative.
+    /// What plans took off the tariff's prices, before taxes; negative where a plan's own price is
+    /// above the tariff's.
     pub reductions: Amount,
     /// The taxes in `gross`, one by one.
     pub taxes: Vec<(TaxOwed, Amount)>,
@@ -156,6 +157,12 @@ impl TryFrom<Unchecked> for JournalEntry {
     }
 }
 
+fn reductions_line(reductions: Amount) -> JournalLine {
+    let side = if reductions.minor < 0 { Side::Credit } else { Side::Debit };
+    let amount = Amount::new(reductions.minor.saturating_abs(), reductions.currency);
+    JournalLine::new(Account::PlanReductions, side, amount)
+}
+
 impl JournalEntry {
     /// An entry of these lines; lines of zero are left out.
     ///
@@ -188,7 +195,7 @@ impl JournalEntry {
     }
 
     /// Charging was sold: the receivable and what plans took off, against revenue at the tariff's
-    /// prices and each tax.
+    /// prices and each tax. What a plan's own price adds to the tariff's is on the other side.
     ///
     /// # Errors
     ///
@@ -205,7 +212,7 @@ impl JournalEntry {
         };
         let mut lines = vec![
             JournalLine::new(receivable, Side::Debit, gross),
-            JournalLine::new(Account::PlanReductions, Side::Debit, reductions),
+            reductions_line(reductions),
             JournalLine::new(Account::ChargingRevenue, Side::Credit, revenue),
         ];
         lines.extend(taxes.into_iter().map(|(tax, amount)| JournalLine {
@@ -308,6 +315,21 @@ mod tests {
             seller: Some("Tallywatt GmbH".to_owned()),
             cost_centre: None,
         }
+    }
+
+    #[test]
+    fn a_plan_s_own_price_above_the_tariff_s_is_booked_on_the_other_side() {
+        // 10 kWh at 0.20 by the tariff, at 0.35 by the fleet's contract.
+        let entry = JournalEntry::sale(sale(417, -150, vec![tax("VAT", "19", 67)])).unwrap();
+        let booked = |account, side| {
+            let lines = entry.lines().iter();
+            let lines = lines.filter(|line| line.account == account && line.side == side);
+            lines.map(|line| line.amount.minor).sum::<i64>()
+        };
+        assert_eq!(booked(Account::ChargingRevenue, Side::Credit), 200);
+        assert_eq!(booked(Account::PlanReductions, Side::Credit), 150);
+        assert_eq!(booked(Account::PlanReductions, Side::Debit), 0);
+        assert_eq!(booked(Account::AccountsReceivable, Side::Debit), 417);
     }
 
     #[test]

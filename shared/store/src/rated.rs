@@ -46,10 +46,10 @@ impl Store {
         let change = self.price(session, priced, journal, envelope)?;
         let Some(usage) = usage else { return rated(&self.commit(change).await?) };
         let change = self.count(change, usage)?;
-        let Some(until) = usage.capped_until else { return rated(&self.commit(change).await?) };
-        let marked = self.mark_capped(change.clone(), usage, until)?;
+        let Some(capped) = usage.capped else { return rated(&self.commit(change).await?) };
+        let marked = self.mark_capped(change.clone(), usage, capped)?;
         match self.commit(marked).await? {
-            // A later month's mark stands already.
+            // The month's mark stands already, or a later one's.
             Transacted::Refused { index, .. } if index > USAGE_INDEX => {
                 rated(&self.commit(change).await?)
             }

@@ -58,8 +58,9 @@ pub struct UsageChange<'a> {
     pub read: &'a AccountUsage,
     /// With the session.
     pub after: Usage,
-    /// The end of the month, once the account has reached its cap.
-    pub capped_until: Option<DateTime<Utc>>,
+    /// Once the account has reached its cap, from when to when it starts nothing more: to the end
+    /// of the month.
+    pub capped: Option<(DateTime<Utc>, DateTime<Utc>)>,
 }
 
 fn usage_pk(member: &PlanMembership) -> String {
@@ -155,7 +156,8 @@ impl Store {
         item.as_ref().map(capped_until).transpose()
     }
 
-    /// Lets the change happen only if the account may start something at `at`.
+    /// Lets the change happen only if the account may start something at `at`. A start that is told
+    /// late is judged by its own time.
     pub(crate) fn unless_capped(
         &self,
         change: Change,
@@ -166,7 +168,7 @@ impl Store {
         change.check(
             &self.tables.usage,
             &[(PK, &pk), (SK, CAPPED)],
-            "attribute_not_exists(pk) OR capped_until <= :at",
+            "attribute_not_exists(pk) OR capped_until <= :at OR capped_since > :at",
             vec![(":at", s(sortable(at)))],
         )
     }
@@ -188,19 +190,21 @@ impl Store {
         change.put_if(table, item, Some("revision = :seen"), seen)
     }
 
-    /// Marks the account as one that has reached its cap, unless a later mark stands.
+    /// Marks the account as one that has reached its cap. The first mark of a month stands, and so
+    /// does one of a later month.
     pub(crate) fn mark_capped(
         &self,
         change: Change,
         usage: &UsageChange<'_>,
-        until: DateTime<Utc>,
+        (since, until): (DateTime<Utc>, DateTime<Utc>),
     ) -> Result<Change, StoreError> {
         let mut item = Item::new();
         item.insert(PK.to_owned(), s(usage_pk(usage.member)));
         item.insert(SK.to_owned(), s(CAPPED));
+        item.insert("capped_since".to_owned(), s(sortable(since)));
         item.insert("capped_until".to_owned(), s(sortable(until)));
         let values = vec![(":until", s(sortable(until)))];
-        let condition = "attribute_not_exists(pk) OR capped_until <= :until";
+        let condition = "attribute_not_exists(pk) OR capped_until < :until";
         change.put_if(&self.tables.usage, item, Some(condition), values)
     }
 }
