@@ -13,6 +13,7 @@ mod jurisdiction;
 mod offers;
 mod partners;
 mod plans;
+mod schedules;
 mod secret;
 mod sessions;
 mod sites;

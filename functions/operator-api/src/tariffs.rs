@@ -15,7 +15,7 @@ use store::Saved;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{api::Api, terms::TermsBody};
+use crate::{api::Api, schedules::ScheduleBody, terms::TermsBody};
 
 /// How often the next version number is tried for when others publish at the same time.
 const ATTEMPTS_MAX: u32 = 5;
@@ -36,6 +36,9 @@ struct TariffBody {
     #[serde(default)]
     #[schema(value_type = TermsBody, required = false)]
     terms: Terms,
+    /// Prices of energy from a utility's schedule; the tariff then states all others.
+    #[serde(default)]
+    schedule: Option<ScheduleBody>,
 }
 
 /// A published tariff version. It never changes.
@@ -129,6 +132,10 @@ async fn publish(
     Body(body): Body<TariffBody>,
 ) -> Result<(StatusCode, Json<TariffView>), Problem> {
     let tariff = read(&api, &id, body.tariff, log.now())?;
+    let tariff = match body.schedule {
+        Some(schedule) => schedule.compile(&tariff)?,
+        None => tariff,
+    };
     let reference = TariffRef { id: id.clone(), version: 1 };
     let mut version = TariffVersion { reference, tariff, terms: body.terms };
     // What is wrong with it at a site is asked when it is put on offer there.
