@@ -17,7 +17,8 @@ use axum::{
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use chrono::Utc;
-use ocpi::Cdr;
+use ocpi::{Cdr, Version};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use standardwebhooks::Webhook;
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -47,6 +48,8 @@ pub struct Received {
     pub webhooks: usize,
     /// CDRs by their id.
     pub cdrs: BTreeMap<String, Cdr>,
+    /// CDRs of OCPI 2.3.0 by their id.
+    pub newer_cdrs: BTreeMap<String, Value>,
     /// What was refused, and why: bad signature, bad token, no CDR.
     pub refused: Vec<String>,
     /// How many of the next webhooks are answered with HTTP 500 before they are looked at.
@@ -70,6 +73,7 @@ impl Inbox {
         let app = Router::new()
             .route("/accounting", post(webhook))
             .route("/ocpi/2.2.1/cdrs", post(cdr))
+            .route("/ocpi/2.3.0/cdrs", post(newer_cdr))
             .with_state(state.clone());
         let task = tokio::spawn(async move {
             let _ = axum::serve(listener, app).await;
@@ -87,6 +91,12 @@ impl Inbox {
     #[must_use]
     pub fn cdrs_url(&self) -> String {
         format!("http://{}/ocpi/2.2.1/cdrs", self.address)
+    }
+
+    /// Where CDRs of OCPI 2.3.0 are to be posted.
+    #[must_use]
+    pub fn newer_cdrs_url(&self) -> String {
+        format!("http://{}/ocpi/2.3.0/cdrs", self.address)
     }
 
     /// The secret webhooks must be signed with.
@@ -154,28 +164,55 @@ async fn cdr(
     headers: HeaderMap,
     body: Bytes,
 ) -> (StatusCode, Json<Value>) {
-    let answer = |status, code, message| {
-        let timestamp = Utc::now().to_rfc3339();
-        let body = json!({
-            "status_code": code, "status_message": message, "timestamp": timestamp,
-        });
-        (status, Json(body))
-    };
     let mut received = state.lock();
+    let cdr: Cdr = match read(&state, &mut received, &headers, &body) {
+        Ok(cdr) => cdr,
+        Err(refused) => return refused,
+    };
+    received.cdrs.insert(cdr.id.clone(), cdr);
+    answer(StatusCode::CREATED, 1000, "accepted")
+}
+
+async fn newer_cdr(
+    State(state): State<Arc<Shared>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> (StatusCode, Json<Value>) {
+    let mut received = state.lock();
+    let cdr: Value = match read(&state, &mut received, &headers, &body) {
+        Ok(cdr) => cdr,
+        Err(refused) => return refused,
+    };
+    let problems = ocpi::read::cdr_as(&cdr.to_string(), Some(Version::V2_3_0)).err();
+    let Some(id) = cdr.get("id").and_then(Value::as_str).filter(|_| problems.is_none()) else {
+        received.refused.push(format!("CDR of 2.3.0: {problems:?}"));
+        return answer(StatusCode::BAD_REQUEST, 2001, "not a CDR");
+    };
+    received.newer_cdrs.insert(id.to_owned(), cdr.clone());
+    answer(StatusCode::CREATED, 1000, "accepted")
+}
+
+/// The CDR in `body`, if it came with our token.
+fn read<T: DeserializeOwned>(
+    state: &Shared,
+    received: &mut Received,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<T, (StatusCode, Json<Value>)> {
     let expected = format!("Token {}", STANDARD.encode(&state.partner_token));
     let token = headers.get(AUTHORIZATION).and_then(|token| token.to_str().ok());
     if token != Some(expected.as_str()) {
         received.refused.push("CDR with a wrong token".to_owned());
-        return answer(StatusCode::UNAUTHORIZED, 2001, "unknown token");
+        return Err(answer(StatusCode::UNAUTHORIZED, 2001, "unknown token"));
     }
-    match serde_json::from_slice::<Cdr>(&body) {
-        Ok(cdr) => {
-            received.cdrs.insert(cdr.id.clone(), cdr);
-            answer(StatusCode::CREATED, 1000, "accepted")
-        }
-        Err(error) => {
-            received.refused.push(format!("CDR: {error}"));
-            answer(StatusCode::BAD_REQUEST, 2001, "not a CDR")
-        }
-    }
+    serde_json::from_slice(body).map_err(|error| {
+        received.refused.push(format!("CDR: {error}"));
+        answer(StatusCode::BAD_REQUEST, 2001, "not a CDR")
+    })
+}
+
+fn answer(status: StatusCode, code: u32, message: &str) -> (StatusCode, Json<Value>) {
+    let timestamp = Utc::now().to_rfc3339();
+    let body = json!({ "status_code": code, "status_message": message, "timestamp": timestamp });
+    (status, Json(body))
 }

@@ -72,6 +72,7 @@ fn main() -> ExitCode {
         plans::a_member_pays_less_at_the_sites_of_the_plan_and_stands_free_for_a_while,
         plans::a_fleet_shares_its_allowance_and_starts_nothing_above_its_cap,
         plans::a_plan_published_while_a_session_runs_is_for_the_next_one,
+        plans::a_driver_sees_what_the_plan_leaves_and_is_told_at_the_cap,
         plans::a_plan_with_mistakes_is_refused_with_all_of_them,
         taxes::two_taxes_are_named_booked_and_owed_one_by_one,
         taxes::a_price_with_tax_in_it_is_what_is_paid,

@@ -219,6 +219,56 @@ async fn end_now(station: &mut Station, number: i64) -> anyhow::Result<()> {
     station.status_at("Available", &now()).await
 }
 
+/// A driver with 4 kWh free sees it in the quote, spends what they may, and starts nothing more.
+pub(crate) async fn a_driver_sees_what_the_plan_leaves_and_is_told_at_the_cap(
+    suite: &Suite,
+) -> anyhow::Result<()> {
+    let world = &*suite.shared().await?;
+    let (driver, id) = ("driver-plan-7", "PLAN-07");
+    let component =
+        |kind: &str, price: f64| json!({ "type": kind, "price": price, "step_size": 1 });
+    let components = [component("FLAT", 1.00), component("ENERGY", 0.40)];
+    let tariff = json!({ "tariff": {
+        "id": "START-ENERGY", "currency": "EUR", "elements": [{ "price_components": components }],
+    }});
+    world.operator(Method::POST, "/tariffs/START-ENERGY/versions", Some(&tariff)).await?;
+    let expected = json!({ "energy": { "kwh": 20 }, "minutes": 60, "margin_percent": 50 });
+    world.site("AMS-07", json!({ "hold_rule": expected })).await?;
+    world.offer("AMS-07", "START-ENERGY").await?;
+    let says = json!({
+        "discounts": [{ "dimension": "ENERGY", "by": { "amount": 0.10 } }],
+        "allowances": [{ "dimension": "ENERGY", "quantity": 4, "per": "month" }],
+        "spending_cap": { "amount": 1.00, "currency": "EUR", "per": "month" },
+    });
+    publish(world, "CAREFUL", FROM, says).await?;
+    member(world, "PLAN-TAG-07", "CAREFUL", "plan-7").await?;
+    let mut station = world.station_at("AMS-07", id).await?;
+
+    let path = format!("/chargers/{id}/connectors/1/price?hours=2&kwh=10&minutes=30");
+    let (status, quote) = world.driver(driver, Method::GET, &path).await?;
+    assert_eq!(status, 200, "{quote:#}");
+    let free = json!([{ "dimension": "ENERGY", "left": "4", "unit": "kWh" }]);
+    assert_eq!((&quote["free"], &quote["changes"]), (&free, &json!([])), "{quote:#}");
+    assert_eq!(quote["components"][0]["excl_tax"], "0.3", "less 0.10: {quote:#}");
+    // 1.00 and 6 of 10 kWh at 0.30: 2.80; × 1.21 = 3.388.
+    assert_eq!(quote["estimate"]["total_incl_tax"]["minor"], 339, "{quote:#}");
+    // 1.00 and 16 of 20 kWh at 0.30: 5.80; × 1.21 = 7.018, 7.02; and half of it is 10.53.
+    assert_eq!(quote["hold"]["minor"], 1053, "{quote:#}");
+    let wrong = format!("/chargers/{id}/connectors/1/price?kwh=0");
+    assert_eq!(world.driver(driver, Method::GET, &wrong).await?.0, 422);
+
+    // The start alone is 1.21, more than the account may spend in a month.
+    let (session, number) = begin_now(&mut station, "PLAN-TAG-07").await?;
+    end_now(&mut station, number).await?;
+    let file = world.file_when(session, "the price", is_rated).await?;
+    assert_eq!(file["priced"]["plan"]["spending_cap_reached"], true, "{:#}", file["priced"]);
+    let (status, refused) = world.app_start(driver, id, "key-1").await?;
+    assert_eq!(status, 409, "{refused:#}");
+    assert_eq!(refused["type"], "urn:tallywatt:problem:spending-cap-reached", "{refused:#}");
+    ensure!(refused["until"].is_string(), "{refused:#}");
+    Ok(())
+}
+
 pub(crate) async fn a_plan_with_mistakes_is_refused_with_all_of_them(
     suite: &Suite,
 ) -> anyhow::Result<()> {

@@ -101,6 +101,7 @@ pub(crate) async fn two_taxes_are_named_booked_and_owed_one_by_one(
     let taxes = receipt["taxes"].as_array().context("no taxes")?;
     let named: Vec<_> = taxes.iter().map(|tax| (&tax["name"], &tax["tax"]["minor"])).collect();
     assert_eq!(named, [(&json!("GST"), &json!(45)), (&json!("QST"), &json!(90))], "{receipt:#}");
+    a_partner_is_told_of_both(world).await?;
     for text in ["GST 5 %", "QST 9.975 %", "123456789 RT0001", "Tallywatt Québec inc.", "10.35"] {
         ensure!(page.contains(text), "{text} is not on {page}");
     }
@@ -135,5 +136,39 @@ pub(crate) async fn a_price_with_tax_in_it_is_what_is_paid(suite: &Suite) -> any
     for text in ["0.59 EUR/kWh", "11.80 EUR", "1.88 EUR", "USt 19 %"] {
         ensure!(page.contains(text), "{text} is not on {page}");
     }
+    Ok(())
+}
+
+/// A partner with OCPI 2.3.0 gets the same charge with its taxes by name.
+async fn a_partner_is_told_of_both(world: &World) -> anyhow::Result<()> {
+    let partner = json!({
+        "name": "Newer eMSP", "country_code": "CA", "party_id": "NEW", "version": "2.3.0",
+        "cdrs_url": world.inbox.newer_cdrs_url(), "token": world.inbox.partner_token(),
+    });
+    world.operator(Method::PUT, "/partners/CA-NEW", Some(&partner)).await?;
+    let tag = "QC-ROAMING-TAG";
+    let payer = json!({
+        "kind": "roaming", "partner_id": "CA-NEW", "token_uid": tag,
+        "contract_id": "CA-NEW-C0001234-5",
+    });
+    let entitlement = json!({ "status": "Accepted", "tier": "retail", "payer": payer });
+    world.operator(Method::PUT, &format!("/entitlements/{tag}"), Some(&entitlement)).await?;
+    let mut station = world.station_at("QC-01", "QC-ROAMING").await?;
+    let (session, number) = station.start(tag, CHARGE).await?;
+    station.stop(number, CHARGE).await?;
+    let posted = |file: &Value| {
+        let deliveries = file["deliveries"].as_array().into_iter().flatten();
+        deliveries.filter(|one| one["recipient"] == "CA-NEW").any(|one| one["last_status"] == 201)
+    };
+    let file = world.file_when(session, "the partner's CDR", posted).await?;
+    let received = world.inbox.received();
+    let id = file["cdr"]["id"].as_str().context("a CDR without id")?;
+    let cdr = received.newer_cdrs.get(id).context("the partner has no such CDR")?;
+    assert_eq!(cdr["total_cost"]["before_taxes"], json!(9), "{cdr:#}");
+    let taxes = cdr["total_cost"]["taxes"].as_array().context("no taxes")?;
+    let named: Vec<_> = taxes.iter().map(|tax| (&tax["name"], &tax["amount"])).collect();
+    let expected = [(&json!("GST"), &json!(0.45)), (&json!("QST"), &json!(0.9))];
+    assert_eq!(named, expected, "{cdr:#}");
+    assert_eq!(cdr["tariffs"][0]["tax_included"], "NO", "{cdr:#}");
     Ok(())
 }
