@@ -38,8 +38,12 @@ impl Span {
 }
 
 /// Adds what a minimum or maximum price asks for: one line for every set of taxes on the bill, in
-/// proportion. Both views are limited on their own (`mod_tariffs`, Tariff object); a limit stated
-/// without VAT carries the bill's own taxes.
+/// proportion. Both views keep to the limit (`mod_tariffs`, notes at `min_price` and `max_price`:
+/// "they both apply"), each on its own as in the specification's example, as long as the rates on
+/// the bill can make up the tax that remains, to the minor unit. A limit of another tax must not
+/// change what tax is owed: then the bill becomes dearer or cheaper as a whole, its taxes with it.
+/// A limit stated without VAT carries the bill's own taxes. Where there is nothing to go by, on a
+/// bill of 0 or one whose taxes nobody knows, a minimum's two views are billed as they stand.
 ///
 /// # Errors
 ///
@@ -64,23 +68,80 @@ pub(crate) fn limit(
         };
         Ok((limit_excl, limit_incl))
     };
-    let mut limited = (Item::MinPrice, excl, incl);
+    let rates = Rates::of(&sums, drafts)?;
+    let unknown = sums.groups.iter().all(|group| drafts.taxes.are_unknown(group.set));
+    let (mut item, mut limited) = (Item::MinPrice, (excl, incl));
     if let Some(limit) = tariff.min_price {
-        let (least_excl, least_incl) = limits(limit)?;
-        limited = (Item::MinPrice, excl.max(least_excl), incl.max(least_incl));
+        limited = raised(limited, limits(limit)?, unknown, &rates)?;
     }
     if let Some(limit) = tariff.max_price {
-        let (most_excl, most_incl) = limits(limit)?;
-        if limited.1 > most_excl || limited.2 > most_incl {
-            limited = (Item::MaxPrice, limited.1.min(most_excl), limited.2.min(most_incl));
+        let lowered = lowered(limited, limits(limit)?, &rates)?;
+        if lowered != limited {
+            (item, limited) = (Item::MaxPrice, lowered);
         }
     }
-    let (item, limited) = (limited.0, (limited.1, limited.2));
     if limited == (excl, incl) {
         return Ok(());
     }
     sums.groups.retain(|group| !group.excl.is_zero() || !group.incl.is_zero());
     add_change(drafts, item, &sums, limited, span)
+}
+
+/// Between which rates the tax on a bill is.
+struct Rates {
+    lowest: Decimal,
+    highest: Decimal,
+    /// As far as two amounts may be off that were rounded.
+    unit: Exact,
+}
+
+impl Rates {
+    fn of(sums: &Sums, drafts: &Drafts<'_>) -> Result<Self, MoneyError> {
+        let groups = sums.groups.iter().filter(|group| !group.excl.is_zero());
+        let percents = groups.map(|group| drafts.taxes.percent(group.set));
+        let unit = Exact::for_once(Decimal::new(1, drafts.currency.minor_digits()))?;
+        Ok(Self {
+            lowest: percents.clone().min().unwrap_or_default(),
+            highest: percents.max().unwrap_or_default(),
+            unit,
+        })
+    }
+
+    /// Whether they can make up the tax between `excl` and `incl`.
+    fn make_up(&self, (excl, incl): (Exact, Exact)) -> Result<bool, MoneyError> {
+        let least = excl.plus_percent(self.lowest)?.minus(self.unit)?;
+        let most = excl.plus_percent(self.highest)?.plus(self.unit)?;
+        Ok(least <= incl && incl <= most)
+    }
+}
+
+/// The bill (without tax, with tax) as it reaches `least` in both views.
+fn raised(
+    (excl, incl): (Exact, Exact),
+    least: (Exact, Exact),
+    unknown: bool,
+    rates: &Rates,
+) -> Result<(Exact, Exact), MoneyError> {
+    let apart = (excl.max(least.0), incl.max(least.1));
+    if apart == (excl, incl) || excl.is_zero() || unknown || rates.make_up(apart)? {
+        return Ok(apart);
+    }
+    let by_excl = (least.0, incl.scaled(least.0, excl)?);
+    if by_excl.1 >= least.1 { Ok(by_excl) } else { Ok((excl.scaled(least.1, incl)?, least.1)) }
+}
+
+/// The bill (without tax, with tax) as it stays within `most` in both views.
+fn lowered(
+    (excl, incl): (Exact, Exact),
+    most: (Exact, Exact),
+    rates: &Rates,
+) -> Result<(Exact, Exact), MoneyError> {
+    let apart = (excl.min(most.0), incl.min(most.1));
+    if apart == (excl, incl) || excl.is_zero() || rates.make_up(apart)? {
+        return Ok(apart);
+    }
+    let by_excl = (most.0, incl.scaled(most.0, excl)?);
+    if by_excl.1 <= most.1 { Ok(by_excl) } else { Ok((excl.scaled(most.1, incl)?, most.1)) }
 }
 
 /// Adds the lines of `item` that make of what `sums` cost what is `limited`, without and with tax:

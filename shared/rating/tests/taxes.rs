@@ -276,10 +276,28 @@ fn a_tax_that_only_a_limit_tells_of_is_on_all_of_the_bill() {
 }
 
 #[test]
-fn limits_that_contradict_each_other_are_amounts_all_the_same() {
+fn of_limits_that_contradict_each_other_both_hold() {
     let mut tariff = tariff(vec![component(TariffDimensionType::Energy, "0.25", None)]);
     tariff.tariff.max_price =
         Some(Price { excl_vat: number("5.00"), incl_vat: Some(number("2.00")) });
     let priced = priced(&tariff, None);
-    assert_eq!((priced.net().minor, priced.gross().minor), (250, 200));
+    assert_eq!((priced.net().minor, priced.gross().minor), (200, 200));
+}
+
+#[test]
+fn a_limit_of_another_tax_does_not_change_what_tax_is_owed() {
+    let limit = |excl, incl| Price { excl_vat: number(excl), incl_vat: Some(number(incl)) };
+    let bill = |price, vat, min: Option<Price>, max: Option<Price>| {
+        let mut tariff = tariff(vec![component(TariffDimensionType::Flat, price, vat)]);
+        (tariff.tariff.min_price, tariff.tariff.max_price) = (min, max);
+        let priced = priced(&tariff, Some(&[]));
+        (priced.net().minor, priced.gross().minor)
+    };
+    // Limits at 21 %, a bill at 9 %: within both of them, and the tax is 9 %.
+    assert_eq!(bill("12.00", Some("9"), None, Some(limit("10.00", "12.10"))), (1000, 1090));
+    assert_eq!(bill("0.60", Some("9"), Some(limit("2.00", "2.42")), None), (222, 242));
+    // Limits at 19 %, a bill at 16 %.
+    assert_eq!(bill("20.00", Some("16"), None, Some(limit("10.00", "11.90"))), (1000, 1160));
+    // A limit in whole cents is the bill's own tax all the same.
+    assert_eq!(bill("20.00", Some("21"), None, Some(limit("8.26", "10.00"))), (826, 1000));
 }
