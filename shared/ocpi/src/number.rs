@@ -41,15 +41,18 @@ pub fn serialize<S: Serializer>(value: &Decimal, serializer: S) -> Result<S::Ok,
 ///
 /// # Errors
 ///
-/// The value is not a number, or is beyond what a [`Decimal`] holds.
+/// The value is not a number, or is beyond what a [`Decimal`] holds: too great, or so small that it
+/// would be read as 0.
 pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Decimal, D::Error> {
     deserializer.deserialize_any(NumberVisitor)
 }
 
-/// The decimal that a double's shortest text stands for.
+/// The decimal that a double's shortest text stands for; none for one so small that it would be 0.
 pub(crate) fn from_double(double: f64) -> Option<Decimal> {
     let text = double.to_string();
-    text.parse().or_else(|_| Decimal::from_scientific(&text)).ok().map(|d: Decimal| d.normalize())
+    let decimal: Option<Decimal> = text.parse().or_else(|_| Decimal::from_scientific(&text)).ok();
+    // Too small for a decimal is not nothing.
+    decimal.filter(|decimal| !decimal.is_zero() || double == 0.0).map(|decimal| decimal.normalize())
 }
 
 struct NumberVisitor;
@@ -158,6 +161,13 @@ mod tests {
         assert_eq!(read, priced("0.001", None));
         assert!(serde_json::from_str::<Priced>(r#"{"price":"0.25"}"#).is_err());
         assert!(serde_json::from_str::<Priced>(r#"{"price":1e300}"#).is_err());
+        for small in ["1e-30", "-1e-30", "0.00000000000000000000000000000001"] {
+            assert!(serde_json::from_str::<Priced>(&format!(r#"{{"price":{small}}}"#)).is_err());
+        }
+        for zero in ["0", "0.0", "-0.0", "0e-30"] {
+            let read = serde_json::from_str::<Priced>(&format!(r#"{{"price":{zero}}}"#)).unwrap();
+            assert!(read.price.is_zero());
+        }
     }
 
     #[test]

@@ -51,7 +51,8 @@ pub struct Reading<T> {
     pub value: T,
     /// The version that it was read as.
     pub version: Version,
-    /// What of the text is not in `value`, and why. No price depends on it.
+    /// What of the text is not in `value`, and why. A tariff has nothing among it that a price
+    /// depends on: such a field is a problem. Of a CDR, a tariff that has problems is among it.
     pub left_out: Vec<Problem>,
 }
 

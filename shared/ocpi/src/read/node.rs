@@ -97,6 +97,11 @@ impl<'a> Node<'a> {
         self.notes.left_out.borrow_mut().push(self.says(message));
     }
 
+    /// Whether it is this text.
+    pub(crate) fn is(&self, text: &str) -> bool {
+        self.value.and_then(Value::as_str) == Some(text)
+    }
+
     fn says(&self, message: &str) -> Problem {
         Problem { path: self.path.clone(), message: message.to_owned() }
     }
@@ -148,6 +153,26 @@ impl<'a> Node<'a> {
         let good = problems.is_empty();
         self.notes.left_out.borrow_mut().extend(problems);
         good.then_some(result)
+    }
+
+    /// Refuses every field but `known`: what a price is made of is not left out without a word.
+    pub(crate) fn only(&self, known: &[&str]) {
+        let fields = self.value.and_then(Value::as_object).into_iter().flatten();
+        for (name, _) in
+            fields.filter(|(name, value)| !known.contains(&name.as_str()) && !value.is_null())
+        {
+            self.field(name).refuse();
+        }
+    }
+
+    /// Refuses a field that this version does not have, and that a price depends on.
+    pub(crate) fn refuse(&self) {
+        if self.value.is_none() {
+            return;
+        }
+        self.notes.read_whole.borrow_mut().insert(self.path.clone());
+        let version = self.version;
+        self.problem(&format!("not a field of OCPI {version}, and a price may depend on it"));
     }
 
     /// All fields but `known`.

@@ -30,11 +30,17 @@ pub(super) fn tariff_at(node: &Node) -> Tariff {
     };
     if node.version() >= Version::V2_2_1 {
         since_2_2_1(node, &mut tariff);
+    } else {
+        node.field("min_price").refuse();
+        node.field("max_price").refuse();
     }
     if node.version() >= Version::V2_3_0 {
         let stated = node.field("tax_included").present();
         tariff.tax_included = stated.and_then(|stated| stated.value("YES, NO or N/A"));
         tariff.preauthorize_amount = node.field("preauthorize_amount").any_number();
+    } else if !node.field("tax_included").is("NO") {
+        // NO is what older versions mean without saying it.
+        node.field("tax_included").refuse();
     }
     tariff
 }
@@ -73,6 +79,7 @@ fn limit_at(node: &Node) -> Price {
 }
 
 fn element_at(node: &Node) -> TariffElement {
+    node.only(&["price_components", "restrictions"]);
     let components = node.field("price_components");
     let list = components.list();
     if list.is_empty() && components.is_list() {
@@ -85,8 +92,12 @@ fn element_at(node: &Node) -> TariffElement {
 }
 
 fn component_at(node: &Node) -> Option<PriceComponent> {
+    let has_vat = node.version() >= Version::V2_2_1;
+    let mut known = vec!["type", "price", "step_size"];
+    known.extend(has_vat.then_some("vat"));
+    node.only(&known);
     let dimension = node.field("type").value("ENERGY, FLAT, PARKING_TIME or TIME");
-    let vat = (node.version() >= Version::V2_2_1).then(|| node.field("vat"));
+    let vat = has_vat.then(|| node.field("vat"));
     let vat = vat.and_then(|vat| vat.present()).map(|vat| {
         let percent = vat.number();
         if TaxPercent::try_from(percent).is_err() {

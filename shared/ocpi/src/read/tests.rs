@@ -63,11 +63,43 @@ fn a_restriction_of_another_version_is_kept_for_pricing_to_refuse() {
 }
 
 #[test]
+fn what_a_price_may_depend_on_is_never_left_out() {
+    let of = |version: Version, names: &str| {
+        format!("{names}: not a field of OCPI {version}, and a price may depend on it")
+    };
+    let text = |extra: &str, component: &str, element: &str| {
+        format!(
+            r#"{{"currency":"EUR",{extra}"elements":[{{"price_components":[
+                {{"type":"ENERGY","price":1{component}}}]{element}}}]}}"#
+        )
+    };
+    let refused = |text: &str, version| lines(&tariff_as(text, Some(version)).unwrap_err());
+    let misspelt = text("", r#","vta":21"#, r#","restriction":{"max_kwh":5}"#);
+    for version in Version::ALL {
+        let names = ["elements[0].restriction", "elements[0].price_components[0].vta"];
+        assert_eq!(refused(&misspelt, version), names.map(|name| of(version, name)));
+    }
+    let early = Version::V2_1_1;
+    let later =
+        text(r#""min_price":{"excl_vat":1},"max_price":{"excl_vat":9},"#, r#","vat":21"#, "");
+    let names = ["elements[0].price_components[0].vat", "min_price", "max_price"];
+    assert_eq!(refused(&later, early), names.map(|name| of(early, name)));
+    assert!(tariff_as(&later, Some(Version::V2_2_1)).is_ok());
+    for version in [early, Version::V2_2_1] {
+        for stated in ["YES", "N/A"] {
+            let taxed = text(&format!(r#""tax_included":"{stated}","#), "", "");
+            assert_eq!(refused(&taxed, version), [of(version, "tax_included")]);
+        }
+        let net = text(r#""tax_included":"NO","#, "", "");
+        assert!(tariff_as(&net, Some(version)).is_ok());
+    }
+}
+
+#[test]
 fn what_is_left_out_is_named() {
     let text = r#"{"currency":"EUR","party_id":7,"tariff_alt_text":"2 euro","owner":{"name":"x"},
         "tax_included":"NO","last_updated":"yesterday",
-        "elements":[{"price_components":[{"type":"FLAT","price":1,"unit":"session"}],"note":null},
-                    {"price_components":[{"type":"TIME","price":1,"unit":"h"}]}]}"#;
+        "elements":[{"price_components":[{"type":"FLAT","price":1,"unit":null}],"note":null}]}"#;
     let reading = tariff_as(text, None).unwrap();
     assert_eq!(reading.version, Version::V2_3_0);
     let mut left_out = lines(&reading.left_out);
@@ -75,7 +107,6 @@ fn what_is_left_out_is_named() {
     assert_eq!(
         left_out,
         [
-            "elements[0].price_components[0].unit: not a field of OCPI 2.3.0 that is kept, 2 times",
             "last_updated: not a date and time",
             "owner: not a field of OCPI 2.3.0 that is kept",
             "party_id: not a text",
@@ -162,7 +193,7 @@ const EARLY_CDR: &str = r#"{"id":"C1","start_date_time":"2026-01-01T10:00:00Z",
             {"id":"1","standard":"IEC_62196_T2","format":"SOCKET","power_type":"AC_3_PHASE",
              "voltage":230}]}]},
     "currency":"EUR","tariffs":[{"id":"T1","currency":"EUR","elements":[
-        {"price_components":[{"type":"TIME","price":"2.00","step_size":300,"vat":21}],
+        {"price_components":[{"type":"TIME","price":"2.00","step_size":300}],
          "restrictions":{"min_current":6}}]}],
     "charging_periods":[{"start_date_time":"2026-01-01T10:00:00Z","dimensions":[
         {"type":"TIME","volume":1.973},{"type":"FLAT","volume":1}]}],
@@ -192,7 +223,6 @@ fn a_cdr_of_2_1_1_becomes_one_of_ours_and_what_has_no_place_is_named() {
             "location.evses[0].connectors[0].voltage",
             "location.evses[0].status",
             "location.type",
-            "tariffs[0].elements[0].price_components[0].vat",
         ]
     );
 }

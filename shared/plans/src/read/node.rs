@@ -136,8 +136,9 @@ impl<'a> Node<'a> {
 
     pub(super) fn number(&self) -> Option<Decimal> {
         let value = self.needed()?;
-        let number = self.or_refuse(number::deserialize(value).ok(), "a number")?;
-        let exact = Some(number).filter(|number| is_exact(*number, value));
+        let number = self.or_refuse(value.is_number().then_some(value), "a number")?;
+        let number = number::deserialize(number).ok();
+        let exact = number.filter(|number| is_exact(*number, value));
         self.or_refuse(exact, "a number of at most 15 digits")
     }
 
