@@ -1,7 +1,7 @@
 //! Money, energy, tax and ids as types, so that a mix-up is a compile error.
 //!
-//! Invariant: nothing here performs I/O or reads a clock. [`Money::round`] is the only place in the
-//! whole system where an amount that is billed is rounded; [`Money::round_up`] is for holds.
+//! Invariant: nothing here performs I/O or reads a clock. Money becomes minor units in one module of
+//! the whole system: by [`Money::round`] what is billed, by [`Money::round_up`] what is held.
 
 mod energy;
 mod ids;

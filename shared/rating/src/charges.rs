@@ -41,7 +41,7 @@ pub(crate) struct Charge {
 impl Charge {
     pub(crate) fn component<'a>(&self, tariff: &'a Compiled) -> Result<&'a Component, RatingError> {
         let component = tariff.components.get(self.component);
-        component.ok_or(RatingError::Money(MoneyError::Overflow))
+        component.ok_or(RatingError::NoComponent { component: self.component })
     }
 }
 

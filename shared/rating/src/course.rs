@@ -267,7 +267,8 @@ impl State {
 impl From<ConnectorStatus> for State {
     fn from(status: ConnectorStatus) -> Self {
         match status {
-            // The transaction runs and the charger is still getting ready: not the driver's fault.
+            // The transaction runs and the charger is still getting ready: charging time, which a
+            // tariff's TIME bills, and not idle time.
             ConnectorStatus::Charging | ConnectorStatus::Preparing => Self::Charging,
             ConnectorStatus::SuspendedEV | ConnectorStatus::Finishing => Self::Idle,
             ConnectorStatus::SuspendedEVSE
@@ -280,7 +281,9 @@ impl From<ConnectorStatus> for State {
     }
 }
 
-/// Of two statuses of one moment the later here wins: doubt favours the driver.
+/// Of two statuses of one moment the later here wins: what the operator is to blame for before
+/// charging, and charging before idle. Idle is what has to be beyond doubt, so the vehicle is taken
+/// to charge, also under a tariff whose `TIME` costs more than its `PARKING_TIME`.
 const fn rank(status: ConnectorStatus) -> u8 {
     match status {
         ConnectorStatus::Unknown => 0,

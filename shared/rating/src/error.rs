@@ -38,6 +38,12 @@ pub enum RatingError {
         /// When.
         at: DateTime<Utc>,
     },
+    /// A charge of one tariff is priced by another: a mistake in this crate, not in its input.
+    #[error("the tariff has no price component {component}")]
+    NoComponent {
+        /// Which, counted through all elements.
+        component: usize,
+    },
     /// More than a year: not a charging session.
     #[error("the session from {started_at} to {ended_at} lasts longer than a year")]
     TooLong {

@@ -243,6 +243,34 @@ fn a_hold_is_what_the_site_says_as_far_as_it_goes() {
     assert_eq!(held(&by_current, 5000, Some(rule)), "50.00 EUR", "nobody knows the current");
 }
 
+#[test]
+fn a_hold_of_nothing_or_in_another_currency_is_the_fixed_one() {
+    let start = at("2026-07-01T13:30:00Z");
+    let rule = HoldRule {
+        energy: ExpectedEnergy::Kwh(30),
+        minutes: 60,
+        idle_minutes: 0,
+        margin_percent: 25,
+        at_least: None,
+    };
+    let held = |tariff: &TariffVersion, hold_rule| {
+        let site = Site { hold: Amount::new(5000, Currency::EUR), hold_rule, ..site(ZONE) };
+        hold(tariff, start, &site, &Rules::of(ZONE, &site.jurisdiction)).unwrap().to_string()
+    };
+    let free = tariff(&[("ENERGY", 0.0, json!({}))], json!({}));
+    assert_eq!(held(&free, Some(rule)), "50.00 EUR", "a card cannot be asked for nothing");
+    let mut stated = time_of_use();
+    for (preauthorized, expected) in [("0", "50.00 EUR"), ("-20", "50.00 EUR"), ("20", "20.00 EUR")]
+    {
+        stated.tariff.preauthorize_amount = Some(number(preauthorized));
+        assert_eq!(held(&stated, Some(rule)), expected, "{preauthorized}");
+    }
+    stated.tariff.currency = "USD".to_owned();
+    assert_eq!(held(&stated, Some(rule)), "50.00 EUR", "20 dollars are not 20 euros");
+    stated.tariff.preauthorize_amount = None;
+    assert_eq!(held(&stated, Some(rule)), "50.00 EUR");
+}
+
 fn clock() -> impl Strategy<Value = Option<String>> {
     let time =
         (0_u32..24, select(vec![0_u32, 0, 15, 30])).prop_map(|(h, m)| format!("{h:02}:{m:02}"));

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Duration, Utc};
 use network::{ExpectedEnergy, HoldRule, Site};
-use quantities::{Amount, Money, WattHours};
+use quantities::{Amount, Currency, Money, WattHours};
 use rust_decimal::Decimal;
 use session::{ConnectorStatus, MeterSample, StatusChange, Timeline};
 
@@ -90,6 +90,10 @@ impl Pricer {
 ///    real session has, leaves the fixed hold.
 /// 3. The site's fixed hold.
 ///
+/// The fixed hold is also what a tariff in another currency than the site's leaves, for its numbers
+/// say nothing about that currency, and what takes the place of an amount of nothing or less: no
+/// card can be asked for that, and the session that follows may cost more than was expected.
+///
 /// # Errors
 ///
 /// [`RatingError`].
@@ -99,19 +103,36 @@ pub fn hold(
     site: &Site,
     rules: &Rules<'_>,
 ) -> Result<Amount, RatingError> {
-    if let Some(stated) = tariff.tariff.preauthorize_amount {
-        return Ok(Money::new(stated, site.hold.currency).round_up()?.min(site.hold)?);
+    let currency: Result<Currency, _> = tariff.tariff.currency.parse();
+    if currency.is_ok_and(|currency| currency != site.hold.currency) {
+        return Ok(site.hold);
     }
-    let Some(rule) = &site.hold_rule else { return Ok(site.hold) };
+    let enough = match (tariff.tariff.preauthorize_amount, &site.hold_rule) {
+        (Some(stated), _) => Money::new(stated, site.hold.currency).round_up()?,
+        (None, Some(rule)) => match by_rule(tariff, at, rule, rules)? {
+            Some(enough) => enough,
+            None => return Ok(site.hold),
+        },
+        (None, None) => return Ok(site.hold),
+    };
+    Ok(if enough.minor > 0 { enough.min(site.hold)? } else { site.hold })
+}
+
+/// What `rule` says; none if the tariff cannot price the session in advance.
+fn by_rule(
+    tariff: &TariffVersion,
+    at: DateTime<Utc>,
+    rule: &HoldRule,
+    rules: &Rules<'_>,
+) -> Result<Option<Amount>, RatingError> {
     let priced = match Pricer::new(tariff)?.estimate(at, &Expected::by(rule), rules) {
         Ok(priced) => priced,
-        Err(RatingError::Unknown { .. }) => return Ok(site.hold),
+        Err(RatingError::Unknown { .. }) => return Ok(None),
         Err(error) => return Err(error),
     };
     let percent = Decimal::from(100_u64 + u64::from(rule.margin_percent));
     let with_margin = priced.gross().to_money().checked_mul(percent / Decimal::ONE_HUNDRED)?;
     let expected = with_margin.round_up()?;
     let least = rule.at_least.unwrap_or(Amount::zero(expected.currency));
-    let enough = if expected.min(least)? == expected { least } else { expected };
-    Ok(enough.min(site.hold)?)
+    Ok(Some(if expected.min(least)? == expected { least } else { expected }))
 }
