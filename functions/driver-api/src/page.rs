@@ -254,9 +254,18 @@ fn duration(seconds: Decimal) -> String {
     if parts.is_empty() { "0 s".to_owned() } else { parts.join(" ") }
 }
 
-/// A rate with at least the two decimals that people expect of money.
+/// The most decimals of a rate in words. One that is computed, such as a price without the tax that
+/// was in it, may have 28; amounts are always computed from the exact one.
+const RATE_DECIMALS: u32 = 6;
+
+/// A rate to be read: to six decimals.
+pub(crate) fn short_rate(rate: Decimal) -> Decimal {
+    rate.round_dp(RATE_DECIMALS).normalize()
+}
+
+/// A rate with at least the two decimals that people expect of money, and at most six.
 fn rate(rate: Decimal) -> String {
-    let mut rate = rate.normalize();
+    let mut rate = short_rate(rate);
     if rate.scale() < 2 {
         rate.rescale(2);
     }
@@ -300,6 +309,15 @@ mod tests {
         ] {
             assert!(page.contains(text), "{text} is not on {page}");
         }
+    }
+
+    #[test]
+    fn a_rate_has_two_to_six_decimals() {
+        let words = |number: &str| rate(number.parse().unwrap());
+        assert_eq!(words("-2.6666666666666666666666666667"), "-2.666667");
+        assert_eq!(words("0.4132231404958677685950413223"), "0.413223");
+        assert_eq!(words("0.4"), "0.40");
+        assert_eq!(words("0.0001000"), "0.0001");
     }
 
     #[test]

@@ -18,6 +18,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     api::Api,
     on_offer::{OnOffer, on_offer},
+    page::short_rate,
     views::BillView,
 };
 
@@ -86,7 +87,7 @@ struct PriceView {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = PriceComponent)]
 struct ComponentView {
-    /// The price in words.
+    /// The price in words, to six decimals.
     #[schema(example = "0.484 EUR per kWh, 21 % tax included")]
     text: String,
     /// OCPI `TariffDimensionType`.
@@ -304,14 +305,14 @@ impl Shown<'_> {
         let condition = if price.depends_on_power { ", at certain powers" } else { "" };
         let currency = self.currency;
         if self.site.jurisdiction.prices_include_tax {
-            let (amount, tax) = (price.incl_vat.normalize(), price.tax_percent.percent());
+            let (amount, tax) = (short_rate(price.incl_vat), price.tax_percent.percent());
             let tax = tax.normalize();
             return format!("{amount} {currency} {per}{condition}, {tax} % tax included");
         }
         let named =
             |tax: &PriceTax| format!("{} % {}", tax.percent.percent().normalize(), tax.name);
         let taxes: Vec<_> = price.taxes.iter().map(named).collect();
-        let amount = price.excl_vat.normalize();
+        let amount = short_rate(price.excl_vat);
         if taxes.is_empty() {
             return format!("{amount} {currency} {per}{condition}");
         }
@@ -360,6 +361,9 @@ mod tests {
         let fast = PriceInForce { depends_on_power: true, taxes: vec![gst, qst], ..price };
         let words = "0.4 EUR per kWh, at certain powers, plus 5 % GST and 9.975 % QST";
         assert_eq!(told(false, &fast).text, words);
+        let net = Decimal::new(5, 1) / Decimal::new(121, 2);
+        let words = "0.413223 EUR per kWh, at certain powers, plus 5 % GST and 9.975 % QST";
+        assert_eq!(told(false, &PriceInForce { excl_vat: net, ..fast }).text, words);
     }
 
     #[test]
