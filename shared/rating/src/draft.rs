@@ -4,7 +4,7 @@ use quantities::{Amount, Currency, MoneyError, Rounding, RoundingScope};
 use smallvec::{SmallVec, smallvec};
 
 use crate::{
-    Line, LineTax,
+    Item, Line, LineTax,
     exact::{Exact, trim},
     round::{Settled, settle_line},
     taxes::{TaxSet, Taxes},
@@ -17,6 +17,8 @@ pub(crate) struct Draft {
     pub(crate) set: TaxSet,
     pub(crate) excl: Exact,
     pub(crate) incl: Exact,
+    /// Both amounts before any rounding.
+    pub(crate) exact: (Exact, Exact),
     /// Whether both amounts are given, and not one by the other and the taxes.
     pub(crate) is_given: bool,
     /// The rounded amounts, where every line is rounded by itself.
@@ -45,7 +47,8 @@ impl Drafts<'_> {
         } else {
             (price, price.plus_percent(percent)?)
         };
-        self.push(Draft { line, set, excl, incl, is_given: false, settled: None })
+        let exact = (excl, incl);
+        self.push(Draft { line, set, excl, incl, exact, is_given: false, settled: None })
     }
 
     /// Adds `line` at `excl` without tax and `incl` with it.
@@ -59,7 +62,8 @@ impl Drafts<'_> {
         set: TaxSet,
         (excl, incl): (Exact, Exact),
     ) -> Result<(), MoneyError> {
-        self.push(Draft { line, set, excl, incl, is_given: true, settled: None })
+        let exact = (excl, incl);
+        self.push(Draft { line, set, excl, incl, exact, is_given: true, settled: None })
     }
 
     /// Puts the taxes of `set` on lines that carry none, at what they cost: it is a limit that tells
@@ -83,8 +87,7 @@ impl Drafts<'_> {
         draft.line.why.exact_excl_vat = trim(draft.excl.major()?);
         draft.line.why.exact_incl_vat = trim(draft.incl.major()?);
         if self.rounding.scope == RoundingScope::Line {
-            let mode = self.rounding.mode;
-            let settled = settle_line(&draft, &self.taxes, self.currency, mode)?;
+            let settled = self.settle(&draft)?;
             draft.excl = Exact::for_once(settled.amount.excl_vat.to_money().value)?;
             draft.incl = Exact::for_once(settled.amount.incl_vat.to_money().value)?;
             draft.is_given = true;
@@ -92,6 +95,45 @@ impl Drafts<'_> {
         }
         self.list.push(draft);
         Ok(())
+    }
+
+    /// Rounds `draft` by itself. A line that changes others is what it makes of their rounded sum,
+    /// so that what is left is rounded once, and never falls below nothing by rounding.
+    fn settle(&self, draft: &Draft) -> Result<Settled, MoneyError> {
+        let (mut excl, mut incl) = (draft.excl, draft.incl);
+        let reduces = draft.line.why.reduces.is_some();
+        for other in self.changed_by(draft) {
+            let (of_excl, of_incl) = if reduces { other.exact } else { (other.excl, other.incl) };
+            (excl, incl) = (excl.plus(of_excl)?, incl.plus(of_incl)?);
+        }
+        let amounts = (excl, incl);
+        let mode = self.rounding.mode;
+        let mut left =
+            settle_line(draft.set, amounts, draft.is_given, &self.taxes, self.currency, mode)?;
+        for other in self.changed_by(draft).filter_map(|other| other.settled.as_ref()) {
+            left.take_off(other)?;
+        }
+        Ok(left)
+    }
+
+    /// The lines that `draft` changes: what it is taken off with all that was taken off it before;
+    /// for a cap or a limit, all that it limits and that has the same taxes.
+    fn changed_by<'a>(&'a self, draft: &'a Draft) -> impl Iterator<Item = &'a Draft> {
+        let is_changed = move |(place, other): &(usize, &Draft)| {
+            let changed = other.line.why.reduces.unwrap_or(*place);
+            match draft.line.item {
+                _ if draft.line.why.reduces.is_some() => draft.line.why.reduces == Some(changed),
+                Item::IdleCap => other.set == draft.set && self.is_idle(changed),
+                Item::MinPrice | Item::MaxPrice => other.set == draft.set,
+                _ => false,
+            }
+        };
+        self.list.iter().enumerate().filter(is_changed).map(|(_, other)| other)
+    }
+
+    fn is_idle(&self, place: usize) -> bool {
+        let item = self.list.get(place).map(|draft| draft.line.item);
+        matches!(item, Some(Item::ParkingTime | Item::IdleCap))
     }
 }
 

@@ -84,6 +84,8 @@ pub(crate) fn limit(
         return Ok(());
     }
     sums.groups.retain(|group| !group.excl.is_zero() || !group.incl.is_zero());
+    // The last one takes what is left, also of the tax: it has to have some.
+    sums.groups.sort_by_key(|group| drafts.taxes.percent(group.set));
     add_change(drafts, item, &sums, limited, span)
 }
 

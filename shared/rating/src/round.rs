@@ -17,7 +17,7 @@ use crate::{
     Cost, Item, LineTax, TaxTotal,
     draft::{Draft, Sums},
     exact::Exact,
-    taxes::Taxes,
+    taxes::{TaxSet, Taxes},
 };
 
 /// The rule in words, part of every result, for one mode: for each [`Fixed`] of a bill, and where
@@ -94,25 +94,48 @@ pub(crate) struct Settlement {
     pub(crate) method: Cow<'static, str>,
 }
 
-/// Rounds one line by itself.
+impl Settled {
+    /// Takes off what `other` comes to, whose taxes are the same.
+    ///
+    /// # Errors
+    ///
+    /// [`MoneyError`].
+    pub(crate) fn take_off(&mut self, other: &Self) -> Result<(), MoneyError> {
+        self.amount = Cost {
+            excl_vat: self.amount.excl_vat.checked_sub(other.amount.excl_vat)?,
+            incl_vat: self.amount.incl_vat.checked_sub(other.amount.incl_vat)?,
+        };
+        for tax in &mut self.taxes {
+            let same = other.taxes.iter().filter(|other| other.tax == tax.tax);
+            let amounts = same.map(|other| other.amount);
+            tax.amount = amounts.into_iter().try_fold(tax.amount, Amount::checked_sub)?;
+        }
+        Ok(())
+    }
+}
+
+/// Rounds amounts (without tax, with tax) that carry the taxes of `set`. `is_given`: both views
+/// are stated, and not one by the other and the taxes.
 ///
 /// # Errors
 ///
 /// [`MoneyError`].
 pub(crate) fn settle_line(
-    draft: &Draft,
+    set: TaxSet,
+    (excl, incl): (Exact, Exact),
+    is_given: bool,
     taxes: &Taxes<'_>,
     currency: Currency,
     mode: RoundingMode,
 ) -> Result<Settled, MoneyError> {
-    let tax = draft.incl.minus(draft.excl)?;
-    let rows = taxes.rows(draft.set);
+    let tax = incl.minus(excl)?;
+    let rows = taxes.rows(set);
     let mut parts: Few<Exact> = Few::new();
     for row in rows.clone() {
-        parts.push(taxes.part(draft.set, row, tax)?);
+        parts.push(taxes.part(set, row, tax)?);
     }
-    let fixed = if draft.is_given { Fixed::Both } else { Fixed::of_prices(taxes) };
-    let rounded = fixed.round((draft.excl, draft.incl), &parts, currency, mode)?;
+    let fixed = if is_given { Fixed::Both } else { Fixed::of_prices(taxes) };
+    let rounded = fixed.round((excl, incl), &parts, currency, mode)?;
     let settled = rows.zip(rounded.taxes).map(|(tax, amount)| LineTax { tax, amount });
     let amount = Cost { excl_vat: rounded.excl, incl_vat: rounded.incl };
     Ok(Settled { amount, taxes: settled.collect() })
@@ -161,6 +184,8 @@ impl Fixed {
     ) -> Result<Rounded, MoneyError> {
         if self == Self::Both {
             let (excl, incl) = (round(excl, currency, mode)?, round(incl, currency, mode)?);
+            // Of a limit over several taxes one can be left with less than none: it has none.
+            let excl = if incl.minor >= 0 { excl.min(incl)? } else { excl };
             let parts = taxes.iter().map(|tax| tax.major()).collect::<Result<Few<_>, _>>()?;
             let taxes = apportion(&parts, incl.checked_sub(excl)?, |_| None)?;
             // Without a tax there is one price; both views of it are the same.

@@ -152,6 +152,22 @@ fn what_is_free_stays_free_and_uses_up_no_allowance() {
 }
 
 #[test]
+fn what_is_all_taken_off_costs_nothing_where_every_line_is_rounded() {
+    let allowances =
+        vec![Allowance { dimension: Energy, quantity: number("10.02"), per: Period::Session }];
+    let discounts = discount(Energy, Reduction::Percent(Decimal::ONE_HUNDRED));
+    let plan = published(Plan { allowances, discounts, ..plan() });
+    let rounding = Rounding { scope: RoundingScope::Line, ..Rounding::default() };
+    for wh in (10_021..14_000).step_by(50) {
+        let used = march();
+        let rules = Rules { rounding, ..rules(ZONE, "19") };
+        let rules = rules.with_plan(Some(PlanInForce { plan: &plan, used: &used }));
+        let priced = rate(&tariff(&[(Energy, "0.25")]), &hour(wh), &rules).unwrap();
+        assert_eq!((priced.net().minor, priced.gross().minor), (0, 0), "{wh} Wh");
+    }
+}
+
+#[test]
 fn sessions_of_an_account_use_its_allowance_up_one_after_the_other() {
     // 15 kWh a month: 10 of the first session's, 5 of the second's, none of the third's.
     let tariff = tariff(&[(Energy, "0.40")]);

@@ -9,6 +9,7 @@ use rust_decimal::Decimal;
 use crate::{
     generators::{
         currency,
+        plans::account,
         sessions::timeline,
         tariffs::{ON_ALL, elements, tariff, version},
         taxes, zone,
@@ -42,6 +43,26 @@ proptest! {
         tariff.tariff.tax_included = included;
         let rules = Rules { taxes: taxes.as_deref(), rounding, ..Rules::unknown(zone) };
         let priced = rating::rate(&tariff, &timeline, &rules).unwrap();
+        adds_up(&priced)?;
+    }
+
+    /// Whatever is taken off or limited, and however it is rounded: the books take no sale below
+    /// nothing, and no tax either.
+    #[test]
+    fn no_bill_and_no_tax_on_it_is_below_nothing(
+        mut tariff in tariff(), included in tax_included(), timeline in timeline(), zone in zone(),
+        taxes in taxes(), rounding in rounding(), account in proptest::option::of(account(false)),
+    ) {
+        tariff.tariff.tax_included = included;
+        let account = account.map(|it| it.of(&tariff.tariff.currency, timeline.started_at));
+        let rules = Rules { taxes: Some(&taxes), rounding, ..Rules::unknown(zone) };
+        let rules = rules.with_plan(account.as_ref().map(|account| account.in_force()));
+        let priced = rating::rate(&tariff, &timeline, &rules).unwrap();
+        let (net, gross) = net_and_gross(&priced);
+        prop_assert!(net >= 0 && gross >= net, "{net} {gross}");
+        for tax in &priced.taxes {
+            prop_assert!(tax.amount.minor >= 0, "{:?}", tax);
+        }
         adds_up(&priced)?;
     }
 
