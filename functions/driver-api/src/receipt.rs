@@ -97,7 +97,7 @@ struct SignedView {
     /// `invalid`.
     #[schema(value_type = String, example = "verified")]
     verification: Verification,
-    /// The key that they were checked with: base64 of its SubjectPublicKeyInfo.
+    /// The key that they were checked with: base64 of its `SubjectPublicKeyInfo`.
     #[serde(skip_serializing_if = "Option::is_none")]
     public_key: Option<String>,
     /// The records as the meter wrote them, in order of time.
