@@ -139,7 +139,7 @@ impl Explainer<'_> {
         if let Some(why) = &self.theirs.refused {
             bail!("the reference refuses: {why}");
         }
-        let expected = amounts::limited(self.theirs.exact, &self.pair.tariff);
+        let expected = amounts::limited(self.theirs.exact, &self.pair.tariff, &self.ours);
         let Some(expected) = expected else { bail!("no amount: {:?}", self.theirs) };
         amounts::check_theirs(&self.theirs, &self.stated.tariff)?;
         expected.check(&self.ours)?;

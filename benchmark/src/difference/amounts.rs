@@ -70,29 +70,44 @@ impl Limited {
     }
 }
 
-/// Applies `tariff`'s minimum and maximum to both views on their own, as OCPI rules
-/// (`mod_tariffs`, notes at `min_price` and `max_price`).
-pub(super) fn limited(exact: Option<Amounts>, tariff: &Tariff) -> Option<Limited> {
-    let (mut excl, mut incl) = match exact {
+/// Applies `tariff`'s minimum and maximum to both views, as OCPI rules (`mod_tariffs`, notes at
+/// `min_price` and `max_price`): each on its own, unless no VAT that is on the bill could then be
+/// in it; then to the bill as a whole, until both hold.
+pub(super) fn limited(
+    exact: Option<Amounts>,
+    tariff: &Tariff,
+    ours: &PricedSession,
+) -> Option<Limited> {
+    let before = match exact {
         Some(exact) => (exact.excl_vat, exact.incl_vat?),
         None => (Decimal::ZERO, Decimal::ZERO),
     };
-    let (before_excl, before_incl) = (excl, incl);
     // A limit that states no VAT carries what the bill carries.
-    let with_vat = |limit: Price| {
-        limit.incl_vat.unwrap_or_else(|| {
-            if before_excl.is_zero() {
-                limit.excl_vat
-            } else {
-                limit.excl_vat * before_incl / before_excl
-            }
-        })
+    let views = |limit: Price| {
+        let carried = || {
+            if before.0.is_zero() { limit.excl_vat } else { limit.excl_vat * before.1 / before.0 }
+        };
+        (limit.excl_vat, limit.incl_vat.unwrap_or_else(carried))
     };
-    if let Some(least) = tariff.min_price {
-        (excl, incl) = (excl.max(least.excl_vat), incl.max(with_vat(least)));
+    let vat = Vat::of(ours);
+    let (mut excl, mut incl) = before;
+    if let Some(least) = tariff.min_price.map(views) {
+        let apart = (excl.max(least.0), incl.max(least.1));
+        let as_a_whole = || {
+            let factor = (least.0 / excl).max(least.1 / incl);
+            (excl * factor, incl * factor)
+        };
+        let stands = apart == (excl, incl) || excl.is_zero() || vat.is_unknown;
+        (excl, incl) = if stands || vat.is_in(apart) { apart } else { as_a_whole() };
     }
-    if let Some(most) = tariff.max_price {
-        (excl, incl) = (excl.min(most.excl_vat), incl.min(with_vat(most)));
+    if let Some(most) = tariff.max_price.map(views) {
+        let apart = (excl.min(most.0), incl.min(most.1));
+        let as_a_whole = || {
+            let factor = (most.0 / excl).min(most.1 / incl);
+            (excl * factor, incl * factor)
+        };
+        let stands = apart == (excl, incl) || excl.is_zero();
+        (excl, incl) = if stands || vat.is_in(apart) { apart } else { as_a_whole() };
     }
     let theirs = as_they_limit(exact, tariff);
     let same = match theirs {
@@ -100,6 +115,36 @@ pub(super) fn limited(exact: Option<Amounts>, tariff: &Tariff) -> Option<Limited
         None => excl.is_zero() && incl.is_zero(),
     };
     Some(Limited { excl_vat: excl, incl_vat: incl, is_theirs_another: !same })
+}
+
+/// The VAT on a bill, in percent.
+struct Vat {
+    lowest: Decimal,
+    highest: Decimal,
+    minor_unit: Decimal,
+    /// Whether no component states any.
+    is_unknown: bool,
+}
+
+impl Vat {
+    fn of(ours: &PricedSession) -> Self {
+        let consumed = ours.lines.iter().filter(|line| line.element.is_some());
+        let is_unknown = consumed.clone().all(|line| line.taxes.is_empty());
+        let billed = consumed.filter(|line| !line.why.exact_excl_vat.is_zero());
+        let percents = billed.map(|line| ours.tax_percent(line).unwrap_or_default());
+        Self {
+            lowest: percents.clone().min().unwrap_or_default(),
+            highest: percents.max().unwrap_or_default(),
+            minor_unit: Decimal::new(1, ours.currency.minor_digits()),
+            is_unknown,
+        }
+    }
+
+    /// Whether it can be what is between `excl` and `incl`, to the minor unit.
+    fn is_in(&self, (excl, incl): (Decimal, Decimal)) -> bool {
+        let with = |percent| excl + excl * percent / Decimal::ONE_HUNDRED;
+        with(self.lowest) - self.minor_unit <= incl && incl <= with(self.highest) + self.minor_unit
+    }
 }
 
 /// The reference compares amounts without VAT first and those with VAT only where these are equal,
