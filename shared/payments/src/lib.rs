@@ -5,6 +5,7 @@
 //! capture per session, and from the moment a session is priced captured + owed = total.
 
 pub mod machine;
+pub mod money;
 mod record;
 pub mod stripe;
 pub mod webhook;

@@ -1,0 +1,40 @@
+//! One session's money: what is known of it, what to ask of Stripe next, and what answers and news
+//! change. Pure.
+//!
+//! The record ([`Payment`]) is facts and at most one pending intention. Whoever carries it on does,
+//! until [`next_step`] is `None`:
+//!
+//! 1. [`request`] the step and store the record: the intention is known before the call;
+//! 2. make the call with [`Step::idempotency_key`];
+//! 3. [`apply`] the outcome and store the record, with the events that tell of it.
+//!
+//! After a crash anywhere the stored record says which call to make again, with the same key and the
+//! same amount. News from Stripe ([`learn`]) may come at any time, in any order, twice or never.
+//!
+//! Invariants: money is collected by one way at a time; at most one hold is captured, once; from the
+//! moment a session is priced captured + owed + waived + written off = total.
+
+mod ask;
+mod change;
+mod decide;
+mod error;
+mod news;
+mod policy;
+mod record;
+mod step;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod walk;
+
+pub use ask::{collect_again, expect, forgive, offer_link, refund};
+pub use change::{apply, request};
+pub use decide::{look_again_at, must_stop, next_step};
+pub use error::MoneyError;
+pub use news::{News, learn};
+pub use policy::{Beyond, Policy};
+pub use record::{
+    Debt, Dispute, Forgiven, Hold, HoldTerms, LinkState, PayLink, Payment, Pending, Refund,
+    RefundState, Taken, TakenBy,
+};
+pub use step::{Outcome, Step};

@@ -1,0 +1,457 @@
+//! The record: facts, and at most one pending intention.
+
+use chrono::{DateTime, Utc};
+use network::{HoldRef, StripeCustomerId, StripePaymentIntentId, StripePaymentMethodId};
+use quantities::{Amount, SessionId};
+use serde::{Deserialize, Serialize};
+
+use super::{error::MoneyError, step::Step};
+use crate::record::Refusal;
+
+/// What is known of one session's payment by card (item `PAYMENT` of the session's partition).
+///
+/// Changed only by this module. Stored before every call to Stripe and after every answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Payment {
+    /// The session that is paid for.
+    pub session_id: SessionId,
+    /// Whose card.
+    pub customer: StripeCustomerId,
+    /// Which card.
+    pub payment_method: StripePaymentMethodId,
+    /// What is to be held while the session runs. It only grows; zero: nothing is held.
+    pub wanted: Amount,
+    /// The hold that will be captured, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Hold>,
+    /// Holds whose place was taken by another: to be released.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub to_release: Vec<Hold>,
+    /// Holds asked for so far: the number of the last.
+    pub holds_asked: u32,
+    /// Whether a hold was refused: no further one is asked for.
+    pub hold_refused: bool,
+    /// What the session costs, tax included; zero when nothing is to be paid. Set once, never
+    /// changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total: Option<Amount>,
+    /// Each taking of money.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub taken: Vec<Taken>,
+    /// The sum of `taken`. What was given back or withdrawn later is not subtracted.
+    pub captured: Amount,
+    /// What is still to be paid: `total` less `captured`, `waived` and `written_off`; zero before
+    /// the session has a price.
+    pub owed: Amount,
+    /// What a person let the driver off.
+    pub waived: Amount,
+    /// What nobody expects to be paid any more.
+    pub written_off: Amount,
+    /// That a person wants `owed` waived or written off: done as soon as nothing is being collected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forgive: Option<Forgiven>,
+    /// There since a charge of what is owed was refused, until it is paid or forgiven.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub debt: Option<Debt>,
+    /// Pages where the driver can or could pay. At most the last is open.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<PayLink>,
+    /// What is or was to be given back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refunds: Vec<Refund>,
+    /// What the driver's bank disputes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub disputes: Vec<Dispute>,
+    /// Why Stripe last refused, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<Refusal>,
+    /// The call in progress: it may or may not have reached Stripe.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending: Option<Pending>,
+    /// Optimistic lock. 0 is a record that was never stored. The store writes `version + 1` on
+    /// the condition that it finds `version`; nothing else changes it.
+    pub version: u64,
+}
+
+/// A call in progress.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pending {
+    /// What is asked for, as it was first asked for.
+    pub step: Step,
+    /// When it was first intended: its idempotency key is good for a day after.
+    pub since: DateTime<Utc>,
+    /// How often it was intended, from 1.
+    pub attempt: u32,
+}
+
+/// Money held on the card.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    /// The how manieth of the session, from 1.
+    pub number: u32,
+    /// The PaymentIntent that holds it.
+    pub payment_intent: StripePaymentIntentId,
+    /// What can be done with it.
+    pub terms: HoldTerms,
+    /// Tries to raise it.
+    pub raises: u32,
+    /// Refused tries to capture it.
+    pub captures_refused: u32,
+    /// Whether its capture was refused for good: to be released.
+    pub uncapturable: bool,
+}
+
+/// What can be done with a hold, by its charge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HoldTerms {
+    /// What is held.
+    pub amount: Amount,
+    /// The most that can be captured: more than is held where the card allows.
+    pub most: Amount,
+    /// When it runs out, if Stripe says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capture_before: Option<DateTime<Utc>>,
+    /// Whether it can be raised.
+    pub raisable: bool,
+}
+
+impl HoldTerms {
+    /// A hold that can be captured up to its amount, and of which nothing else is known.
+    #[must_use]
+    pub const fn plain(amount: Amount) -> Self {
+        Self { amount, most: amount, capture_before: None, raisable: false }
+    }
+}
+
+/// Money taken from the driver.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Taken {
+    /// How.
+    pub by: TakenBy,
+    /// The PaymentIntent.
+    pub payment_intent: StripePaymentIntentId,
+    /// How much.
+    pub amount: Amount,
+}
+
+/// How money was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TakenBy {
+    /// By the capture of a hold.
+    Capture,
+    /// By a charge off session.
+    Difference,
+    /// By the driver, on a pay link.
+    Link,
+}
+
+/// How a debt is let go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Forgiven {
+    /// It was not right to ask for it.
+    Waived,
+    /// It was right, and will not come.
+    WrittenOff,
+}
+
+/// What is owed after a refused charge.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Debt {
+    /// Charges tried.
+    pub attempts: u32,
+    /// When the last was refused: retries are counted from here.
+    pub refused_at: DateTime<Utc>,
+    /// Whether no repeat can help: the amount is below what a card pays.
+    pub hopeless: bool,
+    /// Whether the driver asked for another try, now.
+    pub again_now: bool,
+    /// Whether the driver has to act, or asked to: a pay link is to be made.
+    pub link_wanted: bool,
+}
+
+/// A page at Stripe where the driver pays what is owed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PayLink {
+    /// The how manieth of the session, from 1.
+    pub number: u32,
+    /// Stripe's id of the Checkout Session.
+    pub id: String,
+    /// Where it is.
+    pub url: String,
+    /// How much it asks for.
+    pub amount: Amount,
+    /// When it closes by itself.
+    pub expires_at: DateTime<Utc>,
+    /// Where it stands.
+    pub state: LinkState,
+}
+
+/// Where a pay link stands. The last two are final.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LinkState {
+    /// It can be paid on.
+    Open,
+    /// It was paid on.
+    Paid,
+    /// It closed, and nobody paid.
+    Expired,
+}
+
+/// Money given back, of one PaymentIntent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refund {
+    /// The how manieth of the session, from 1.
+    pub number: u32,
+    /// Of what was taken by this PaymentIntent.
+    pub payment_intent: StripePaymentIntentId,
+    /// How much.
+    pub amount: Amount,
+    /// Why, in the words of whoever decided it.
+    pub reason: String,
+    /// For which lines of the receipt; empty: for the session as a whole.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lines: Vec<u32>,
+    /// Stripe's id of it, once it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Where it stands.
+    pub state: RefundState,
+}
+
+/// Where a refund stands. It only moves down this list, whatever the order of the news: a refund
+/// that succeeded can still fail, and then the money is ours again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefundState {
+    /// It was decided; Stripe was not asked, or has not answered.
+    Wanted,
+    /// It is on its way.
+    Pending,
+    /// It arrived.
+    Succeeded,
+    /// It did not arrive, or Stripe refused it.
+    Failed,
+}
+
+/// A dispute of what was taken by one PaymentIntent.
+/// <https://docs.stripe.com/api/disputes/object>
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dispute {
+    /// Stripe's id of it.
+    pub id: String,
+    /// What was disputed.
+    pub payment_intent: StripePaymentIntentId,
+    /// How much of it.
+    pub amount: Amount,
+    /// Why, in Stripe's words: `fraudulent`, `product_not_received`, …
+    pub reason: String,
+    /// `needs_response`, `under_review`, `won`, `lost`, `warning_…`.
+    pub status: String,
+    /// Until when evidence is taken, if it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due_by: Option<DateTime<Utc>>,
+    /// Whether its money was taken from us.
+    pub withdrawn: bool,
+    /// Whether it was given back to us.
+    pub reinstated: bool,
+    /// When Stripe said so; older news does not change it.
+    pub as_of: DateTime<Utc>,
+}
+
+impl Payment {
+    /// The payment of a session that holds `wanted` on a saved card. Nothing is asked of Stripe
+    /// yet.
+    #[must_use]
+    pub const fn new(
+        session_id: SessionId,
+        customer: StripeCustomerId,
+        payment_method: StripePaymentMethodId,
+        wanted: Amount,
+    ) -> Self {
+        let zero = Amount::zero(wanted.currency);
+        Self {
+            session_id,
+            customer,
+            payment_method,
+            wanted,
+            hold: None,
+            to_release: Vec::new(),
+            holds_asked: 0,
+            hold_refused: false,
+            total: None,
+            taken: Vec::new(),
+            captured: zero,
+            owed: zero,
+            waived: zero,
+            written_off: zero,
+            forgive: None,
+            debt: None,
+            links: Vec::new(),
+            refunds: Vec::new(),
+            disputes: Vec::new(),
+            refusal: None,
+            pending: None,
+            version: 0,
+        }
+    }
+
+    /// The payment of a session whose hold was placed before it started, from the app.
+    #[must_use]
+    pub fn with_placed_hold(
+        session_id: SessionId,
+        customer: StripeCustomerId,
+        payment_method: StripePaymentMethodId,
+        placed: HoldRef,
+    ) -> Self {
+        let terms = HoldTerms::plain(placed.amount);
+        Self {
+            hold: Some(Hold::new(1, placed.payment_intent, terms)),
+            holds_asked: 1,
+            ..Self::new(session_id, customer, payment_method, placed.amount)
+        }
+    }
+
+    /// The same payment with the session's price, whatever else is known of it.
+    ///
+    /// # Errors
+    ///
+    /// [`MoneyError::TotalChanged`] when another total was set before: a price never changes.
+    /// [`MoneyError`] for a negative total, or one in another currency than the hold.
+    pub fn with_total(self, total: Amount) -> Result<Self, MoneyError> {
+        let session_id = self.session_id;
+        if self.total.is_some_and(|known| known != total) {
+            return Err(MoneyError::TotalChanged { session_id });
+        }
+        if total.minor < 0 {
+            return Err(MoneyError::NegativeTotal { session_id });
+        }
+        Self { total: Some(total), ..self }.balanced()
+    }
+
+    /// Whether the session has its price and nobody is collecting: it is paid, forgiven, or a debt.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        let collected = self.owed.is_zero() || self.debt.is_some();
+        self.total.is_some()
+            && self.pending.is_none()
+            && self.hold.is_none()
+            && self.to_release.is_empty()
+            && collected
+    }
+
+    /// The page where the driver can pay now, if there is one.
+    #[must_use]
+    pub fn open_link(&self) -> Option<&PayLink> {
+        self.links.iter().find(|link| link.state == LinkState::Open)
+    }
+
+    /// What can still be given back: what was taken, less refunds that have not failed, less what
+    /// disputes withdrew and did not bring back.
+    ///
+    /// # Errors
+    ///
+    /// [`MoneyError::Sum`].
+    pub fn refundable(&self) -> Result<Amount, MoneyError> {
+        let mut sum = Amount::zero(self.wanted.currency);
+        for taken in &self.taken {
+            sum = self.sum(sum.checked_add(self.refundable_of(taken)?))?;
+        }
+        Ok(sum)
+    }
+
+    pub(super) fn refundable_of(&self, taken: &Taken) -> Result<Amount, MoneyError> {
+        let refunds = self.refunds.iter();
+        let refunds = refunds.filter(|refund| {
+            refund.payment_intent == taken.payment_intent && refund.state != RefundState::Failed
+        });
+        let disputes = self.disputes.iter();
+        let disputes = disputes.filter(|dispute| {
+            dispute.payment_intent == taken.payment_intent && dispute.is_withdrawn()
+        });
+        let gone = refunds.map(|refund| refund.amount).chain(disputes.map(|d| d.amount));
+        let mut left = taken.amount;
+        for amount in gone {
+            left = self.sum(left.checked_sub(amount))?;
+        }
+        Ok(Amount::new(left.minor.max(0), left.currency))
+    }
+
+    /// The record with `captured` and `owed` as the facts have them, and what is to be forgiven
+    /// forgiven, if nothing is being collected.
+    pub(super) fn balanced(self) -> Result<Self, MoneyError> {
+        let mut captured = Amount::zero(self.wanted.currency);
+        for taken in &self.taken {
+            captured = self.sum(captured.checked_add(taken.amount))?;
+        }
+        let mut next = Self { captured, ..self };
+        let Some(total) = next.total else { return Ok(next) };
+        let mut owed = total;
+        for settled in [next.captured, next.waived, next.written_off] {
+            owed = next.sum(owed.checked_sub(settled))?;
+        }
+        if owed.minor < 0 {
+            return Err(MoneyError::Overpaid { session_id: next.session_id });
+        }
+        next.owed = owed;
+        if let Some(how) = next.forgive
+            && next.pending.is_none()
+            && next.open_link().is_none()
+        {
+            let sum = match how {
+                Forgiven::Waived => &mut next.waived,
+                Forgiven::WrittenOff => &mut next.written_off,
+            };
+            *sum = sum
+                .checked_add(owed)
+                .map_err(|source| MoneyError::Sum { session_id: next.session_id, source })?;
+            next.owed = Amount::zero(owed.currency);
+            next.forgive = None;
+        }
+        if next.owed.is_zero() {
+            next.debt = None;
+        }
+        Ok(next)
+    }
+
+    pub(super) fn is_captured(&self) -> bool {
+        self.taken.iter().any(|taken| taken.by == TakenBy::Capture)
+    }
+
+    pub(super) fn sum(
+        &self,
+        sum: Result<Amount, quantities::MoneyError>,
+    ) -> Result<Amount, MoneyError> {
+        sum.map_err(|source| MoneyError::Sum { session_id: self.session_id, source })
+    }
+
+    pub(super) const fn out_of_step(&self, what: &'static str) -> MoneyError {
+        MoneyError::OutOfStep { session_id: self.session_id, what }
+    }
+}
+
+impl Hold {
+    pub(super) const fn new(
+        number: u32,
+        payment_intent: StripePaymentIntentId,
+        terms: HoldTerms,
+    ) -> Self {
+        Self { number, payment_intent, terms, raises: 0, captures_refused: 0, uncapturable: false }
+    }
+}
+
+impl Dispute {
+    /// Whether its money is with the bank.
+    #[must_use]
+    pub const fn is_withdrawn(&self) -> bool {
+        self.withdrawn && !self.reinstated
+    }
+
+    /// Whether nothing can be said against it any more, by either side.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        matches!(self.status.as_str(), "won" | "lost" | "warning_closed" | "prevented")
+    }
+}

@@ -1,0 +1,341 @@
+//! Random walks through a payment: workers that die between any two stores and calls, calls that
+//! come late, news that is lost, doubled and out of order, an issuer of many moods, people who
+//! change their minds, and time. Stripe is a model of its own ([`bank`]), strict: it stops the walk
+//! when it is asked for what must never be asked.
+
+mod bank;
+
+use bank::{Bank, Mood};
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use network::{StripeCustomerId, StripePaymentMethodId};
+use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
+use quantities::{Amount, Currency, SessionId, TransactionId};
+
+use super::{
+    Beyond, Forgiven, LinkState, MoneyError, Payment, Policy, RefundState, Step, apply,
+    collect_again, expect, forgive, learn, look_again_at, next_step, offer_link, refund, request,
+};
+
+pub(super) fn eur(minor: i64) -> Amount {
+    Amount::new(minor, Currency::EUR)
+}
+
+fn noon() -> DateTime<Utc> {
+    "2026-03-01T12:00:00Z".parse().unwrap()
+}
+
+/// How far a worker gets with one step.
+#[derive(Debug, Clone, Copy)]
+enum Pass {
+    DiesBeforeTheCall,
+    DiesAfterTheCall,
+    Completes,
+}
+
+/// What happens next in the world.
+#[derive(Debug, Clone, Copy)]
+enum Event {
+    Work(Pass, Mood),
+    /// A call that was made once is made again, by a worker that was slow.
+    LateCall(prop::sample::Index),
+    Deliver(prop::sample::Index),
+    Repeat(prop::sample::Index),
+    Lose(prop::sample::Index),
+    Wait(i64),
+    Expect(i64),
+    Price,
+    DriverPays,
+    DriverAsksForLink,
+    DriverPaysAgain,
+    Forgive(Forgiven),
+    Refund(i64),
+    Dispute(prop::sample::Index),
+    DisputeEnds(prop::sample::Index, bool),
+    RefundFails(prop::sample::Index),
+    /// Somebody releases a hold in Stripe's dashboard.
+    Release,
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let pick = any::<prop::sample::Index>;
+    let pass = prop_oneof![
+        1 => Just(Pass::DiesBeforeTheCall),
+        1 => Just(Pass::DiesAfterTheCall),
+        3 => Just(Pass::Completes),
+    ];
+    prop_oneof![
+        12 => (pass, mood()).prop_map(|(pass, mood)| Event::Work(pass, mood)),
+        1 => pick().prop_map(Event::LateCall),
+        3 => pick().prop_map(Event::Deliver),
+        1 => pick().prop_map(Event::Repeat),
+        1 => pick().prop_map(Event::Lose),
+        2 => (1_i64..200).prop_map(Event::Wait),
+        2 => (1_i64..15_000).prop_map(Event::Expect),
+        2 => Just(Event::Price),
+        2 => Just(Event::DriverPays),
+        1 => Just(Event::DriverAsksForLink),
+        1 => Just(Event::DriverPaysAgain),
+        1 => prop_oneof![Just(Forgiven::Waived), Just(Forgiven::WrittenOff)]
+            .prop_map(Event::Forgive),
+        2 => (1_i64..8_000).prop_map(Event::Refund),
+        1 => pick().prop_map(Event::Dispute),
+        1 => (pick(), any::<bool>()).prop_map(|(pick, won)| Event::DisputeEnds(pick, won)),
+        1 => pick().prop_map(Event::RefundFails),
+        1 => Just(Event::Release),
+    ]
+}
+
+fn mood() -> impl Strategy<Value = Mood> {
+    prop_oneof![
+        4 => Just(Mood::Pays),
+        2 => Just(Mood::Declines),
+        1 => Just(Mood::Authenticates),
+        1 => Just(Mood::TooSmall),
+    ]
+}
+
+fn policy() -> impl Strategy<Value = Policy> {
+    let beyond = prop_oneof![Just(Beyond::NewHold), Just(Beyond::Stop), Just(Beyond::GoOn)];
+    let renew = prop::option::of((1_i64..48).prop_map(TimeDelta::hours));
+    let retries = prop::collection::vec((1_i64..72).prop_map(TimeDelta::hours), 0..4);
+    (any::<bool>(), beyond, renew, 1_u32..5, retries, 0_u32..4).prop_map(
+        |(raise, beyond, renew_before, holds_max, retries, links_max)| Policy {
+            raise,
+            beyond,
+            renew_before,
+            holds_max,
+            retries,
+            links_max,
+        },
+    )
+}
+
+/// The record in the store, Stripe, and what has happened between them.
+struct World {
+    stored: Payment,
+    bank: Bank,
+    policy: Policy,
+    total: Amount,
+    calls: Vec<(Payment, Step)>,
+    /// The answers that were seen, by step and outcome.
+    seen: BTreeSet<String>,
+}
+
+impl World {
+    fn new(policy: Policy, wanted: i64, total: i64, terms: (bool, i64)) -> Self {
+        let session = SessionId::of(&"CP1".parse().unwrap(), TransactionId(1));
+        let customer = StripeCustomerId("cus_1".to_owned());
+        let method = StripePaymentMethodId("pm_1".to_owned());
+        let stored = Payment::new(session, customer, method, eur(wanted));
+        let (raisable, over_percent) = terms;
+        let bank = Bank::new(noon(), raisable, over_percent, total);
+        Self { stored, bank, policy, total: eur(total), calls: Vec::new(), seen: BTreeSet::new() }
+    }
+
+    /// Writes and reads back, and checks what must hold of every record that is stored.
+    fn store(&mut self, payment: &Payment) {
+        let text = serde_json::to_string(payment).unwrap();
+        self.stored = serde_json::from_str(&text).unwrap();
+        assert_eq!(self.stored, *payment);
+        let Payment { captured, owed, waived, written_off, .. } = payment;
+        if payment.total.is_some() {
+            let minor = [captured, owed, waived, written_off].map(|amount| amount.minor);
+            assert!(minor.iter().all(|minor| *minor >= 0), "{payment:?}");
+            assert_eq!(minor.iter().sum::<i64>(), self.total.minor, "{payment:?}");
+        }
+        assert!(captured.minor <= self.bank.taken(), "we book what nobody took: {payment:?}");
+        for taken in &payment.taken {
+            let live = |r: &&super::Refund| r.state != RefundState::Failed;
+            let back = payment.refunds.iter().filter(live);
+            let back = back.filter(|refund| refund.payment_intent == taken.payment_intent);
+            assert!(back.map(|refund| refund.amount.minor).sum::<i64>() <= taken.amount.minor);
+        }
+        let open = payment.links.iter().filter(|link| link.state == LinkState::Open);
+        assert!(open.count() <= 1);
+    }
+
+    fn work(&mut self, pass: Pass, mood: Mood) {
+        let now = self.bank.now;
+        let Some((requested, step)) = request(self.stored.clone(), &self.policy, now) else {
+            return;
+        };
+        self.store(&requested);
+        if matches!(pass, Pass::DiesBeforeTheCall) {
+            return;
+        }
+        self.calls.push((requested.clone(), step));
+        let outcome = self.bank.call(&requested, step, mood);
+        if matches!(pass, Pass::DiesAfterTheCall) {
+            return;
+        }
+        let name = |debug: String| debug.split([' ', '(']).next().unwrap().to_owned();
+        let answer = name(format!("{outcome:?}"));
+        self.seen.insert(format!("{} {answer}", name(format!("{step:?}"))));
+        let answered = apply(requested, &step, outcome, now).unwrap();
+        self.store(&answered);
+    }
+
+    /// A change that people want; what is refused changes nothing.
+    fn want(&mut self, change: impl FnOnce(Payment) -> Result<Payment, MoneyError>) {
+        match change(self.stored.clone()) {
+            Ok(changed) => self.store(&changed),
+            Err(
+                MoneyError::OutOfStep { .. }
+                | MoneyError::InProgress { .. }
+                | MoneyError::RefundTooLarge { .. },
+            ) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    fn deliver(&mut self, pick: prop::sample::Index, is_repeated: bool) {
+        if self.bank.news.is_empty() {
+            return;
+        }
+        let index = pick.index(self.bank.news.len());
+        let news = self.bank.news[index].clone();
+        if !is_repeated {
+            self.bank.news.remove(index);
+        }
+        self.want(|payment| learn(payment, news));
+    }
+
+    fn happens(&mut self, event: Event) {
+        match event {
+            Event::Work(pass, mood) => self.work(pass, mood),
+            Event::LateCall(pick) if !self.calls.is_empty() => {
+                let (payment, step) = self.calls[pick.index(self.calls.len())].clone();
+                self.bank.repeat(&payment, step);
+            }
+            Event::Deliver(pick) => self.deliver(pick, false),
+            Event::Repeat(pick) => self.deliver(pick, true),
+            Event::Lose(pick) if !self.bank.news.is_empty() => {
+                self.bank.news.remove(pick.index(self.bank.news.len()));
+            }
+            Event::LateCall(_) | Event::Lose(_) => {}
+            Event::Wait(hours) => self.bank.wait_until(self.bank.now + TimeDelta::hours(hours)),
+            Event::Expect(minor) => self.want(|payment| Ok(expect(payment, eur(minor)))),
+            Event::Price => {
+                let total = self.total;
+                self.want(|payment| payment.with_total(total));
+            }
+            // The driver knows only of a page that we have shown.
+            Event::DriverPays => {
+                if let Some(shown) = self.stored.links.last() {
+                    self.bank.driver_pays(&shown.id);
+                }
+            }
+            Event::DriverAsksForLink => self.want(offer_link),
+            Event::DriverPaysAgain => {
+                self.want(|p| collect_again(p, StripePaymentMethodId("pm_2".to_owned())));
+            }
+            Event::Forgive(how) => self.want(|payment| forgive(payment, how)),
+            Event::Refund(minor) => self.want(|p| refund(p, eur(minor), "because", &[1])),
+            Event::Dispute(pick) => self.bank.dispute(pick),
+            Event::DisputeEnds(pick, won) => self.bank.dispute_ends(pick, won),
+            Event::RefundFails(pick) => self.bank.refund_fails(pick),
+            Event::Release => self.bank.release(),
+        }
+    }
+
+    /// Everything is through that can be: workers live, all other news is lost, time passes.
+    fn ends(&mut self, mood: Mood) {
+        let total = self.total;
+        self.want(|payment| payment.with_total(total));
+        for _ in 0..200 {
+            if next_step(&self.stored, &self.policy, self.bank.now).is_some() {
+                self.work(Pass::Completes, mood);
+                continue;
+            }
+            let Some(at) = look_again_at(&self.stored, &self.policy) else { return };
+            assert!(at > self.bank.now, "nothing to do at {at}: {:?}", self.stored);
+            self.bank.wait_until(at);
+        }
+        panic!("it never ends: {:?}", self.stored);
+    }
+}
+
+/// A walk: the policy, what is wanted held, the price, whether holds can be raised and by how many
+/// percent exceeded, what happens, and how the issuer is at the end.
+type Walk = (Policy, i64, i64, (bool, i64), Vec<Event>, Mood);
+
+fn walk() -> impl Strategy<Value = Walk> {
+    (
+        policy(),
+        prop_oneof![1 => Just(0_i64), 5 => 1_i64..10_000],
+        prop_oneof![1 => Just(0_i64), 6 => 1_i64..20_000],
+        (any::<bool>(), prop_oneof![Just(0_i64), Just(15), Just(100)]),
+        prop::collection::vec(event(), 0..80),
+        mood(),
+    )
+}
+
+fn walked((policy, wanted, total, terms, events, last_mood): Walk) -> World {
+    let mut world = World::new(policy, wanted, total, terms);
+    for event in events {
+        world.happens(event);
+    }
+    world.ends(last_mood);
+    world
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_happens_a_session_is_paid_owed_or_forgiven_exactly_once(walk in walk()) {
+        let world = walked(walk);
+        let payment = &world.stored;
+        prop_assert!(payment.is_settled(), "{payment:?}");
+        prop_assert!(payment.open_link().is_none(), "{payment:?}");
+        let sums = [payment.captured, payment.owed, payment.waived, payment.written_off];
+        prop_assert_eq!(sums.iter().map(|sum| sum.minor).sum::<i64>(), world.total.minor);
+        prop_assert_eq!(payment.captured.minor, world.bank.taken(), "{:?}", payment);
+        prop_assert!(world.bank.captures() <= 1);
+        prop_assert_eq!(world.bank.open_holds(), 0, "a hold is left open: {:?}", payment);
+        prop_assert_eq!(world.bank.open_links(), 0, "a page is left open: {:?}", payment);
+        world.bank.audit();
+    }
+}
+
+/// Every answer that a step can have.
+const ANSWERS: [&str; 19] = [
+    "CancelHold Canceled",
+    "Capture Captured",
+    "Capture HoldLost",
+    "Capture Refused",
+    "ChargeDifference Charged",
+    "ChargeDifference Refused",
+    "ExpirePayLink LinkExpired",
+    "ExpirePayLink LinkPaid",
+    "MakePayLink LinkMade",
+    "MakePayLink Refused",
+    "PlaceHold Held",
+    "PlaceHold Refused",
+    "RaiseHold HoldLost",
+    "RaiseHold Raised",
+    "RaiseHold Refused",
+    "Refund Refunded",
+    "Refund Refused",
+    "seen: a second hold",
+    "seen: a dispute",
+];
+
+#[test]
+fn the_walks_come_everywhere() {
+    let mut runner = TestRunner::deterministic();
+    let mut seen = BTreeSet::new();
+    for _ in 0..1000 {
+        let mut world = walked(walk().new_tree(&mut runner).unwrap().current());
+        seen.append(&mut world.seen);
+        if world.stored.holds_asked > 1 {
+            seen.insert("seen: a second hold".to_owned());
+        }
+        if !world.stored.disputes.is_empty() {
+            seen.insert("seen: a dispute".to_owned());
+        }
+    }
+    assert_eq!(seen, ANSWERS.map(str::to_owned).into());
+}
