@@ -7,6 +7,7 @@
 
 mod calls;
 mod failure;
+mod money;
 #[cfg(test)]
 mod tests;
 
@@ -144,6 +145,7 @@ pub struct IntentView {
 pub struct StripeClient {
     client: stripe::Client,
     backoff: Duration,
+    return_url: Option<String>,
 }
 
 impl std::fmt::Debug for StripeClient {
@@ -166,13 +168,19 @@ impl StripeClient {
             None => builder,
         };
         let client = builder.build().map_err(|_| PaymentError::Configuration)?;
-        Ok(Self { client, backoff: failure::BACKOFF })
+        Ok(Self { client, backoff: failure::BACKOFF, return_url: None })
     }
 
     /// The same client with another first pause between attempts; each further one is doubled.
     #[must_use]
     pub fn with_backoff(self, backoff: Duration) -> Self {
         Self { backoff, ..self }
+    }
+
+    /// The same client with the page that a driver comes back to after paying on a pay link.
+    #[must_use]
+    pub fn with_return_url(self, url: &str) -> Self {
+        Self { return_url: Some(url.to_owned()), ..self }
     }
 
     /// Makes the one call that `step` stands for and gives the outcome to
@@ -272,21 +280,7 @@ impl StripeClient {
         reference: &Reference,
         charge: OffSession<'_>,
     ) -> Result<ChargeOutcome, PaymentError> {
-        let made = self.create(reference, machine::DIFFERENCE, charge, "automatic").await?;
-        let intent = match made {
-            Made::Intent(intent) => intent,
-            Made::Refused { refusal, payment_intent } => {
-                return Ok(ChargeOutcome::Refused { refusal, payment_intent });
-            }
-        };
-        if intent.status == "succeeded" {
-            return Ok(ChargeOutcome::Charged { payment_intent: intent.id() });
-        }
-        let payment_intent = Some(intent.id());
-        match intent.refusal() {
-            Some(refusal) => Ok(ChargeOutcome::Refused { refusal, payment_intent }),
-            None => Err(intent.unexpected("charge")),
-        }
+        charged(self.create(reference, machine::DIFFERENCE, charge, "automatic").await?)
     }
 
     /// Takes `amount` of a hold and releases the rest.
@@ -303,10 +297,20 @@ impl StripeClient {
         payment_intent: &StripePaymentIntentId,
         amount: Amount,
     ) -> Result<CaptureOutcome, PaymentError> {
+        let key = reference.key(machine::CAPTURE);
+        self.capture_under(&key, payment_intent, amount).await
+    }
+
+    async fn capture_under(
+        &self,
+        key: &str,
+        payment_intent: &StripePaymentIntentId,
+        amount: Amount,
+    ) -> Result<CaptureOutcome, PaymentError> {
         let call = "capture";
         let capture = Capture { payment_intent, amount_to_capture: amount.minor };
         for attempt in 1..=KEYS_MAX {
-            let key = numbered(reference.key(machine::CAPTURE), attempt);
+            let key = numbered(key.to_owned(), attempt);
             let failure = match self.write(call, &key, &capture).await {
                 Ok(intent) => return captured(&intent, amount),
                 Err(Failure::Refused { refusal, .. }) => {
@@ -339,9 +343,17 @@ impl StripeClient {
         reference: &Reference,
         payment_intent: &StripePaymentIntentId,
     ) -> Result<(), PaymentError> {
+        self.cancel_under(&reference.key(machine::CANCEL), payment_intent).await
+    }
+
+    async fn cancel_under(
+        &self,
+        key: &str,
+        payment_intent: &StripePaymentIntentId,
+    ) -> Result<(), PaymentError> {
         let call = "cancel";
         for attempt in 1..=KEYS_MAX {
-            let key = numbered(reference.key(machine::CANCEL), attempt);
+            let key = numbered(key.to_owned(), attempt);
             let failure = match self.write(call, &key, &Cancel { payment_intent }).await {
                 Ok(intent) => return canceled(&intent),
                 Err(Failure::Bug(error)) => return Err(error),
@@ -379,7 +391,7 @@ impl StripeClient {
     async fn create(
         &self,
         reference: &Reference,
-        purpose: &'static str,
+        purpose: &str,
         asked: OffSession<'_>,
         capture_method: &'static str,
     ) -> Result<Made, PaymentError> {
@@ -448,6 +460,23 @@ impl StripeClient {
 enum Made {
     Intent(Intent),
     Refused { refusal: Refusal, payment_intent: Option<StripePaymentIntentId> },
+}
+
+fn charged(made: Made) -> Result<ChargeOutcome, PaymentError> {
+    let intent = match made {
+        Made::Intent(intent) => intent,
+        Made::Refused { refusal, payment_intent } => {
+            return Ok(ChargeOutcome::Refused { refusal, payment_intent });
+        }
+    };
+    if intent.status == "succeeded" {
+        return Ok(ChargeOutcome::Charged { payment_intent: intent.id() });
+    }
+    let payment_intent = Some(intent.id());
+    match intent.refusal() {
+        Some(refusal) => Ok(ChargeOutcome::Refused { refusal, payment_intent }),
+        None => Err(intent.unexpected("charge")),
+    }
 }
 
 fn numbered(key: String, attempt: u32) -> String {

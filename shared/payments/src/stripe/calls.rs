@@ -62,7 +62,7 @@ impl Intent {
     }
 }
 
-fn metadata(reference: &Reference, purpose: &str) -> BTreeMap<&'static str, String> {
+pub(super) fn metadata(reference: &Reference, purpose: &str) -> BTreeMap<&'static str, String> {
     let (name, id) = match reference {
         Reference::Session(id) => ("session_id", id.to_string()),
         Reference::Start(id) => ("start_id", id.clone()),
@@ -82,6 +82,8 @@ pub(super) struct Create<'a> {
     capture_method: &'static str,
     confirm: bool,
     off_session: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payment_method_options: Option<Options>,
     metadata: BTreeMap<&'static str, String>,
 }
 
@@ -101,8 +103,29 @@ impl<'a> Create<'a> {
             capture_method,
             confirm: true,
             off_session: true,
+            payment_method_options: (capture_method == "manual").then(Options::default),
             metadata: metadata(reference, purpose),
         }
+    }
+}
+
+/// What a hold shall be able to do where card and account allow; its charge says whether it can.
+/// <https://docs.stripe.com/payments/flexible-payments>
+#[derive(Debug, Default, Serialize)]
+struct Options {
+    card: CardOptions,
+}
+
+#[derive(Debug, Serialize)]
+struct CardOptions {
+    request_incremental_authorization: &'static str,
+    request_overcapture: &'static str,
+}
+
+impl Default for CardOptions {
+    fn default() -> Self {
+        let wanted = "if_available";
+        Self { request_incremental_authorization: wanted, request_overcapture: wanted }
     }
 }
 

@@ -195,7 +195,10 @@ fn sort_answer(call: &'static str, error: ApiErrors, status: u16) -> Verdict {
     let is_refusal = status == 402
         || error.type_ == ApiErrorsType::CardError
         // The amount is below what Stripe takes, or the customer's card is gone: no bug of ours.
-        || code == "amount_too_small"
+        || matches!(
+            code.as_str(),
+            "amount_too_small" | "amount_too_large" | "charge_disputed" | "charge_already_refunded"
+        )
         || (status == 400 && matches!(param.as_str(), "payment_method" | "customer"));
     match status {
         500 => Verdict::Again(Failure::ServerError),

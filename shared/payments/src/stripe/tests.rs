@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use super::*;
 use crate::record::{DifferenceState, PaymentState};
 
-const EVERY_FAULT: [FaultKind; 8] = [
+pub(super) const EVERY_FAULT: [FaultKind; 8] = [
     FaultKind::RateLimit,
     FaultKind::LockTimeout,
     FaultKind::ServerError,
@@ -24,18 +24,19 @@ const EVERY_FAULT: [FaultKind; 8] = [
 const DAY: Duration = Duration::from_hours(24);
 
 /// A twin, our client on it, and a customer with a saved card.
-struct Bench {
-    twin: Twin,
-    stripe: StripeClient,
+pub(super) struct Bench {
+    pub(super) twin: Twin,
+    pub(super) stripe: StripeClient,
     customer: StripeCustomerId,
-    card: StripePaymentMethodId,
+    pub(super) card: StripePaymentMethodId,
 }
 
-async fn bench(token: &str) -> Bench {
+pub(super) async fn bench(token: &str) -> Bench {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let twin = stripe_twin::serve(listener, TwinConfig::default()).unwrap();
     let stripe = StripeClient::new(twin.api_key(), Some(&twin.url())).unwrap();
-    let stripe = stripe.with_backoff(Duration::from_millis(2));
+    let stripe =
+        stripe.with_backoff(Duration::from_millis(2)).with_return_url("https://driver.example/");
     let customer = post(&twin, "customers", &[]).await;
     let customer = StripeCustomerId(customer["id"].as_str().unwrap().to_owned());
     let attach = format!("payment_methods/{token}/attach");
@@ -44,7 +45,7 @@ async fn bench(token: &str) -> Bench {
     Bench { twin, stripe, customer, card }
 }
 
-async fn post(twin: &Twin, path: &str, form: &[(&str, &str)]) -> Value {
+pub(super) async fn post(twin: &Twin, path: &str, form: &[(&str, &str)]) -> Value {
     let request = reqwest::Client::new().post(format!("{}/v1/{path}", twin.url()));
     let body: Vec<String> = form.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let request = request.bearer_auth(twin.api_key()).body(body.join("&"));
@@ -54,12 +55,12 @@ async fn post(twin: &Twin, path: &str, form: &[(&str, &str)]) -> Value {
     answer.json().await.unwrap()
 }
 
-fn eur(minor: i64) -> Amount {
+pub(super) fn eur(minor: i64) -> Amount {
     Amount::new(minor, Currency::EUR)
 }
 
 impl Bench {
-    fn payment(&self, transaction: i32, hold_minor: i64) -> Payment {
+    pub(super) fn payment(&self, transaction: i32, hold_minor: i64) -> Payment {
         let session = SessionId::of(&"CP1".parse().unwrap(), TransactionId(transaction));
         Payment::new(session, self.customer.clone(), self.card.clone(), eur(hold_minor))
     }
@@ -99,12 +100,12 @@ impl Bench {
         self.carry_on(payment.with_total(eur(total_minor)).unwrap()).await
     }
 
-    fn intents(&self) -> Vec<Value> {
+    pub(super) fn intents(&self) -> Vec<Value> {
         self.twin.state()["payment_intents"].as_array().unwrap().clone()
     }
 
     /// Money taken by all PaymentIntents, and how many holds are still open.
-    fn taken_and_open(&self) -> (i64, usize) {
+    pub(super) fn taken_and_open(&self) -> (i64, usize) {
         let intents = self.intents();
         let taken = intents.iter().map(|intent| intent["amount_received"].as_i64().unwrap());
         let open = intents.iter().filter(|intent| intent["status"] == "requires_capture");

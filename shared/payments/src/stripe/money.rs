@@ -1,0 +1,259 @@
+//! The calls that the steps of [`crate::money`] stand for.
+
+#[cfg(test)]
+mod tests;
+mod wire;
+
+use chrono::DateTime;
+use network::StripePaymentIntentId;
+use quantities::Amount;
+
+use self::wire::{Checkout, Expire, HeldIntent, Increment, MakeCheckout, MakeRefund, Refunds};
+use super::{
+    CaptureOutcome, ChargeOutcome, KEYS_MAX, Made, OffSession, PaymentError, Reference,
+    StripeClient, failure::Failure, numbered,
+};
+use crate::money::{HoldTerms, Outcome, Payment, RefundState, Step};
+
+impl StripeClient {
+    /// Makes the one call that `step` stands for and gives the outcome to
+    /// [`apply`](crate::money::apply). `payment` is the record that was stored with the intention
+    /// ([`request`](crate::money::request)).
+    ///
+    /// # Errors
+    ///
+    /// [`PaymentError`].
+    pub async fn carry_out(&self, payment: &Payment, step: &Step) -> Result<Outcome, PaymentError> {
+        let reference = Reference::Session(payment.session_id);
+        let purpose = step.purpose();
+        let key = reference.key(&purpose);
+        let off_session = |amount| OffSession {
+            customer: &payment.customer,
+            payment_method: &payment.payment_method,
+            amount,
+            requested_at: payment.pending.as_ref().map(|pending| pending.since),
+        };
+        match *step {
+            Step::PlaceHold { amount, .. } => {
+                let made = self.create(&reference, &purpose, off_session(amount), "manual").await?;
+                self.held(made, amount).await
+            }
+            Step::RaiseHold { number, amount, .. } => {
+                self.raise(&key, hold(payment, number)?, amount).await
+            }
+            Step::Capture { number, amount, .. } => {
+                let hold = hold(payment, number)?;
+                Ok(match self.capture_under(&key, hold, amount).await? {
+                    CaptureOutcome::Captured => Outcome::Captured,
+                    CaptureOutcome::HoldLost => Outcome::HoldLost,
+                    CaptureOutcome::Refused(refusal) => Outcome::Refused { refusal },
+                })
+            }
+            Step::CancelHold { number } => {
+                self.cancel_under(&key, hold(payment, number)?).await?;
+                Ok(Outcome::Canceled)
+            }
+            Step::ChargeDifference { amount, .. } => {
+                let made = self.create(&reference, &purpose, off_session(amount), "automatic");
+                Ok(match super::charged(made.await?)? {
+                    ChargeOutcome::Charged { payment_intent } => {
+                        Outcome::Charged { payment_intent }
+                    }
+                    ChargeOutcome::Refused { refusal, .. } => Outcome::Refused { refusal },
+                })
+            }
+            Step::MakePayLink { amount, .. } => self.make_link(payment, &purpose, amount).await,
+            Step::ExpirePayLink { number } => self.expire_link(payment, &key, number).await,
+            Step::Refund { number } => self.refund(payment, &purpose, number).await,
+        }
+    }
+
+    /// A hold with what its charge says can be done with it.
+    async fn held(&self, made: Made, amount: Amount) -> Result<Outcome, PaymentError> {
+        let intent = match made {
+            Made::Intent(intent) => intent,
+            Made::Refused { refusal, .. } => return Ok(Outcome::Refused { refusal }),
+        };
+        let payment_intent = intent.id();
+        if intent.status == "requires_capture" {
+            let terms = self.read_held("place hold", &payment_intent).await?.terms(amount);
+            return Ok(Outcome::Held { payment_intent, terms });
+        }
+        // Gone meanwhile: it was held, and what became of it the next step finds out.
+        if matches!(intent.status.as_str(), "succeeded" | "canceled") {
+            return Ok(Outcome::Held { payment_intent, terms: HoldTerms::plain(amount) });
+        }
+        match intent.refusal() {
+            Some(refusal) => Ok(Outcome::Refused { refusal }),
+            None => Err(intent.unexpected("place hold")),
+        }
+    }
+
+    async fn read_held(
+        &self,
+        call: &'static str,
+        payment_intent: &StripePaymentIntentId,
+    ) -> Result<HeldIntent, PaymentError> {
+        let read = self.send(call, None, &wire::RetrieveHeld { payment_intent }).await;
+        read.map_err(|failure| failure.into_error(call))
+    }
+
+    /// Raises a hold to `amount`. Refused, the hold stands as it was.
+    ///
+    /// <https://docs.stripe.com/api/payment_intents/increment_authorization>
+    async fn raise(
+        &self,
+        key: &str,
+        payment_intent: &StripePaymentIntentId,
+        amount: Amount,
+    ) -> Result<Outcome, PaymentError> {
+        let call = "raise hold";
+        let increment = Increment::new(payment_intent, amount.minor);
+        for attempt in 1..=KEYS_MAX {
+            let key = numbered(key.to_owned(), attempt);
+            let failure = match self.send(call, Some(&key), &increment).await {
+                Ok(intent) => return Ok(Outcome::Raised { terms: intent.terms(amount) }),
+                Err(Failure::Refused { refusal, .. }) => return Ok(Outcome::Refused { refusal }),
+                Err(Failure::Bug(error)) => return Err(error),
+                Err(failure) => failure,
+            };
+            let intent = self.read_held(call, payment_intent).await?;
+            if intent.status == "canceled" {
+                return Ok(Outcome::HoldLost);
+            }
+            if intent.status == "requires_capture" && intent.amount == amount.minor {
+                return Ok(Outcome::Raised { terms: intent.terms(amount) });
+            }
+            if let (Failure::State, "requires_capture") = (&failure, intent.status.as_str()) {
+                // It was raised as often as Stripe allows.
+                return Ok(Outcome::Refused { refusal: wire::refusal("increments_exhausted") });
+            }
+            failure.another_key(call)?;
+        }
+        Err(PaymentError::unknown(call))
+    }
+
+    /// Opens a page where the driver pays. One that was made and not told of is shown to nobody,
+    /// and closes by itself within a day.
+    ///
+    /// <https://docs.stripe.com/api/checkout/sessions/create>
+    async fn make_link(
+        &self,
+        payment: &Payment,
+        purpose: &str,
+        amount: Amount,
+    ) -> Result<Outcome, PaymentError> {
+        let call = "make pay link";
+        let reference = Reference::Session(payment.session_id);
+        let return_url = self.return_url.as_deref().ok_or(PaymentError::Configuration)?;
+        let make = MakeCheckout::new(&reference, purpose, &payment.customer, amount, return_url);
+        for attempt in 1..=KEYS_MAX {
+            let key = numbered(reference.key(purpose), attempt);
+            match self.send(call, Some(&key), &make).await {
+                Ok(page) => return page.made(call),
+                Err(Failure::Refused { refusal, .. }) => return Ok(Outcome::Refused { refusal }),
+                Err(failure) => failure.another_key(call)?,
+            }
+        }
+        Err(PaymentError::unknown(call))
+    }
+
+    /// Closes a page, or finds that it was paid on.
+    ///
+    /// <https://docs.stripe.com/api/checkout/sessions/expire>
+    async fn expire_link(
+        &self,
+        payment: &Payment,
+        key: &str,
+        number: u32,
+    ) -> Result<Outcome, PaymentError> {
+        let call = "expire pay link";
+        let link = payment.links.iter().find(|link| link.number == number);
+        let no_link = || PaymentError::NoHold { session_id: payment.session_id };
+        let id = &link.ok_or_else(no_link)?.id;
+        for attempt in 1..=KEYS_MAX {
+            let key = numbered(key.to_owned(), attempt);
+            let failure = match self.send(call, Some(&key), &Expire { id }).await {
+                Ok(page) => return page.closed().ok_or(PaymentError::unknown(call)),
+                Err(failure) => failure,
+            };
+            // Refused because it is not open any more, or not known: where it stands decides.
+            let read = self.send(call, None, &Checkout { id }).await;
+            let page = read.map_err(|failure| failure.into_error(call))?;
+            match page.closed() {
+                Some(outcome) => return Ok(outcome),
+                None => failure.another_key(call)?,
+            }
+        }
+        Err(PaymentError::unknown(call))
+    }
+
+    /// Gives money back, once for the refund's number.
+    ///
+    /// <https://docs.stripe.com/api/refunds/create>
+    async fn refund(
+        &self,
+        payment: &Payment,
+        purpose: &str,
+        number: u32,
+    ) -> Result<Outcome, PaymentError> {
+        let call = "refund";
+        let reference = Reference::Session(payment.session_id);
+        let refund = payment.refunds.iter().find(|refund| refund.number == number);
+        let no_refund = || PaymentError::NoHold { session_id: payment.session_id };
+        let refund = refund.ok_or_else(no_refund)?;
+        let since = payment.pending.as_ref().map(|pending| pending.since);
+        let key_is_old = since.is_some_and(|at| super::failure::now() - at > super::KEY_LIFE);
+        let make = MakeRefund::new(&reference, purpose, &refund.payment_intent, refund.amount);
+        for attempt in 1..=KEYS_MAX {
+            if key_is_old || attempt > 1 {
+                let refunds = Refunds::of(&refund.payment_intent);
+                let made = self.send(call, None, &refunds).await;
+                let made = made.map_err(|failure| failure.into_error(call))?;
+                if let Some(found) = made.find(&reference, purpose) {
+                    return Ok(found.outcome());
+                }
+            }
+            let key = numbered(reference.key(purpose), attempt);
+            match self.send(call, Some(&key), &make).await {
+                Ok(made) => return Ok(made.outcome()),
+                Err(Failure::Refused { refusal, .. }) => return Ok(Outcome::Refused { refusal }),
+                Err(failure) => failure.another_key(call)?,
+            }
+        }
+        Err(PaymentError::unknown(call))
+    }
+}
+
+fn hold(payment: &Payment, number: u32) -> Result<&StripePaymentIntentId, PaymentError> {
+    let mut holds = payment.hold.iter().chain(&payment.to_release);
+    let hold = holds.find(|hold| hold.number == number).map(|hold| &hold.payment_intent);
+    hold.ok_or(PaymentError::NoHold { session_id: payment.session_id })
+}
+
+impl HeldIntent {
+    /// What its charge says; what it does not say, it does not allow.
+    fn terms(&self, asked: Amount) -> HoldTerms {
+        let amount = Amount::new(self.amount, asked.currency);
+        let plain = HoldTerms::plain(amount);
+        let Some(card) = self.card() else { return plain };
+        let over = card.overcapture.as_ref().filter(|over| over.status == "available");
+        let most = over.map_or(self.amount, |over| over.maximum_amount_capturable);
+        let raise = card.incremental_authorization.as_ref();
+        HoldTerms {
+            most: Amount::new(most, amount.currency),
+            capture_before: card.capture_before.and_then(|at| DateTime::from_timestamp(at, 0)),
+            raisable: raise.is_some_and(|raise| raise.status == "available"),
+            ..plain
+        }
+    }
+}
+
+/// <https://docs.stripe.com/api/refunds/object#refund_object-status>
+fn refund_state(status: &str) -> RefundState {
+    match status {
+        "succeeded" => RefundState::Succeeded,
+        "failed" | "canceled" => RefundState::Failed,
+        _ => RefundState::Pending,
+    }
+}

@@ -1,0 +1,144 @@
+//! The steps against the twin, over HTTP.
+
+use stripe_twin::{DeclineRule, Fault};
+
+use super::super::tests::{Bench, EVERY_FAULT, bench, eur, post};
+use super::*;
+use crate::money::{self, Beyond, Policy};
+
+fn policy() -> Policy {
+    Policy {
+        raise: true,
+        beyond: Beyond::NewHold,
+        renew_before: None,
+        holds_max: 3,
+        retries: Vec::new(),
+        links_max: 1,
+    }
+}
+
+impl Bench {
+    fn money(&self, transaction: i32, wanted: i64) -> Payment {
+        let old = self.payment(transaction, wanted);
+        Payment::new(old.session_id, old.customer, old.payment_method, old.hold)
+    }
+
+    async fn go_on(&self, mut payment: Payment) -> Payment {
+        let now = super::super::failure::now();
+        for _ in 0..60 {
+            let Some((requested, step)) = money::request(payment.clone(), &policy(), now) else {
+                return payment;
+            };
+            payment = requested;
+            match self.stripe.carry_out(&payment, &step).await {
+                Ok(outcome) => payment = money::apply(payment, &step, outcome, now).unwrap(),
+                Err(error) => assert!(error.is_retryable(), "{step:?}: {error}"),
+            }
+        }
+        panic!("{payment:?}");
+    }
+
+    async fn control(&self, path: &str, body: &serde_json::Value) {
+        let request = reqwest::Client::new().post(format!("{}/_twin/{path}", self.twin.url()));
+        let answer = request.json(body).send().await.unwrap();
+        assert!(answer.status().is_success(), "{path}: {}", answer.text().await.unwrap());
+    }
+
+    async fn priced(&self, payment: Payment, minor: i64) -> Payment {
+        self.go_on(payment.with_total(eur(minor)).unwrap()).await
+    }
+}
+
+#[tokio::test]
+async fn a_hold_is_raised_and_exceeded_where_the_charge_says_so() {
+    let bench = bench("pm_card_visa").await;
+    bench.control("account", &serde_json::json!({ "ic_plus": true })).await;
+    let payment = bench.go_on(bench.money(1, 5000)).await;
+    let terms = payment.hold.as_ref().unwrap().terms;
+    assert!(terms.raisable && terms.capture_before.is_some());
+    let payment = bench.go_on(money::expect(payment, eur(6000))).await;
+    assert_eq!(payment.hold.as_ref().unwrap().terms.amount, eur(6000));
+    // 15 % above 60.00 is 69.00.
+    let payment = bench.priced(payment, 6800).await;
+    assert_eq!((payment.captured, payment.owed), (eur(6800), eur(0)));
+    assert_eq!(bench.taken_and_open(), (6800, 0));
+    assert_eq!(bench.intents().len(), 1);
+}
+
+#[tokio::test]
+async fn a_hold_that_cannot_be_raised_is_replaced() {
+    let bench = bench("pm_card_visa").await;
+    let payment = bench.go_on(bench.money(1, 5000)).await;
+    let payment = bench.go_on(money::expect(payment, eur(6000))).await;
+    assert_eq!(bench.taken_and_open(), (0, 1));
+    let payment = bench.priced(payment, 5500).await;
+    assert_eq!((payment.captured, bench.taken_and_open()), (eur(5500), (5500, 0)));
+}
+
+async fn with_link(bench: &Bench) -> Payment {
+    bench.twin.decline(DeclineRule {
+        payment_method: bench.card.0.clone(),
+        capture_method: Some("automatic".to_owned()),
+        above: 0,
+        code: "authentication_required".to_owned(),
+        decline_code: Some("authentication_required".to_owned()),
+    });
+    let payment = bench.go_on(bench.money(1, 5000)).await;
+    bench.priced(payment, 6200).await
+}
+
+#[tokio::test]
+async fn a_page_that_was_paid_on_is_found_when_it_is_closed() {
+    let bench = bench("pm_card_visa").await;
+    let payment = with_link(&bench).await;
+    let link = payment.open_link().unwrap();
+    assert_eq!(link.amount, eur(1200));
+    let pay = format!("checkout/sessions/{}/pay", link.id);
+    bench.control(&pay, &serde_json::json!({ "card": "pm_card_visa" })).await;
+    let payment = money::forgive(payment, money::Forgiven::Waived).unwrap();
+    let payment = bench.go_on(payment).await;
+    assert_eq!((payment.captured, payment.waived), (eur(6200), eur(0)));
+    assert_eq!(bench.taken_and_open(), (6200, 0));
+}
+
+#[tokio::test]
+async fn a_page_that_nobody_paid_on_is_closed_once_and_again() {
+    let bench = bench("pm_card_visa").await;
+    let payment = with_link(&bench).await;
+    post(&bench.twin, &format!("checkout/sessions/{}/expire", payment.links[0].id), &[]).await;
+    let payment = money::forgive(payment, money::Forgiven::WrittenOff).unwrap();
+    let payment = bench.go_on(payment).await;
+    assert_eq!((payment.captured, payment.written_off), (eur(5000), eur(1200)));
+}
+
+#[tokio::test]
+async fn any_fault_at_any_new_call_changes_nothing_about_the_money() {
+    for kind in EVERY_FAULT {
+        for path in ["/increment_authorization", "/payment_intents", "/refunds", "/capture"] {
+            let bench = bench("pm_card_visa").await;
+            bench.control("account", &serde_json::json!({ "ic_plus": true })).await;
+            bench.twin.fault(Fault { slow_ms: 5, ..Fault::next(kind, 2).on(path) });
+            let payment = bench.go_on(bench.money(1, 5000)).await;
+            let payment = bench.go_on(money::expect(payment, eur(6000))).await;
+            let payment = bench.priced(payment, 5800).await;
+            let payment = money::refund(payment, eur(800), "broken plug", &[]).unwrap();
+            let payment = bench.go_on(payment).await;
+            assert_eq!(payment.captured, eur(5800), "{kind:?} at {path}");
+            assert_eq!(payment.refunds[0].state, RefundState::Succeeded, "{kind:?} at {path}");
+            assert_eq!(bench.taken_and_open(), (5800, 0), "{kind:?} at {path}");
+            let refunds = bench.twin.state()["refunds"].as_array().map(Vec::len);
+            assert_eq!(refunds.unwrap_or(1), 1, "{kind:?} at {path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn without_a_place_to_return_to_there_is_no_page() {
+    let bench = bench("pm_card_visa").await;
+    let stripe = StripeClient { return_url: None, ..bench.stripe.clone() };
+    let payment = bench.money(1, 0).with_total(eur(900)).unwrap();
+    let step = Step::MakePayLink { number: 1, amount: eur(900) };
+    let error = stripe.carry_out(&payment, &step).await.unwrap_err();
+    assert_eq!(error, PaymentError::Configuration);
+    assert!(bench.twin.state()["checkout_sessions"].as_array().is_none_or(Vec::is_empty));
+}
