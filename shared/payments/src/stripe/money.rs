@@ -204,19 +204,19 @@ impl StripeClient {
         let refund = refund.ok_or_else(no_refund)?;
         let since = payment.pending.as_ref().map(|pending| pending.since);
         let key_is_old = since.is_some_and(|at| super::failure::now() - at > super::KEY_LIFE);
-        let make = MakeRefund::new(&reference, purpose, &refund.payment_intent, refund.amount);
+        let asked = MakeRefund::new(&reference, purpose, &refund.payment_intent, refund.amount);
         for attempt in 1..=KEYS_MAX {
             if key_is_old || attempt > 1 {
                 let refunds = Refunds::of(&refund.payment_intent);
-                let made = self.send(call, None, &refunds).await;
-                let made = made.map_err(|failure| failure.into_error(call))?;
-                if let Some(found) = made.find(&reference, purpose) {
+                let known = self.send(call, None, &refunds).await;
+                let known = known.map_err(|failure| failure.into_error(call))?;
+                if let Some(found) = known.find(&reference, purpose) {
                     return Ok(found.outcome());
                 }
             }
             let key = numbered(reference.key(purpose), attempt);
-            match self.send(call, Some(&key), &make).await {
-                Ok(made) => return Ok(made.outcome()),
+            match self.send(call, Some(&key), &asked).await {
+                Ok(refund) => return Ok(refund.outcome()),
                 Err(Failure::Refused { refusal, .. }) => return Ok(Outcome::Refused { refusal }),
                 Err(failure) => failure.another_key(call)?,
             }

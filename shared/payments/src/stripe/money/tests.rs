@@ -126,8 +126,8 @@ async fn any_fault_at_any_new_call_changes_nothing_about_the_money() {
             assert_eq!(payment.captured, eur(5800), "{kind:?} at {path}");
             assert_eq!(payment.refunds[0].state, RefundState::Succeeded, "{kind:?} at {path}");
             assert_eq!(bench.taken_and_open(), (5800, 0), "{kind:?} at {path}");
-            let refunds = bench.twin.state()["refunds"].as_array().map(Vec::len);
-            assert_eq!(refunds.unwrap_or(1), 1, "{kind:?} at {path}");
+            let refunds = bench.twin.state()["refunds"].as_array().unwrap().len();
+            assert_eq!(refunds, 1, "{kind:?} at {path}");
         }
     }
 }
@@ -140,5 +140,5 @@ async fn without_a_place_to_return_to_there_is_no_page() {
     let step = Step::MakePayLink { number: 1, amount: eur(900) };
     let error = stripe.carry_out(&payment, &step).await.unwrap_err();
     assert_eq!(error, PaymentError::Configuration);
-    assert!(bench.twin.state()["checkout_sessions"].as_array().is_none_or(Vec::is_empty));
+    assert!(bench.twin.state()["checkout_sessions"].as_array().unwrap().is_empty());
 }
