@@ -114,7 +114,7 @@ impl StripeClient {
             let failure = match self.send(call, Some(&key), &increment).await {
                 Ok(intent) => return Ok(Outcome::Raised { terms: intent.terms(amount) }),
                 Err(Failure::Refused { refusal, .. }) => return Ok(Outcome::Refused { refusal }),
-                Err(Failure::Bug(error)) => return Err(error),
+                // Rejected is also what was raised under a key that Stripe has forgotten.
                 Err(failure) => failure,
             };
             let intent = self.read_held(call, payment_intent).await?;

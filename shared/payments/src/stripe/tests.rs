@@ -21,7 +21,7 @@ pub(super) const EVERY_FAULT: [FaultKind; 8] = [
     FaultKind::ResetAfter,
     FaultKind::Slow,
 ];
-const DAY: Duration = Duration::from_hours(24);
+pub(super) const DAY: Duration = Duration::from_hours(24);
 
 /// A twin, our client on it, and a customer with a saved card.
 pub(super) struct Bench {

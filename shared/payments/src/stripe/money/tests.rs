@@ -142,3 +142,24 @@ async fn without_a_place_to_return_to_there_is_no_page() {
     assert_eq!(error, PaymentError::Configuration);
     assert!(bench.twin.state()["checkout_sessions"].as_array().unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn a_repeat_after_the_keys_have_died_finds_what_was_done() {
+    let bench = bench("pm_card_visa").await;
+    bench.control("account", &serde_json::json!({ "ic_plus": true })).await;
+    let payment = money::expect(bench.go_on(bench.money(1, 5000)).await, eur(6000));
+    // The worker dies after the call, and the next one comes two days later.
+    let long_ago = super::super::failure::now() - chrono::TimeDelta::hours(25);
+    let (requested, raise) = money::request(payment, &policy(), long_ago).unwrap();
+    let first = bench.stripe.carry_out(&requested, &raise).await.unwrap();
+    bench.twin.advance(2 * super::super::tests::DAY);
+    assert_eq!(bench.stripe.carry_out(&requested, &raise).await.unwrap(), first);
+    let raised = money::apply(requested, &raise, first, long_ago).unwrap();
+    let paid = bench.priced(raised, 5800).await;
+    let refunding = money::refund(paid, eur(800), "broken plug", &[]).unwrap();
+    let (requested, refund) = money::request(refunding, &policy(), long_ago).unwrap();
+    let first = bench.stripe.carry_out(&requested, &refund).await.unwrap();
+    bench.twin.advance(2 * super::super::tests::DAY);
+    assert_eq!(bench.stripe.carry_out(&requested, &refund).await.unwrap(), first);
+    assert_eq!(bench.twin.state()["refunds"].as_array().unwrap().len(), 1);
+}
