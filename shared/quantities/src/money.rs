@@ -209,8 +209,32 @@ impl Money {
         self.to_minor(RoundingStrategy::AwayFromZero)
     }
 
+    /// The minor units, `scale` in a major one, where few digits make whole numbers enough.
+    fn few_to_minor(self, scale: i64, strategy: RoundingStrategy) -> Option<i64> {
+        let parts = self.value.unpack();
+        let high = i32::try_from(parts.mid).ok().filter(|_| parts.hi == 0)?;
+        let mantissa = ((i64::from(high) << 32) | i64::from(parts.lo)).checked_mul(scale)?;
+        let unit = 10_i64.checked_pow(parts.scale)?;
+        let (whole, rest) = (mantissa / unit, mantissa % unit);
+        let left = unit - rest;
+        let up = match strategy {
+            RoundingStrategy::MidpointAwayFromZero => rest >= left,
+            RoundingStrategy::MidpointNearestEven => {
+                rest > left || (rest == left && whole % 2 == 1)
+            }
+            RoundingStrategy::ToZero => false,
+            RoundingStrategy::AwayFromZero => rest > 0,
+            _ => return None,
+        };
+        let minor = whole.checked_add(i64::from(up))?;
+        Some(if parts.negative { -minor } else { minor })
+    }
+
     fn to_minor(self, strategy: RoundingStrategy) -> Result<Amount, MoneyError> {
         let scale = 10_i64.checked_pow(self.currency.minor_digits()).ok_or(MoneyError::Overflow)?;
+        if let Some(minor) = self.few_to_minor(scale, strategy) {
+            return Ok(Amount { minor, currency: self.currency });
+        }
         let minor = self.value.checked_mul(Decimal::from(scale)).ok_or(MoneyError::Overflow)?;
         let minor = minor.round_dp_with_strategy(0, strategy).to_i64();
         Ok(Amount { minor: minor.ok_or(MoneyError::Overflow)?, currency: self.currency })

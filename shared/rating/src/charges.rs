@@ -8,9 +8,12 @@ use rust_decimal::Decimal;
 use crate::{
     Item, RatingError, SegmentKind,
     compile::{Compiled, Component},
+    exact::{few_digits, power_of_ten},
     walk::Run,
 };
 
+/// Most sessions have no more charges than this.
+const FEW: usize = 4;
 /// Fewer charges than this are looked through one by one.
 const MANY: usize = 16;
 
@@ -52,7 +55,7 @@ impl Charges {
     ///
     /// [`RatingError`] on overflow.
     pub(crate) fn of(runs: &[Run], tariff: &Compiled) -> Result<Self, RatingError> {
-        let mut charges = Self::default();
+        let mut charges = Self { list: Vec::with_capacity(FEW), ..Self::default() };
         for (index, run) in runs.iter().enumerate().filter(|(_, run)| run.billable) {
             charges.add_run(index, run)?;
         }
@@ -156,11 +159,19 @@ impl Charges {
     }
 }
 
+/// What is left of `total` above whole steps, where there are few digits.
+fn quick_rest(total: Decimal, step: Decimal) -> Option<Decimal> {
+    let (rest, step) = (few_digits(total)?, few_digits(step).filter(|_| step.scale() == 0)?);
+    let step = step.checked_mul(power_of_ten(total.scale())?)?;
+    Some(Decimal::new(rest.checked_rem(step)?, total.scale()))
+}
+
 /// What `total` lacks to a multiple of `step`; nothing for a step of 0.
 fn missing_to_step(total: Decimal, step: Decimal) -> Result<Decimal, MoneyError> {
     if step.is_zero() {
         return Ok(Decimal::ZERO);
     }
-    let rest = total.checked_rem(step).ok_or(MoneyError::Overflow)?;
+    let rest = quick_rest(total, step);
+    let rest = rest.or_else(|| total.checked_rem(step)).ok_or(MoneyError::Overflow)?;
     Ok(if rest.is_zero() { Decimal::ZERO } else { step - rest })
 }

@@ -63,10 +63,16 @@ impl Exact {
     }
 
     pub(crate) fn plus(self, other: Self) -> Result<Self, MoneyError> {
+        if let Some(sum) = aligned(self.0, other.0, i64::checked_add) {
+            return Ok(Self(sum));
+        }
         self.0.checked_add(other.0).map(Self).ok_or(MoneyError::Overflow)
     }
 
     pub(crate) fn minus(self, other: Self) -> Result<Self, MoneyError> {
+        if let Some(difference) = aligned(self.0, other.0, i64::checked_sub) {
+            return Ok(Self(difference));
+        }
         self.0.checked_sub(other.0).map(Self).ok_or(MoneyError::Overflow)
     }
 
@@ -86,7 +92,7 @@ impl Exact {
 /// A 3600th of `value` where that has an end in decimals and few digits, as it has for what was
 /// multiplied by 36 before: without a long division.
 fn whole_quotient(value: Decimal) -> Option<Decimal> {
-    let mantissa = i64::try_from(value.mantissa()).ok()?;
+    let mantissa = few_digits(value)?;
     let scale = value.scale().checked_add(2).filter(|scale| *scale <= Decimal::MAX_SCALE)?;
     (mantissa % 36 == 0).then(|| Decimal::new(mantissa / 36, scale))
 }
@@ -103,7 +109,7 @@ pub(crate) fn thousandth(value: Decimal) -> Result<Decimal, MoneyError> {
 
 /// [`Decimal::normalize`], quicker where there are few digits.
 pub(crate) fn trim(value: Decimal) -> Decimal {
-    let Ok(mut mantissa) = i64::try_from(value.mantissa()) else { return value.normalize() };
+    let Some(mut mantissa) = few_digits(value) else { return value.normalize() };
     let mut scale = value.scale();
     if mantissa == 0 {
         return Decimal::ZERO;
@@ -119,7 +125,39 @@ pub(crate) fn trim(value: Decimal) -> Decimal {
     Decimal::new(mantissa, scale)
 }
 
+/// The mantissa of `value` where it has few digits, which is the usual case and the quick one.
+pub(crate) fn few_digits(value: Decimal) -> Option<i64> {
+    let parts = value.unpack();
+    let high = i32::try_from(parts.mid).ok().filter(|_| parts.hi == 0)?;
+    let mantissa = (i64::from(high) << 32) | i64::from(parts.lo);
+    Some(if parts.negative { -mantissa } else { mantissa })
+}
+
+/// The sum or difference of two decimals with few digits. `None`: it has many, or is nothing.
+fn aligned(
+    left: Decimal,
+    right: Decimal,
+    combine: impl Fn(i64, i64) -> Option<i64>,
+) -> Option<Decimal> {
+    let scale = left.scale().max(right.scale());
+    let with_scale = |value: Decimal| {
+        let mantissa = few_digits(value)?;
+        let missing = scale - value.scale();
+        if missing == 0 { Some(mantissa) } else { mantissa.checked_mul(power_of_ten(missing)?) }
+    };
+    let mantissa = combine(with_scale(left)?, with_scale(right)?)?;
+    (mantissa != 0).then(|| Decimal::new(mantissa, scale))
+}
+
 fn mul(left: Decimal, right: Decimal) -> Result<Decimal, MoneyError> {
+    let product = few_digits(left).zip(few_digits(right));
+    let product = product.and_then(|(left, right)| left.checked_mul(right));
+    let scale = left.scale() + right.scale();
+    if let Some(product) = product.filter(|product| *product != 0)
+        && scale <= Decimal::MAX_SCALE
+    {
+        return Ok(Decimal::new(product, scale));
+    }
     left.checked_mul(right).ok_or(MoneyError::Overflow)
 }
 
@@ -132,12 +170,12 @@ const UWH_DECIMALS: u32 = 6;
 pub(crate) fn scaled_integer(value: Decimal, decimals: u32) -> Option<i64> {
     let value = if value.scale() > decimals { value.round_dp(decimals) } else { value };
     let factor = power_of_ten(decimals.checked_sub(value.scale())?)?;
-    i64::try_from(value.mantissa()).ok()?.checked_mul(factor)
+    few_digits(value)?.checked_mul(factor)
 }
 
 /// `hours` in milliseconds, half to even. `None`: they do not fit.
 pub(crate) fn hours_to_ms(hours: Decimal) -> Option<i64> {
-    let few = i64::try_from(hours.mantissa()).ok().and_then(|hours| hours.checked_mul(MS_PER_HOUR));
+    let few = few_digits(hours).and_then(|hours| hours.checked_mul(MS_PER_HOUR));
     if let Some((ms, unit)) = few.zip(power_of_ten(hours.scale()))
         && ms % unit == 0
     {
@@ -148,7 +186,7 @@ pub(crate) fn hours_to_ms(hours: Decimal) -> Option<i64> {
 }
 
 /// 10 to the power of `exponent`, where it fits.
-fn power_of_ten(exponent: u32) -> Option<i64> {
+pub(crate) fn power_of_ten(exponent: u32) -> Option<i64> {
     const POWERS: [i64; 19] = {
         let mut powers = [1; 19];
         let mut exponent = 1;

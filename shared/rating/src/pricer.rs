@@ -96,7 +96,8 @@ impl Pricer {
             return Err(MoneyError::CurrencyMismatch { left, right }.into());
         }
         let mut course = read::course(cdr, self.compiled.depends_on_power)?;
-        let names_it = |named: &String| named.eq_ignore_ascii_case(&self.compiled.id);
+        let id = &self.compiled.id;
+        let names_it = |named: &String| named == id || named.eq_ignore_ascii_case(id);
         let mut named = cdr.charging_periods.iter().filter_map(|period| period.tariff_id.as_ref());
         if named.any(|named| !names_it(named)) {
             let detail = "the CDR names another tariff than the one it is priced with";

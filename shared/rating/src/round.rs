@@ -7,7 +7,7 @@
 //! holds to the minor unit. A jurisdiction can ask for every line to be rounded instead: then the
 //! total is their sum. Whichever it is, lines, taxes and total add up.
 
-use std::{borrow::Cow, cmp::Reverse, collections::BTreeMap};
+use std::{borrow::Cow, cmp::Reverse, collections::BTreeMap, ops::Neg};
 
 use quantities::{Amount, Currency, Money, MoneyError, Rounding, RoundingMode, RoundingScope};
 use rust_decimal::{Decimal, prelude::ToPrimitive};
@@ -16,7 +16,7 @@ use smallvec::{SmallVec, smallvec};
 use crate::{
     Cost, Item, LineTax, TaxTotal,
     draft::{Draft, Sums},
-    exact::Exact,
+    exact::{Exact, few_digits, power_of_ten},
     taxes::{TaxSet, Taxes},
 };
 
@@ -73,7 +73,9 @@ pub(crate) fn round(
     currency: Currency,
     mode: RoundingMode,
 ) -> Result<Amount, MoneyError> {
-    Money::new(exact.major()?.round_dp(SOUND_DECIMALS), currency).round(mode)
+    let major = exact.major()?;
+    let sound = if major.scale() > SOUND_DECIMALS { major.round_dp(SOUND_DECIMALS) } else { major };
+    Money::new(sound, currency).round(mode)
 }
 
 /// As many as most bills have lines, or taxes.
@@ -360,9 +362,9 @@ fn share(
 
 /// A part's claim to one more minor unit than the whole ones it has; the smallest comes first.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Claim {
+struct Claim<R> {
     rank: u8,
-    remainder: Reverse<Decimal>,
+    remainder: Reverse<R>,
     place: usize,
 }
 
@@ -375,11 +377,32 @@ fn apportion(
     room: impl Fn(usize) -> Option<i64>,
 ) -> Result<Few<Amount>, MoneyError> {
     let digits = total.currency.minor_digits();
+    if parts.len() == 1 {
+        return Ok(smallvec![total]);
+    }
+    let mut floors: Few<(i64, i64)> = Few::new();
+    floors.extend(parts.iter().map_while(|part| quick_floor(*part, digits)));
+    if floors.len() == parts.len() {
+        return by_remainder(parts, &floors, total, room);
+    }
+    let mut floors: Few<(i64, Decimal)> = Few::with_capacity(parts.len());
+    for part in parts {
+        floors.push(floor(*part, digits)?);
+    }
+    by_remainder(parts, &floors, total, room)
+}
+
+/// Shares `total` out to `parts`, of which `floors` are the whole minor units and what is left.
+fn by_remainder<R: Copy + Ord + Neg<Output = R>>(
+    parts: &[Decimal],
+    floors: &[(i64, R)],
+    total: Amount,
+    room: impl Fn(usize) -> Option<i64>,
+) -> Result<Few<Amount>, MoneyError> {
     let mut shares = Few::with_capacity(parts.len());
-    let mut claims: Few<Claim> = Few::with_capacity(parts.len());
+    let mut claims: Few<Claim<R>> = Few::with_capacity(parts.len());
     let mut rest = total.minor;
-    for (place, part) in parts.iter().enumerate() {
-        let (minor, remainder) = floor(*part, digits)?;
+    for (place, (part, &(minor, remainder))) in parts.iter().zip(floors).enumerate() {
         let rank = match room(place) {
             _ if part.is_zero() => 3,
             Some(room) if minor < 0 && minor < room => 0,
@@ -403,17 +426,22 @@ fn apportion(
     Ok(shares)
 }
 
+/// Decimals of what [`quick_floor`] leaves.
+const REST_DECIMALS: u32 = 18;
+
+/// As [`floor`], with what is left counted in whole numbers. `None`: there are too many digits.
+fn quick_floor(part: Decimal, minor_digits: u32) -> Option<(i64, i64)> {
+    let mantissa = few_digits(part)?;
+    let Some(decimals) = part.scale().checked_sub(minor_digits) else {
+        return Some((mantissa.checked_mul(power_of_ten(minor_digits - part.scale())?)?, 0));
+    };
+    let unit = power_of_ten(decimals)?;
+    let rest = mantissa.rem_euclid(unit).checked_mul(power_of_ten(REST_DECIMALS - decimals)?)?;
+    Some((mantissa.div_euclid(unit), rest))
+}
+
 /// The whole minor units in `part`, and what is left of it in minor units, from 0 to 1.
 fn floor(part: Decimal, minor_digits: u32) -> Result<(i64, Decimal), MoneyError> {
-    let decimals = part.scale().checked_sub(minor_digits);
-    let unit = decimals.and_then(|decimals| 10_i64.checked_pow(decimals));
-    if let (Some(decimals), Some(unit), Ok(mantissa)) =
-        (decimals, unit, i64::try_from(part.mantissa()))
-    {
-        // Few digits: whole numbers will do.
-        let rest = Decimal::new(mantissa.rem_euclid(unit), decimals);
-        return Ok((mantissa.div_euclid(unit), rest));
-    }
     let scale = 10_i64.checked_pow(minor_digits).ok_or(MoneyError::Overflow)?;
     let exact = part.checked_mul(Decimal::from(scale)).ok_or(MoneyError::Overflow)?;
     let whole = exact.floor();
@@ -423,7 +451,7 @@ fn floor(part: Decimal, minor_digits: u32) -> Result<(i64, Decimal), MoneyError>
 
 /// Adds `rest` minor units to `shares`, one each in the order of `claims`, and again from the
 /// first; a negative rest is taken away likewise.
-fn hand_out(rest: i64, claims: &[Claim], shares: &mut [Amount]) -> Result<(), MoneyError> {
+fn hand_out<R>(rest: i64, claims: &[Claim<R>], shares: &mut [Amount]) -> Result<(), MoneyError> {
     let people = i64::try_from(claims.len()).map_err(|_| MoneyError::Overflow)?;
     let (each, odd) = (rest / people, rest % people);
     let count = usize::try_from(odd.unsigned_abs()).map_err(|_| MoneyError::Overflow)?;

@@ -10,7 +10,7 @@ use crate::{
     FindingCode, RatingError, SegmentKind,
     compile::Bounds,
     course::still,
-    exact::{MS_PER_HOUR, Reading, hours_to_ms, power_kw, scaled_integer},
+    exact::{MS_PER_HOUR, Reading, hours_to_ms, power_kw, power_of_ten, scaled_integer, trim},
     stretch::{Course, Findings, Powers, Stretch},
 };
 
@@ -28,10 +28,13 @@ pub(crate) fn course(cdr: &Cdr, asks_power: bool) -> Result<Course, RatingError>
         findings: Findings::default(),
     };
     let end_ms = cdr.end_date_time.timestamp_millis();
-    let starts = cdr.charging_periods.iter().map(|p| p.start_date_time.timestamp_millis());
-    let ends = starts.skip(1).chain([end_ms]);
-    for (index, (period, end_ms)) in cdr.charging_periods.iter().zip(ends).enumerate() {
-        reader.period(index, period, end_ms)?;
+    let mut periods = cdr.charging_periods.iter().enumerate().peekable();
+    let starts = |period: &ChargingPeriod| period.start_date_time.timestamp_millis();
+    let mut start_ms = periods.peek().map_or(end_ms, |(_, period)| starts(period));
+    while let Some((index, period)) = periods.next() {
+        let end_ms = periods.peek().map_or(end_ms, |(_, next)| starts(next));
+        reader.period(index, period, start_ms, end_ms)?;
+        start_ms = end_ms;
     }
     if micro_wh_of(cdr.total_energy) != Some(reader.uwh) {
         let detail = "total_energy is not the sum of the periods; the periods are billed";
@@ -96,33 +99,35 @@ struct Volumes {
 }
 
 /// The times that a period states, in the order in which they are taken to happen.
-const TIMES: [(CdrDimensionType, &str, SegmentKind); PARTS_MAX] = [
-    (CdrDimensionType::ReservationTime, "RESERVATION_TIME", SegmentKind::Reservation),
-    (CdrDimensionType::Time, "TIME", SegmentKind::Charging),
-    (CdrDimensionType::ParkingTime, "PARKING_TIME", SegmentKind::Idle),
-];
+const TIMES: [SegmentKind; PARTS_MAX] =
+    [SegmentKind::Reservation, SegmentKind::Charging, SegmentKind::Idle];
 
 impl Volumes {
     fn of(index: usize, period: &ChargingPeriod, asks_power: bool) -> Result<Self, RatingError> {
         let mut volumes = Self::default();
         for stated in &period.dimensions {
             let volume = stated.volume;
-            if stated.dimension == CdrDimensionType::Energy {
-                if volumes.uwh.is_none() {
-                    let uwh = micro_wh_of(volume);
-                    volumes.uwh = Some(check(index, "ENERGY", volume, uwh, UWH_MAX)?);
+            let [reservation, charging, idle] = &mut volumes.times;
+            let (name, time) = match stated.dimension {
+                CdrDimensionType::Energy => {
+                    if volumes.uwh.is_none() {
+                        let uwh = micro_wh_of(volume);
+                        volumes.uwh = Some(check(index, "ENERGY", volume, uwh, UWH_MAX)?);
+                    }
+                    continue;
                 }
-                continue;
-            }
-            let time = TIMES.iter().zip(&mut volumes.times);
-            let mut time = time.filter(|((dimension, _, _), _)| *dimension == stated.dimension);
-            if let Some(((_, name, _), time)) = time.next() {
-                if time.is_none() {
-                    *time =
-                        Some((check(index, name, volume, hours_to_ms(volume), MS_MAX)?, volume));
+                CdrDimensionType::ReservationTime => ("RESERVATION_TIME", reservation),
+                CdrDimensionType::Time => ("TIME", charging),
+                CdrDimensionType::ParkingTime => ("PARKING_TIME", idle),
+                _ => {
+                    if asks_power {
+                        volumes.note_power(stated);
+                    }
+                    continue;
                 }
-            } else if asks_power {
-                volumes.note_power(stated);
+            };
+            if time.is_none() {
+                *time = Some((check(index, name, volume, hours_to_ms(volume), MS_MAX)?, volume));
             }
         }
         Ok(volumes)
@@ -160,10 +165,10 @@ impl Reader {
         &mut self,
         index: usize,
         period: &ChargingPeriod,
+        start_ms: i64,
         end_ms: i64,
     ) -> Result<(), RatingError> {
         let start = period.start_date_time;
-        let start_ms = start.timestamp_millis();
         if end_ms < start_ms {
             return Err(RatingError::PeriodOutOfOrder { period: index, start });
         }
@@ -178,6 +183,25 @@ impl Reader {
         let after = before.checked_add(energy).ok_or(MoneyError::Overflow)?;
         self.uwh = after;
         let parts = self.stated(&volumes, start, end_ms - start_ms)?;
+        if let [(kind, time_ms)] = *parts.as_slice()
+            && time_ms == end_ms - start_ms
+        {
+            // It states its time: the usual case, and the quick one.
+            let from = Reading { at_ms: start_ms, uwh: before };
+            let to = Reading { at_ms: end_ms, uwh: after };
+            let power = self.powers(&volumes, kind, from, to)?;
+            self.stretches.push(Stretch {
+                start_ms,
+                end_ms,
+                kind,
+                time_ms,
+                from,
+                to,
+                power,
+                billable,
+            });
+            return Ok(());
+        }
         let spans = spans(&parts, end_ms - start_ms);
         // Energy flows while the vehicle charges, or all along where nothing says when.
         let charges = |span: &&Span| span.kind == SegmentKind::Charging;
@@ -211,8 +235,8 @@ impl Reader {
     ) -> Result<ArrayVec<Part, PARTS_MAX>, RatingError> {
         let mut parts = ArrayVec::new();
         let mut off_ms = lasts_ms;
-        for ((_, _, kind), stated) in TIMES.iter().zip(volumes.times) {
-            let Some((ms, hours)) = stated else { continue };
+        for (kind, stated) in TIMES.iter().zip(&volumes.times) {
+            let Some((ms, hours)) = *stated else { continue };
             if hours.is_zero() {
                 continue;
             }
@@ -227,7 +251,7 @@ impl Reader {
             _ if off_ms == 0 => {}
             None => {}
             // The digits end where start and end go on, rounded or cut off: these are meant.
-            Some((_, part_ms)) if off_ms.abs() < tolerance_ms(volumes.times) => {
+            Some((_, part_ms)) if off_ms.abs() < tolerance_ms(&volumes.times) => {
                 *part_ms = (*part_ms + off_ms).max(0);
             }
             Some(_) => {
@@ -260,16 +284,16 @@ impl Reader {
 }
 
 /// One unit of the last digit of every number of hours, in milliseconds.
-fn tolerance_ms(times: [Option<(i64, Decimal)>; PARTS_MAX]) -> i64 {
-    let hours = times.into_iter().flatten().map(|(_, hours)| hours);
+fn tolerance_ms(times: &[Option<(i64, Decimal)>; PARTS_MAX]) -> i64 {
+    let hours = times.iter().flatten().map(|(_, hours)| *hours);
     hours.filter(|hours| !hours.is_zero()).map(last_digit_ms).sum()
 }
 
 /// One unit of the last digit of a number of hours, in milliseconds. A number with fewer than two
 /// decimals is taken to have had three, such as `0.500` written `0.5`.
 fn last_digit_ms(hours: Decimal) -> i64 {
-    let decimals = hours.normalize().scale();
-    let units = 10_i64.checked_pow(if decimals < 2 { 3 } else { decimals });
+    let decimals = trim(hours).scale();
+    let units = power_of_ten(if decimals < 2 { 3 } else { decimals });
     // Rounded up.
     units.map_or(1, |units| (MS_PER_HOUR - 1) / units + 1)
 }
@@ -315,7 +339,7 @@ mod tests {
             stretches: Vec::new(),
             findings: Findings::default(),
         };
-        reader.period(0, &period, lasts_s * 1000).unwrap();
+        reader.period(0, &period, 0, lasts_s * 1000).unwrap();
         reader.stretches[0].time_ms
     }
 
