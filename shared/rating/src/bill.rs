@@ -180,12 +180,14 @@ impl Bill<'_> {
             findings.note(FindingCode::VatNotStated, moment(charge.from_ms), detail);
         }
         let (unit, rate_unit) = units(charge.item);
+        let quantity = in_units(charge.item, charge.billed)?;
+        let is_stepped = charge.billed != charge.measured;
         let line = Line {
             item: charge.item,
             description: Arc::clone(&component.description),
             element: Some(component.element),
-            quantity: in_units(charge.item, charge.billed)?,
-            measured: in_units(charge.item, charge.measured)?,
+            quantity,
+            measured: if is_stepped { in_units(charge.item, charge.measured)? } else { quantity },
             unit,
             rate: component.price,
             rate_unit,

@@ -114,6 +114,9 @@ pub(crate) fn trim(value: Decimal) -> Decimal {
     if mantissa == 0 {
         return Decimal::ZERO;
     }
+    if scale == 0 || mantissa % 10 != 0 {
+        return value;
+    }
     while scale >= 4 && mantissa % 10_000 == 0 {
         mantissa /= 10_000;
         scale -= 4;

@@ -129,6 +129,9 @@ impl Pricer {
     /// The tariff offered at the start applies throughout; that it was not valid then is worth a
     /// note.
     fn note_validity(&self, course: &mut Course) {
+        if self.compiled.valid_from.or(self.compiled.valid_until).is_none() {
+            return;
+        }
         let start = moment(course.session_start_ms);
         let too_early = self.compiled.valid_from.is_some_and(|from| start < from);
         let too_late = self.compiled.valid_until.is_some_and(|until| start >= until);

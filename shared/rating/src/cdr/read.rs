@@ -95,7 +95,8 @@ struct Volumes {
     uwh: Option<i64>,
     /// In milliseconds and as stated, in the order of [`TIMES`].
     times: [Option<(i64, Decimal)>; PARTS_MAX],
-    powers: Powers,
+    /// Only where the tariff asks for them.
+    powers: Option<Box<Powers>>,
 }
 
 /// The times that a period states, in the order in which they are taken to happen.
@@ -134,7 +135,7 @@ impl Volumes {
     }
 
     fn note_power(&mut self, stated: &CdrDimension) {
-        let powers = &mut self.powers;
+        let powers = self.powers.get_or_insert_default();
         let bound = match stated.dimension {
             CdrDimensionType::MinPower => &mut powers.power_kw.low,
             CdrDimensionType::MaxPower => &mut powers.power_kw.high,
@@ -272,7 +273,8 @@ impl Reader {
         if !self.asks_power {
             return Ok(None);
         }
-        let (power, current) = (volumes.powers.power_kw, volumes.powers.current_a);
+        let stated = volumes.powers.as_deref().copied().unwrap_or_default();
+        let (power, current) = (stated.power_kw, stated.current_a);
         let power_kw = if power.is_known() {
             power
         } else {
