@@ -85,8 +85,10 @@ impl Bill<'_> {
     /// All lines with their exact amounts, and what they add to the usage of the plan's account.
     fn drafts(&self, findings: &mut Findings) -> Result<(Drafts<'_>, Option<Usage>), RatingError> {
         let mut charges = Charges::of(self.runs, self.compiled)?;
+        let (least, most) = (self.compiled.min_price, self.compiled.max_price);
+        let is_changed = least.or(most).is_some() || self.idle_cap.is_some();
         let mut drafts = Drafts {
-            list: Vec::with_capacity(charges.list.len() + 1),
+            list: Vec::with_capacity(charges.list.len() + usize::from(is_changed)),
             taxes: Taxes::new(self.rules.taxes, self.compiled.tax_included)?,
             currency: self.compiled.currency,
             rounding: self.rules.rounding,

@@ -20,7 +20,7 @@ const LONGEST_MS: i64 = 366 * 24 * 3_600_000;
 /// How often a component may be asked whether it applies: seconds of work.
 const LOOK_UPS_MAX: usize = 500_000_000;
 /// Most sessions have fewer runs than this.
-const RUNS: usize = 8;
+const RUNS: usize = 4;
 
 /// A part of the session with one kind and one set of components: a segment in the making.
 #[derive(Debug, Clone, PartialEq)]

@@ -104,16 +104,21 @@ const TIMES: [SegmentKind; PARTS_MAX] =
     [SegmentKind::Reservation, SegmentKind::Charging, SegmentKind::Idle];
 
 impl Volumes {
-    fn of(index: usize, period: &ChargingPeriod, asks_power: bool) -> Result<Self, RatingError> {
-        let mut volumes = Self::default();
+    /// Takes what `period` states.
+    fn take(
+        &mut self,
+        index: usize,
+        period: &ChargingPeriod,
+        asks_power: bool,
+    ) -> Result<(), RatingError> {
         for stated in &period.dimensions {
             let volume = stated.volume;
-            let [reservation, charging, idle] = &mut volumes.times;
+            let [reservation, charging, idle] = &mut self.times;
             let (name, time) = match stated.dimension {
                 CdrDimensionType::Energy => {
-                    if volumes.uwh.is_none() {
+                    if self.uwh.is_none() {
                         let uwh = micro_wh_of(volume);
-                        volumes.uwh = Some(check(index, "ENERGY", volume, uwh, UWH_MAX)?);
+                        self.uwh = Some(check(index, "ENERGY", volume, uwh, UWH_MAX)?);
                     }
                     continue;
                 }
@@ -122,7 +127,7 @@ impl Volumes {
                 CdrDimensionType::ParkingTime => ("PARKING_TIME", idle),
                 _ => {
                     if asks_power {
-                        volumes.note_power(stated);
+                        self.note_power(stated);
                     }
                     continue;
                 }
@@ -131,7 +136,7 @@ impl Volumes {
                 *time = Some((check(index, name, volume, hours_to_ms(volume), MS_MAX)?, volume));
             }
         }
-        Ok(volumes)
+        Ok(())
     }
 
     fn note_power(&mut self, stated: &CdrDimension) {
@@ -178,37 +183,50 @@ impl Reader {
             let detail = "a period that names no tariff, while others do, is not billed";
             self.findings.note(FindingCode::PeriodWithoutTariff, start, detail);
         }
-        let volumes = Volumes::of(index, period, self.asks_power)?;
+        let mut volumes = Volumes::default();
+        volumes.take(index, period, self.asks_power)?;
         let before = self.uwh;
         let energy = volumes.uwh.unwrap_or_default();
         let after = before.checked_add(energy).ok_or(MoneyError::Overflow)?;
         self.uwh = after;
         let parts = self.stated(&volumes, start, end_ms - start_ms)?;
-        if let [(kind, time_ms)] = *parts.as_slice()
-            && time_ms == end_ms - start_ms
-        {
+        let from = Reading { at_ms: start_ms, uwh: before };
+        let to = Reading { at_ms: end_ms, uwh: after };
+        match *parts.as_slice() {
             // It states its time: the usual case, and the quick one.
-            let from = Reading { at_ms: start_ms, uwh: before };
-            let to = Reading { at_ms: end_ms, uwh: after };
-            let power = self.powers(&volumes, kind, from, to)?;
-            self.stretches.push(Stretch {
-                start_ms,
-                end_ms,
-                kind,
-                time_ms,
-                from,
-                to,
-                power,
-                billable,
-            });
-            return Ok(());
+            [(kind, time_ms)] if time_ms == end_ms - start_ms && !self.asks_power => {
+                self.stretches.push(Stretch {
+                    start_ms,
+                    end_ms,
+                    kind,
+                    time_ms,
+                    from,
+                    to,
+                    power: None,
+                    billable,
+                });
+                Ok(())
+            }
+            _ => self.split(&parts, &volumes, from, to, billable),
         }
-        let spans = spans(&parts, end_ms - start_ms);
+    }
+
+    /// Adds the `parts` of a period that goes from one reading to another.
+    fn split(
+        &mut self,
+        parts: &[Part],
+        volumes: &Volumes,
+        start: Reading,
+        end: Reading,
+        billable: bool,
+    ) -> Result<(), RatingError> {
+        let (before, after) = (start.uwh, end.uwh);
+        let spans = spans(parts, end.at_ms - start.at_ms);
         // Energy flows while the vehicle charges, or all along where nothing says when.
         let charges = |span: &&Span| span.kind == SegmentKind::Charging;
         let flows = spans.iter().find(charges).or(spans.first()).map_or(0, |span| span.from_ms);
         for span in &spans {
-            let (from_ms, to_ms) = (start_ms + span.from_ms, start_ms + span.to_ms);
+            let (from_ms, to_ms) = (start.at_ms + span.from_ms, start.at_ms + span.to_ms);
             let from =
                 Reading { at_ms: from_ms, uwh: if span.from_ms <= flows { before } else { after } };
             let to =
@@ -220,7 +238,7 @@ impl Reader {
                 time_ms: span.time_ms,
                 from,
                 to,
-                power: self.powers(&volumes, span.kind, from, to)?,
+                power: self.powers(volumes, span.kind, from, to)?,
                 billable,
             });
         }
