@@ -34,6 +34,18 @@ pub(crate) struct Powers {
 }
 
 impl Stretch {
+    /// The stretch from one reading to another.
+    pub(crate) const fn between(
+        from: Reading,
+        to: Reading,
+        kind: SegmentKind,
+        time_ms: i64,
+        billable: bool,
+    ) -> Self {
+        let (start_ms, end_ms) = (from.at_ms, to.at_ms);
+        Self { start_ms, end_ms, kind, time_ms, from, to, power: None, billable }
+    }
+
     /// Power and current.
     pub(crate) fn powers(&self) -> Powers {
         self.power.as_deref().copied().unwrap_or_default()

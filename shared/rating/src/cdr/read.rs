@@ -195,16 +195,7 @@ impl Reader {
         match *parts.as_slice() {
             // It states its time: the usual case, and the quick one.
             [(kind, time_ms)] if time_ms == end_ms - start_ms && !self.asks_power => {
-                self.stretches.push(Stretch {
-                    start_ms,
-                    end_ms,
-                    kind,
-                    time_ms,
-                    from,
-                    to,
-                    power: None,
-                    billable,
-                });
+                self.stretches.push(Stretch::between(from, to, kind, time_ms, billable));
                 Ok(())
             }
             _ => self.split(&parts, &volumes, from, to, billable),
