@@ -99,7 +99,7 @@ async fn stripe_repeats(world: &World) -> anyhow::Result<()> {
     world.platform.stripe().add_webhook_endpoint(WebhookEndpoint {
         url: format!("{}/stripe/webhook", world.platform.http_url()?),
         secret: secret["webhook_secret"].as_str().context("no webhook secret")?.to_owned(),
-        enabled_events: EVENT_TYPES.map(str::to_owned).to_vec(),
+        enabled_events: EVENT_TYPES.iter().map(|&name| name.to_owned()).collect(),
         duplicate_per_mille: 1000,
         lose_per_mille: 0,
         disorder_ms: 500,

@@ -6,7 +6,9 @@
 
 mod api;
 mod carry_out;
+mod intents;
 mod receive;
+mod subscriptions;
 
 use std::sync::Arc;
 

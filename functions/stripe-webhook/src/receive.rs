@@ -10,23 +10,23 @@ use http_api::{Log, Problem, ProblemType};
 use payments::webhook::{StripeEvent, WebhookError, verify};
 use store::StripeEventRow;
 
-use crate::{api::Api, carry_out::carry_out};
+use crate::{
+    api::Api,
+    carry_out::{Failed, carry_out},
+};
 
 /// Stripe's header with the time and the signatures.
 const SIGNATURE: &str = "stripe-signature";
 
 /// A webhook that Stripe has signed.
 #[derive(Debug, PartialEq, Eq)]
-enum Signed {
-    /// It is an event.
-    Event(StripeEvent),
-    /// It cannot be read: stored for a person, and nothing else is done.
-    Unreadable {
-        /// Stripe's id of it, or one made from its content.
-        id: String,
-        /// Its type, as far as it has one.
-        event_type: String,
-    },
+struct Signed {
+    /// Stripe's id of it, or one made from its content.
+    id: String,
+    /// Its type, as far as it has one.
+    event_type: String,
+    /// The event, if it is one.
+    event: Result<StripeEvent, WebhookError>,
 }
 
 pub(crate) async fn receive(
@@ -38,30 +38,38 @@ pub(crate) async fn receive(
     let secret = api.secrets.stripe(&api.secret_name).await.map_err(Problem::unavailable)?;
     let body = std::str::from_utf8(&body).map_err(|_| bad_signature())?;
     let signed = read(body, &headers, &secret.webhook_secret, log.now())?;
-    let (id, event_type) = signed.names();
-    log.field("stripe_event", id);
-    log.field("stripe_event_type", event_type);
+    log.field("stripe_event", signed.id.as_str());
+    log.field("stripe_event_type", signed.event_type.as_str());
 
-    let standing = api.store.keep_stripe_event(&row(id, event_type, body, log.now())).await?;
+    let standing = api.store.keep_stripe_event(&signed.row(body, log.now())).await?;
     if standing.handled_at.is_some() {
         log.outcome("repeat");
         return Ok(StatusCode::OK);
     }
-    let Signed::Event(event) = &signed else {
-        // Not the sender's fault, and sending it again would not help.
-        log.outcome("unreadable");
-        return Ok(StatusCode::OK);
+    let carried_out = match signed.event {
+        Ok(event) => carry_out(&api, &event, &log).await,
+        Err(error) => Err(error.into()),
     };
-    carry_out(&api.store, event, &log).await?;
-    api.store.stripe_event_handled(&event.id, log.now()).await?;
+    match carried_out {
+        Ok(()) => api.store.stripe_event_handled(&signed.id, log.now()).await?,
+        // Not the sender's fault, and sending it again would not help: kept for a person.
+        Err(Failed::Unreadable(error)) => {
+            log.field("unreadable", error.to_string());
+            log.outcome("unreadable");
+        }
+        Err(Failed::Problem(problem)) => return Err(problem),
+    }
     Ok(StatusCode::OK)
 }
 
 impl Signed {
-    fn names(&self) -> (&str, &str) {
-        match self {
-            Self::Event(event) => (&event.id, &event.event_type),
-            Self::Unreadable { id, event_type } => (id, event_type),
+    fn row(&self, body: &str, now: DateTime<Utc>) -> StripeEventRow {
+        StripeEventRow {
+            id: self.id.clone(),
+            event_type: self.event_type.clone(),
+            body: body.to_owned(),
+            received_at: now,
+            handled_at: None,
         }
     }
 }
@@ -73,30 +81,22 @@ fn read(
     now: DateTime<Utc>,
 ) -> Result<Signed, Problem> {
     let signature = headers.get(SIGNATURE).and_then(|value| value.to_str().ok());
-    match verify(body, signature.unwrap_or_default(), secret, now) {
-        Ok(event) => Ok(Signed::Event(event)),
-        Err(WebhookError::Signature) => Err(bad_signature()),
+    let event = verify(body, signature.unwrap_or_default(), secret, now);
+    let (id, event_type) = match &event {
+        Ok(event) => (event.id.clone(), event.event_type.clone()),
+        Err(WebhookError::Signature) => return Err(bad_signature()),
         Err(WebhookError::Unreadable { event_id, event_type }) => {
             let digest = || format!("unreadable_{}", session::digest(body));
-            let id = if event_id.is_empty() { digest() } else { event_id };
-            Ok(Signed::Unreadable { id, event_type })
+            let id = if event_id.is_empty() { digest() } else { event_id.clone() };
+            (id, event_type.clone())
         }
-    }
+    };
+    Ok(Signed { id, event_type, event })
 }
 
 fn bad_signature() -> Problem {
     let detail = "The header Stripe-Signature does not fit the body, or is too old.";
     Problem::new(ProblemType::BadSignature, detail)
-}
-
-fn row(id: &str, event_type: &str, body: &str, now: DateTime<Utc>) -> StripeEventRow {
-    StripeEventRow {
-        id: id.to_owned(),
-        event_type: event_type.to_owned(),
-        body: body.to_owned(),
-        received_at: now,
-        handled_at: None,
-    }
 }
 
 #[cfg(test)]
@@ -144,18 +144,10 @@ mod tests {
     }
 
     #[test]
-    fn a_signed_event_that_cannot_be_read_is_kept_under_its_own_id() {
-        let body = event(&json!({ "id": "pi_1" }));
-        let read = read(&body, &signed(SECRET, &body), SECRET, now()).unwrap();
-        assert_eq!(read.names(), ("evt_1", "payment_intent.canceled"));
-        assert!(matches!(read, Signed::Unreadable { .. }), "{read:?}");
-    }
-
-    #[test]
     fn signed_nonsense_is_kept_under_an_id_made_from_it() {
         let kept = |body: &str| read(body, &signed(SECRET, body), SECRET, now()).unwrap();
         let (one, other) = (kept("not JSON"), kept("not JSON either"));
-        assert!(one.names().0.starts_with("unreadable_"));
+        assert!(one.id.starts_with("unreadable_"));
         assert_eq!(one, kept("not JSON"));
         assert_ne!(one, other);
     }

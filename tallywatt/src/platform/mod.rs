@@ -213,7 +213,7 @@ impl Platform {
         self.twin.add_webhook_endpoint(WebhookEndpoint {
             url: format!("{}/stripe/webhook", self.http_url()?),
             secret: WEBHOOK_SECRET.to_owned(),
-            enabled_events: EVENT_TYPES.map(str::to_owned).to_vec(),
+            enabled_events: EVENT_TYPES.iter().map(|&name| name.to_owned()).collect(),
             duplicate_per_mille: 0,
             lose_per_mille: 0,
             disorder_ms: 0,
