@@ -48,5 +48,6 @@ async fn relay_one(
         invocation.session(session_id);
     }
     invocation.field("event", envelope.event.event_type());
-    queues.send(std::slice::from_ref(&envelope)).await.context("sending to the queues")
+    let sent = queues.send(std::slice::from_ref(&envelope), invocation.now()).await;
+    sent.context("sending to the queues")
 }

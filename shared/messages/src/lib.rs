@@ -19,6 +19,10 @@ pub struct Envelope {
     /// `X-Amzn-Trace-Id` of the invocation that made it, so that a trace runs through the queues.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<String>,
+    /// Before this moment, by our clock, nobody is to look at it; none: at once. It is kept back
+    /// by its queue, which does so for a quarter of an hour at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<DateTime<Utc>>,
     /// What happened.
     pub event: Event,
 }
@@ -32,6 +36,15 @@ pub enum Event {
     SessionStarted {
         /// The session.
         session_id: SessionId,
+    },
+    /// A session that runs is to be looked at: whether what is held is still enough. → payment
+    /// authorization, when it is time for the look.
+    #[serde(rename = "session.watched")]
+    SessionWatched {
+        /// The session.
+        session_id: SessionId,
+        /// The how manieth look, from 1.
+        number: u32,
     },
     /// A transaction ended and is to be priced. → rating.
     #[serde(rename = "session.ended")]
@@ -231,6 +244,7 @@ impl Event {
     pub const fn event_type(&self) -> &'static str {
         match self {
             Self::SessionStarted { .. } => "session.started",
+            Self::SessionWatched { .. } => "session.watched",
             Self::SessionEnded { .. } => "session.ended",
             Self::SessionReleased { .. } => "session.released",
             Self::SessionResolved { .. } => "session.resolved",
@@ -252,6 +266,7 @@ impl Event {
     pub const fn queues(&self) -> &'static [Queue] {
         match self {
             Self::SessionStarted { .. } => &[Queue::PaymentAuthorization, Queue::Accounting],
+            Self::SessionWatched { .. } => &[Queue::PaymentAuthorization],
             Self::SessionEnded { .. }
             | Self::SessionReleased { .. }
             | Self::SessionResolved { .. } => &[Queue::Rating],
@@ -272,6 +287,7 @@ impl Event {
     pub const fn session_id(&self) -> Option<SessionId> {
         match self {
             Self::SessionStarted { session_id }
+            | Self::SessionWatched { session_id, .. }
             | Self::SessionEnded { session_id }
             | Self::SessionReleased { session_id }
             | Self::SessionResolved { session_id, .. }
@@ -295,6 +311,7 @@ impl Event {
             Self::PaymentCaptured { payment_intent, .. } => payment_intent.to_string(),
             // A session can be held more than once.
             Self::SessionResolved { exception_id, .. } => exception_id.to_string(),
+            Self::SessionWatched { session_id, number } => format!("{session_id}:{number}"),
             Self::StartAbandoned { hold, .. } => hold.payment_intent.to_string(),
             Self::StartInterrupted { start_id, .. } => start_id.clone(),
             Self::ChargerCall(call) => call.unique_id.clone(),
@@ -308,7 +325,13 @@ impl Envelope {
     #[must_use]
     pub fn new(event: Event, at: DateTime<Utc>, trace: Option<String>) -> Self {
         let id = format!("{}:{}", event.event_type(), event.subject());
-        Self { id, at, trace, event }
+        Self { id, at, trace, not_before: None, event }
+    }
+
+    /// The same, not to be looked at before `moment`.
+    #[must_use]
+    pub fn not_before(self, moment: DateTime<Utc>) -> Self {
+        Self { not_before: Some(moment), ..self }
     }
 }
 
@@ -347,6 +370,24 @@ mod tests {
         assert_eq!(envelope.id, "start.interrupted:s1");
         let text = serde_json::to_string(&envelope).unwrap();
         assert_eq!(serde_json::from_str::<Envelope>(&text).unwrap(), envelope);
+    }
+
+    #[test]
+    fn each_look_at_a_session_is_an_event_of_its_own_that_waits_for_its_time() {
+        let at: DateTime<Utc> = "2026-01-01T00:00:00Z".parse().unwrap();
+        let look = |number| {
+            let event = Event::SessionWatched { session_id: session(), number };
+            Envelope::new(event, at, None).not_before(at + chrono::TimeDelta::minutes(5))
+        };
+        assert_eq!(look(2).id, format!("session.watched:{}:2", session()));
+        assert_ne!(look(1).id, look(2).id);
+        assert_eq!(look(1).event.queues(), [Queue::PaymentAuthorization]);
+        let text = serde_json::to_string(&look(1)).unwrap();
+        assert!(text.contains(r#""not_before":"2026-01-01T00:05:00Z""#), "{text}");
+        assert_eq!(serde_json::from_str::<Envelope>(&text).unwrap(), look(1));
+        // What was told before there was such a time waits for none.
+        let old = text.replace(r#""not_before":"2026-01-01T00:05:00Z","#, "");
+        assert_eq!(serde_json::from_str::<Envelope>(&old).unwrap().not_before, None);
     }
 
     #[test]

@@ -11,10 +11,15 @@ use aws_sdk_sqs::{
         SendMessageBatchRequestEntry,
     },
 };
+use chrono::{DateTime, Utc};
 use messages::{Envelope, Queue};
 
 /// The most messages one SendMessageBatch takes.
 const BATCH_MAX: usize = 10;
+
+/// The longest that SQS keeps a message back, in seconds.
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatchRequestEntry.html>
+const DELAY_MAX_S: i32 = 900;
 
 /// Why a queue could not be used. Nothing is lost: what was not sent is sent again.
 #[derive(Debug, thiserror::Error)]
@@ -81,27 +86,33 @@ impl Queues {
         Self { client: Client::new(aws) }
     }
 
-    /// Sends each envelope to all of its queues. May send one twice when called again after an
-    /// error; consumers take that as normal.
+    /// Sends each envelope to all of its queues at `now`; those that have a time before which they
+    /// are not to be looked at are kept back until then. May send one twice when called again after
+    /// an error; consumers take that as normal.
     ///
     /// # Errors
     ///
     /// [`QueueError`] when any message was not taken: send them all again.
-    pub async fn send(&self, envelopes: &[Envelope]) -> Result<(), QueueError> {
+    pub async fn send(&self, envelopes: &[Envelope], now: DateTime<Utc>) -> Result<(), QueueError> {
         for queue in Queue::ALL {
             let due = envelopes.iter().filter(|envelope| envelope.event.queues().contains(&queue));
             let due: Vec<_> = due.collect();
             for batch in due.chunks(BATCH_MAX) {
-                self.send_batch(queue, batch).await?;
+                self.send_batch(queue, batch, now).await?;
             }
         }
         Ok(())
     }
 
-    async fn send_batch(&self, queue: Queue, batch: &[&Envelope]) -> Result<(), QueueError> {
+    async fn send_batch(
+        &self,
+        queue: Queue,
+        batch: &[&Envelope],
+        now: DateTime<Utc>,
+    ) -> Result<(), QueueError> {
         let mut request = self.client.send_message_batch().queue_url(url(queue)?);
         for (index, envelope) in batch.iter().enumerate() {
-            request = request.entries(entry(index, envelope)?);
+            request = request.entries(entry(index, envelope, now)?);
         }
         let answer = request.send().await.map_err(failed("SendMessageBatch", queue))?;
         match answer.failed().len() {
@@ -160,11 +171,17 @@ impl Queues {
 }
 
 /// One batch entry; the trace of the change goes along, so that it runs through the queue.
-fn entry(index: usize, envelope: &Envelope) -> Result<SendMessageBatchRequestEntry, QueueError> {
+fn entry(
+    index: usize,
+    envelope: &Envelope,
+    now: DateTime<Utc>,
+) -> Result<SendMessageBatchRequestEntry, QueueError> {
     let unwritable = |source| QueueError::Unwritable { id: envelope.id.clone(), source };
     let body = serde_json::to_string(envelope).map_err(unwritable)?;
     let mut entry =
         SendMessageBatchRequestEntry::builder().id(index.to_string()).message_body(body);
+    // Without a time of its own a message keeps to the delay of its queue, which 0 would undo.
+    entry = entry.set_delay_seconds(envelope.not_before.map(|at| delay_s(at, now)));
     if let Some(trace) = &envelope.trace {
         let value = MessageSystemAttributeValue::builder().data_type("String").string_value(trace);
         if let Ok(value) = value.build() {
@@ -178,6 +195,13 @@ fn entry(index: usize, envelope: &Envelope) -> Result<SendMessageBatchRequestEnt
         code: "incomplete request".to_owned(),
         source: Box::new(source),
     })
+}
+
+/// How long to keep back what is not to be looked at before `not_before`, in whole seconds: rather
+/// a little long than too early.
+fn delay_s(not_before: DateTime<Utc>, now: DateTime<Utc>) -> i32 {
+    let whole = (not_before - now).num_milliseconds().saturating_add(999) / 1000;
+    i32::try_from(whole.clamp(0, DELAY_MAX_S.into())).unwrap_or(DELAY_MAX_S)
 }
 
 fn url(queue: Queue) -> Result<String, QueueError> {
@@ -198,5 +222,34 @@ where
     move |error| {
         let code = error.code().unwrap_or("no answer").to_owned();
         QueueError::Sqs { operation, queue: queue.name(), code, source: Box::new(error) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+    use messages::Event;
+    use quantities::{SessionId, TransactionId};
+
+    use super::*;
+
+    fn delay(not_before_ms: Option<i64>) -> Option<i32> {
+        let now: DateTime<Utc> = "2026-01-01T00:00:00Z".parse().unwrap();
+        let session_id = SessionId::of(&"CP1".parse().unwrap(), TransactionId(1));
+        let envelope = Envelope::new(Event::SessionEnded { session_id }, now, None);
+        let envelope = match not_before_ms {
+            Some(ms) => envelope.not_before(now + TimeDelta::milliseconds(ms)),
+            None => envelope,
+        };
+        entry(0, &envelope, now).unwrap().delay_seconds
+    }
+
+    #[test]
+    fn a_message_is_kept_back_until_its_time_and_never_longer_than_sqs_can() {
+        assert_eq!(delay(None), None, "the queue's own delay stands");
+        assert_eq!(delay(Some(-5_000)), Some(0), "its time has passed");
+        assert_eq!(delay(Some(1)), Some(1), "rather late than early");
+        assert_eq!(delay(Some(60_000)), Some(60));
+        assert_eq!(delay(Some(86_400_000)), Some(900));
     }
 }

@@ -47,13 +47,15 @@ async fn one<F>(message: &SqsMessage, handle: &F, invocation: &Invocation) -> an
 where
     F: AsyncFn(Envelope, &Invocation) -> anyhow::Result<()>,
 {
-    let sent_ms = message.attributes.get("SentTimestamp").and_then(|at| at.parse::<i64>().ok());
-    if let Some(sent_ms) = sent_ms {
-        let age_ms = invocation.now().timestamp_millis().saturating_sub(sent_ms);
-        invocation.count(Metric::QueueAgeMs, age_ms.max(0));
-    }
     let body = message.body.as_deref().unwrap_or_default();
     let envelope: Envelope = serde_json::from_str(body).context("message body is no event")?;
+    let sent_ms = message.attributes.get("SentTimestamp").and_then(|at| at.parse::<i64>().ok());
+    if let Some(sent_ms) = sent_ms {
+        // Time that a message was kept back on purpose is no age.
+        let due_ms = envelope.not_before.map_or(sent_ms, |at| at.timestamp_millis().max(sent_ms));
+        let age_ms = invocation.now().timestamp_millis().saturating_sub(due_ms);
+        invocation.count(Metric::QueueAgeMs, age_ms.max(0));
+    }
     if let Some(session_id) = envelope.event.session_id() {
         invocation.session(session_id);
     }
