@@ -3,6 +3,12 @@
 //! Invariant: a [`JournalEntry`] exists only if its debits equal its credits in one currency;
 //! reading one from storage checks it again.
 
+mod after_sale;
+mod credit;
+
+pub use after_sale::DisputeMove;
+pub use credit::{Part, Sold};
+
 use chrono::{DateTime, Utc};
 use quantities::{Amount, Currency, MoneyError, TaxPercent};
 use serde::{Deserialize, Serialize};
@@ -25,6 +31,17 @@ pub enum Account {
     PlanReductions,
     /// Liability: tax collected for the state; its line names which tax.
     TaxPayable,
+    /// Liability: what was credited to drivers and is not given back yet.
+    RefundsPayable,
+    /// Asset: money that a cardholder's bank took back and has not ruled on.
+    DisputedFunds,
+    /// Expense: what Stripe charges for a dispute; it stays, whoever wins.
+    DisputeFees,
+    /// Expense: what was lost in disputes.
+    ChargebackLosses,
+    /// Expense: what was owed and nobody expects to be paid any more, its taxes included: whether
+    /// the state gives them back is for the accountant to claim.
+    BadDebts,
 }
 
 /// Which side of an account a line is on.
@@ -117,6 +134,12 @@ pub enum LedgerError {
         debit_minor: i64,
         /// Sum of credits in minor units.
         credit_minor: i64,
+    },
+    /// More is to be credited than is left of the sale.
+    #[error("no more than {left} is left of the sale, or not in that composition")]
+    MoreThanSold {
+        /// What is left of it, taxes included.
+        left: Amount,
     },
     /// A line is negative: the other side of the account is meant.
     #[error("journal entry {id} has a negative line")]
@@ -284,27 +307,27 @@ impl JournalEntry {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use proptest::prelude::*;
 
     use super::*;
 
-    fn at() -> DateTime<Utc> {
+    pub(crate) fn at() -> DateTime<Utc> {
         "2026-03-01T12:00:00Z".parse().unwrap()
     }
 
-    fn eur(minor: i64) -> Amount {
+    pub(crate) fn eur(minor: i64) -> Amount {
         Amount::new(minor, Currency::EUR)
     }
 
-    fn tax(name: &str, percent: &str, minor: i64) -> (TaxOwed, Amount) {
+    pub(crate) fn tax(name: &str, percent: &str, minor: i64) -> (TaxOwed, Amount) {
         let percent: rust_decimal::Decimal = percent.parse().unwrap();
         let percent = TaxPercent::try_from(percent).unwrap();
         let owed = TaxOwed { name: name.to_owned(), percent, account_number: None };
         (owed, eur(minor))
     }
 
-    fn sale(gross: i64, reductions: i64, taxes: Vec<(TaxOwed, Amount)>) -> Sale {
+    pub(crate) fn sale(gross: i64, reductions: i64, taxes: Vec<(TaxOwed, Amount)>) -> Sale {
         Sale {
             id: "s".to_owned(),
             booked_at: at(),
