@@ -100,6 +100,25 @@ pub struct Cdr<P = Price, T = Tariff> {
     pub last_updated: DateTime<Utc>,
 }
 
+impl Cdr {
+    /// The Credit CDR that takes this one back, made at `now`: all its data, an id and a
+    /// `last_updated` of its own, and a negative `total_cost`; nothing else changes
+    /// (`mod_cdrs.asciidoc`, "Credit CDRs"). The id is the original's with `-C`, so that there is
+    /// only one.
+    #[must_use]
+    pub fn credited(&self, now: DateTime<Utc>) -> Self {
+        let Price { excl_vat, incl_vat } = self.total_cost;
+        Self {
+            id: format!("{}-C", self.id),
+            total_cost: Price { excl_vat: -excl_vat, incl_vat: incl_vat.map(|price| -price) },
+            credit: Some(true),
+            credit_reference_id: Some(self.id.clone()),
+            last_updated: now,
+            ..self.clone()
+        }
+    }
+}
+
 /// `CdrToken` class. It names a person: do not log it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CdrToken {

@@ -188,7 +188,8 @@ impl From<Tariff> for crate::Tariff {
     }
 }
 
-/// The CDR in 2.3.0, its prices with `taxes`.
+/// The CDR in 2.3.0, its prices with `taxes`. In a credit CDR the taxes of the total are negative
+/// as the total is; `taxes` are those of the CDR that it takes back.
 ///
 /// # Errors
 ///
@@ -202,7 +203,12 @@ pub fn cdr(cdr: crate::Cdr, taxes: Taxes) -> Result<Cdr, Vec<Problem>> {
         problems.extend(message.map(|message| Problem { path, message }));
         price.ok().flatten()
     };
-    let total_cost = with("total_cost", Some(cdr.total_cost), taxes.total);
+    let negated = |tax: TaxAmount| TaxAmount { amount: -tax.amount, ..tax };
+    let total = match cdr.credit {
+        Some(true) => taxes.total.into_iter().map(negated).collect(),
+        _ => taxes.total,
+    };
+    let total_cost = with("total_cost", Some(cdr.total_cost), total);
     let result = Cdr {
         country_code: cdr.country_code,
         party_id: cdr.party_id,

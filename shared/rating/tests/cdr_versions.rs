@@ -152,6 +152,46 @@ fn is_sent_and_priced_again(tariff: &TariffVersion, timeline: &Timeline, local: 
     }
 }
 
+/// `mod_cdrs.asciidoc`, "Credit CDRs": all the data of the original, its total negative.
+#[test]
+fn a_credit_cdr_has_a_negative_total_and_is_else_the_one_that_it_takes_back() {
+    let element = TariffElement {
+        price_components: vec![component(TariffDimensionType::Energy, "0.25")],
+        restrictions: None,
+    };
+    let tariff = version(vec![element], 0);
+    let local = [tax("GST", "5", Some("R100")), tax("QST", "9.975", None)];
+    let rules = Rules { taxes: Some(&local), ..Rules::unknown(ZONE) };
+    let priced = rate(&tariff, &timeline(), &rules).unwrap();
+    let mut session = session_of(&timeline());
+    session.jurisdiction.taxes = local.to_vec();
+    let cdr = cdr_of(&priced, &tariff, &session, &site(ZONE));
+    let credit = cdr.credited("2026-03-05T08:00:00Z".parse().unwrap());
+    for version in [Version::V2_2_1, Version::V2_3_0] {
+        let written = |cdr| write::cdr(cdr, taxes(&priced).unwrap(), version).unwrap().json;
+        let (original, mut credit) = (written(&cdr), written(&credit));
+        assert_eq!(schema::cdr(&cdr.credited(cdr.last_updated), version), [], "{version}");
+        assert_eq!(credit["credit"], true);
+        assert_eq!(credit["credit_reference_id"], original["id"]);
+        assert_eq!(credit["id"], format!("{}-C", original["id"].as_str().unwrap()));
+        // 20.01 kWh at 0.25: 5.0025; with GST 0.25 and QST 0.50: 5.75.
+        let total = credit["total_cost"].to_string();
+        let stated = match version {
+            Version::V2_3_0 => [r#""before_taxes":-5,"#, r#""amount":-0.25"#, r#""amount":-0.5,"#],
+            _ => [r#""excl_vat":-5,"#, r#""incl_vat":-5.75"#, ""],
+        };
+        assert!(stated.iter().all(|part| total.contains(part)), "{version}: {total}");
+        for field in ["id", "total_cost", "last_updated"] {
+            credit[field] = original[field].clone();
+        }
+        let fields = credit.as_object_mut().unwrap();
+        assert!(
+            fields.remove("credit").is_some() && fields.remove("credit_reference_id").is_some()
+        );
+        assert_eq!(credit, original, "{version}");
+    }
+}
+
 #[test]
 fn every_recorded_session_is_sent_in_both_versions_and_priced_the_same() {
     let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../events/rating");
