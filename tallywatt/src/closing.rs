@@ -39,6 +39,8 @@ pub struct Check {
 pub struct SessionRows {
     /// The record's `state`.
     pub state: String,
+    /// What kind of payer the record names.
+    pub payer: String,
     /// The price.
     pub rated: Option<PricedSession>,
     /// The payment by card.
@@ -77,7 +79,11 @@ impl Closing {
             let id = pk.strip_prefix("SESSION#").context("a foreign key in the sessions table")?;
             let rows = sessions.entry(id.parse()?).or_default();
             match sk {
-                "META" => text(&item, "state")?.clone_into(&mut rows.state),
+                "META" => {
+                    text(&item, "state")?.clone_into(&mut rows.state);
+                    let payer = item.pointer("/payer/M/kind/S").and_then(Value::as_str);
+                    payer.context("a session names no payer")?.clone_into(&mut rows.payer);
+                }
                 "RATED" => rows.rated = Some(document(&item)?),
                 "PAYMENT" => rows.payment = Some(document(&item)?),
                 "CDR" => rows.cdr = Some(document(&item)?),
@@ -155,7 +161,7 @@ impl Closing {
                         wrong.push(format!("{id}: the payment knows another total"));
                     }
                 }
-                // A partner owes it, by CDR.
+                // A partner owes it, by CDR, or an account, by invoice.
                 None => add(&mut owed, total),
             }
         }
@@ -225,6 +231,7 @@ impl Closing {
         for entry in &booked {
             let sum = receivable.entry(entry.currency().code()).or_default();
             *sum += entry.net_minor(Account::AccountsReceivable);
+            *sum += entry.net_minor(Account::InvoicedReceivable);
             *sum += entry.net_minor(Account::RoamingReceivable);
             if !ids.insert(entry.id().to_owned()) {
                 wrong.push(format!("{} is booked twice", entry.id()));
@@ -281,7 +288,7 @@ impl Closing {
             if total != priced.gross().to_money().value {
                 wrong.push(format!("{id}: the CDR says {total}"));
             }
-            let roaming = rows.payment.is_none();
+            let roaming = rows.payer == "roaming";
             let sent = self.received.cdrs.get(&cdr.id);
             if roaming && sent != Some(cdr) {
                 wrong.push(format!("{id}: the partner has no such CDR"));

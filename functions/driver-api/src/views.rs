@@ -152,6 +152,10 @@ pub(crate) struct PaymentView {
 pub(crate) enum PaymentStatus {
     /// A roaming provider bills the driver.
     Roaming,
+    /// A fleet or another account is billed by invoice.
+    Invoiced,
+    /// The session is free of charge.
+    Free,
     /// Nobody is known to pay.
     Nobody,
     /// Nothing is held yet.
@@ -260,6 +264,11 @@ impl PaymentView {
             (Payer::Roaming { .. }, _) => {
                 (PaymentStatus::Roaming, "Your charging provider bills you.")
             }
+            (Payer::Account { .. }, _) => {
+                (PaymentStatus::Invoiced, "Your account is billed for it by invoice.")
+            }
+            (Payer::Free, _) => (PaymentStatus::Free, "The session is free of charge."),
+            (Payer::Reader, _) => (PaymentStatus::Pending, "Present a card at the reader."),
             (Payer::Unknown, _) => {
                 (PaymentStatus::Nobody, "Nobody is charged before a person has looked at it.")
             }
@@ -315,7 +324,11 @@ fn message(status: PaymentStatus, payment: &Payment) -> String {
         PaymentStatus::HoldLost => "The hold is gone; the card is charged when the price is known.",
         PaymentStatus::Collecting => "The price is being taken from the card.",
         PaymentStatus::NothingDue => "Nothing is due; what was held is released.",
-        PaymentStatus::Pending | PaymentStatus::Roaming | PaymentStatus::Nobody => PENDING,
+        PaymentStatus::Pending
+        | PaymentStatus::Roaming
+        | PaymentStatus::Invoiced
+        | PaymentStatus::Free
+        | PaymentStatus::Nobody => PENDING,
     };
     message.to_owned()
 }

@@ -4,8 +4,8 @@ use axum::{Json, extract::State, http::StatusCode};
 use chrono::{DateTime, Utc};
 use http_api::{Body, Check, Operator, Param, Problem, ProblemType, WriteEntitlements};
 use network::{
-    Entitlement, EntitlementStatus, Payer, PlanMembership, StripeCustomerId, StripePaymentMethodId,
-    StripeSubscriptionId, Subscription,
+    AccountKind, Entitlement, EntitlementStatus, Payer, PlanMembership, StripeCustomerId,
+    StripePaymentMethodId, StripeSubscriptionId, Subscription,
 };
 use quantities::{DriverId, IdTag, PartnerId, PlanId};
 use serde::{Deserialize, Serialize};
@@ -111,8 +111,31 @@ enum PayerBody {
         /// OCPI `CdrToken.contract_id`.
         contract_id: String,
     },
+    /// Whoever presents a card at the charger's reader.
+    Reader,
+    /// An account that is billed by invoice; no card is asked.
+    Account {
+        /// The account.
+        #[schema(example = "fleet-17")]
+        account: String,
+        /// What binds it to us.
+        account_kind: AccountKindView,
+    },
+    /// Nobody: the session is free of charge.
+    Free,
     /// Nobody known: the session is kept for a person.
     Unknown,
+}
+
+/// Why an account is billed by invoice.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = AccountKind)]
+enum AccountKindView {
+    /// It pays for the vehicles of a fleet.
+    Fleet,
+    /// It has a contract with the operator.
+    Contract,
 }
 
 /// One tag's entry in the entitlement cache.
@@ -159,6 +182,15 @@ impl From<Entitlement> for EntitlementView {
                 Payer::Roaming { partner_id, token_uid, contract_id } => {
                     PayerBody::Roaming { partner_id: partner_id.into(), token_uid, contract_id }
                 }
+                Payer::Reader => PayerBody::Reader,
+                Payer::Account { account, kind } => PayerBody::Account {
+                    account: account.into(),
+                    account_kind: match kind {
+                        AccountKind::Fleet => AccountKindView::Fleet,
+                        AccountKind::Contract => AccountKindView::Contract,
+                    },
+                },
+                Payer::Free => PayerBody::Free,
                 Payer::Unknown => PayerBody::Unknown,
             },
         };
@@ -254,6 +286,8 @@ fn read(
         check.that("/subscription/id", body.id.starts_with("sub_"), "must be `sub_…`");
         subscription(body, standing)
     });
+    let is_free = matches!(body.payer, PayerBody::Free);
+    check.that("/plan", !is_free || body.plan.is_none(), "has no part in what is free of charge");
     let plan = body.plan.map(|member| membership(&mut check, member));
     let payer = payer(&mut check, body.payer);
     check.finish(|| {
@@ -318,6 +352,15 @@ fn payer(check: &mut Check, body: PayerBody) -> Option<Payer> {
                 contract_id: contract_id?,
             })
         }
+        PayerBody::Reader => Some(Payer::Reader),
+        PayerBody::Account { account, account_kind } => {
+            let kind = match account_kind {
+                AccountKindView::Fleet => AccountKind::Fleet,
+                AccountKindView::Contract => AccountKind::Contract,
+            };
+            Some(Payer::Account { account: check.parse("/payer/account", &account)?, kind })
+        }
+        PayerBody::Free => Some(Payer::Free),
         PayerBody::Unknown => Some(Payer::Unknown),
     }
 }
@@ -354,6 +397,35 @@ mod tests {
         assert_eq!(member(Some(&said)).subscription.unwrap(), said);
         let other = Subscription { id: StripeSubscriptionId("sub_0".to_owned()), ..said };
         assert_eq!(member(Some(&other)).subscription.unwrap(), entered);
+    }
+
+    fn paid_by(payer: &serde_json::Value, plan: Option<&str>) -> Result<Entitlement, Problem> {
+        let plan = plan.map(|plan| json!({ "plan": plan, "account": "fleet-17" }));
+        let body = json!({ "status": "Accepted", "payer": payer, "plan": plan });
+        let body = serde_json::from_value(body).unwrap();
+        read(Check::default(), "04A1".parse().unwrap(), body, None)
+    }
+
+    #[test]
+    fn every_payer_reads_back_as_it_was_put() {
+        for payer in [
+            json!({ "kind": "account", "account": "fleet-17", "account_kind": "fleet" }),
+            json!({ "kind": "account", "account": "town", "account_kind": "contract" }),
+            json!({ "kind": "reader" }),
+            json!({ "kind": "free" }),
+            json!({ "kind": "unknown" }),
+        ] {
+            let view = EntitlementView::from(paid_by(&payer, None).unwrap());
+            assert_eq!(serde_json::to_value(view).unwrap()["payer"], payer);
+        }
+    }
+
+    #[test]
+    fn an_account_needs_a_name_and_what_is_free_needs_no_plan() {
+        let nameless = json!({ "kind": "account", "account": "", "account_kind": "fleet" });
+        assert_eq!(paid_by(&nameless, None).unwrap_err().status().as_u16(), 422);
+        let free = json!({ "kind": "free" });
+        assert_eq!(paid_by(&free, Some("GOLD")).unwrap_err().status().as_u16(), 422);
     }
 
     #[test]

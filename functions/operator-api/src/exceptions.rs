@@ -6,7 +6,6 @@ use http_api::{
     Body, Check, Log, Operator, Param, Problem, ProblemType, ReadExceptions, ResolveExceptions,
 };
 use messages::{Envelope, Event};
-use network::Payer;
 use quantities::{ExceptionId, WattHours};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -217,7 +216,7 @@ fn examine(body: &ResolutionBody, session: Option<&Session>) -> Result<(), Probl
         (_, None) => {
             return conflict("The session is not held: the exception can only be dismissed.");
         }
-        (ResolutionBody::Bill { .. }, Some(session)) if session.payer == Payer::Unknown => {
+        (ResolutionBody::Bill { .. }, Some(session)) if !session.payer.is_settled() => {
             return conflict("Nobody is known who could pay: the session can only be waived.");
         }
         (ResolutionBody::Bill { .. }, Some(session)) if session.tariff.is_none() => {

@@ -41,9 +41,12 @@ fn sale(
     plan: Option<&PlanState>,
     booked_at: DateTime<Utc>,
 ) -> anyhow::Result<JournalEntry> {
-    let receivable = match session.payer {
-        Payer::Roaming { .. } => Account::RoamingReceivable,
-        Payer::Card { .. } | Payer::Unknown => Account::AccountsReceivable,
+    let (receivable, debtor) = match &session.payer {
+        Payer::Roaming { .. } => (Account::RoamingReceivable, None),
+        Payer::Account { account, .. } => (Account::InvoicedReceivable, Some(account.clone())),
+        Payer::Card { .. } | Payer::Reader | Payer::Free | Payer::Unknown => {
+            (Account::AccountsReceivable, None)
+        }
     };
     let owed = |tax: &TaxTotal| {
         let TaxTotal { name, percent, account_number, amount, .. } = tax.clone();
@@ -53,6 +56,7 @@ fn sale(
         id: format!("sale:{}", session.id),
         booked_at,
         receivable,
+        debtor,
         gross: priced.gross(),
         reductions: reductions(priced)?,
         taxes: priced.taxes.iter().map(owed).collect(),
@@ -67,10 +71,10 @@ fn cost_centre(member: &PlanMembership, plan: Option<&PlanState>) -> Option<Stri
     member.cost_centre.clone().or_else(of_plan)
 }
 
-/// What the plan took off the tariff's prices, before taxes; negative where its own price is above
-/// the tariff's.
+/// What the plan took off the tariff's prices, or the whole price where nobody pays, before taxes;
+/// negative where the plan's own price is above the tariff's.
 fn reductions(priced: &PricedSession) -> Result<Amount, MoneyError> {
-    let by_plan = [Item::StartFeeWaived, Item::Allowance, Item::Discount];
+    let by_plan = [Item::StartFeeWaived, Item::Allowance, Item::Discount, Item::Free];
     let lines = priced.lines.iter().filter(|line| by_plan.contains(&line.item));
     let zero = Amount::zero(priced.currency);
     lines.map(|line| line.amount.excl_vat).try_fold(zero, Amount::checked_sub)

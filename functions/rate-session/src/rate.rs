@@ -47,8 +47,11 @@ async fn rate(store: &Store, session_id: SessionId, invocation: &Invocation) -> 
     let session = &file.session;
     // Neither an occupied connector nor doubtful readings hold what a person has decided.
     let by_person = session.billed_by_person;
-    if session.payer == Payer::Unknown {
-        let detail = "the idTag of the transaction is nobody's who could pay, or might not start";
+    if !session.payer.is_settled() {
+        let detail = match session.payer {
+            Payer::Reader => "no card was presented at the reader for this transaction",
+            _ => "the idTag of the transaction is nobody's who could pay, or might not start",
+        };
         let detail = detail.to_owned();
         return hold(store, session, ExceptionReason::NoPayer, detail, invocation).await;
     }

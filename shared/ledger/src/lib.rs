@@ -10,7 +10,7 @@ pub use after_sale::DisputeMove;
 pub use credit::{Part, Sold};
 
 use chrono::{DateTime, Utc};
-use quantities::{Amount, Currency, MoneyError, TaxPercent};
+use quantities::{AccountId, Amount, Currency, MoneyError, TaxPercent};
 use serde::{Deserialize, Serialize};
 
 /// An account of the chart that Tallywatt books to; the accounting system maps them to its own.
@@ -19,6 +19,8 @@ use serde::{Deserialize, Serialize};
 pub enum Account {
     /// Asset: what drivers owe.
     AccountsReceivable,
+    /// Asset: what accounts owe that are billed by invoice; the entry names the account.
+    InvoicedReceivable,
     /// Asset: what roaming partners owe.
     RoamingReceivable,
     /// Asset: money at Stripe, not yet paid out.
@@ -93,8 +95,10 @@ pub struct Sale {
     pub id: String,
     /// When it is booked.
     pub booked_at: DateTime<Utc>,
-    /// Who owes it: a driver or a partner.
+    /// Who owes it: a driver, an account or a partner.
     pub receivable: Account,
+    /// The account that is billed by invoice, if one is.
+    pub debtor: Option<AccountId>,
     /// What it costs, taxes included.
     pub gross: Amount,
     /// What plans took off the tariff's prices, before taxes; negative where a plan's own price is
@@ -120,6 +124,8 @@ pub struct JournalEntry {
     seller: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     cost_centre: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    debtor: Option<AccountId>,
 }
 
 /// Why lines are not an entry.
@@ -168,15 +174,17 @@ struct Unchecked {
     seller: Option<String>,
     #[serde(default)]
     cost_centre: Option<String>,
+    #[serde(default)]
+    debtor: Option<AccountId>,
 }
 
 impl TryFrom<Unchecked> for JournalEntry {
     type Error = LedgerError;
 
     fn try_from(entry: Unchecked) -> Result<Self, LedgerError> {
-        let Unchecked { id, booked_at, currency, lines, seller, cost_centre } = entry;
+        let Unchecked { id, booked_at, currency, lines, seller, cost_centre, debtor } = entry;
         let checked = Self::new(id, booked_at, currency, lines)?;
-        Ok(Self { seller, cost_centre, ..checked })
+        Ok(Self { seller, cost_centre, debtor, ..checked })
     }
 }
 
@@ -214,7 +222,7 @@ impl JournalEntry {
             let (debit_minor, credit_minor) = (debit, credit);
             return Err(LedgerError::Unbalanced { id, debit_minor, credit_minor });
         }
-        Ok(Self { id, booked_at, currency, lines, seller: None, cost_centre: None })
+        Ok(Self { id, booked_at, currency, lines, seller: None, cost_centre: None, debtor: None })
     }
 
     /// Charging was sold: the receivable and what plans took off, against revenue at the tariff's
@@ -243,7 +251,8 @@ impl JournalEntry {
             ..JournalLine::new(Account::TaxPayable, Side::Credit, amount)
         }));
         let entry = Self::new(id, booked_at, gross.currency, lines)?;
-        Ok(Self { seller: sale.seller, cost_centre: sale.cost_centre, ..entry })
+        let Sale { seller, cost_centre, debtor, .. } = sale;
+        Ok(Self { seller, cost_centre, debtor, ..entry })
     }
 
     /// Money was taken at Stripe: clearing against the receivable.
@@ -267,6 +276,12 @@ impl JournalEntry {
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// The account that is to be billed by invoice, on its sale.
+    #[must_use]
+    pub const fn debtor(&self) -> Option<&AccountId> {
+        self.debtor.as_ref()
     }
 
     /// Its lines; empty when nothing was worth booking.
@@ -332,6 +347,7 @@ pub(crate) mod tests {
             id: "s".to_owned(),
             booked_at: at(),
             receivable: Account::AccountsReceivable,
+            debtor: None,
             gross: eur(gross),
             reductions: eur(reductions),
             taxes,
@@ -393,6 +409,19 @@ pub(crate) mod tests {
         assert_eq!(entry.net_minor(Account::PlanReductions), 400);
         let free = JournalEntry::sale(sale(0, 1000, vec![])).unwrap();
         assert_eq!(free.lines().len(), 2, "nobody owes anything, and both sides are seen");
+    }
+
+    #[test]
+    fn what_an_account_owes_is_apart_and_names_the_account() {
+        let receivable = Account::InvoicedReceivable;
+        let debtor = Some("fleet-17".parse().unwrap());
+        let sold = Sale { receivable, debtor, ..sale(119, 0, vec![tax("VAT", "19", 19)]) };
+        let entry = JournalEntry::sale(sold).unwrap();
+        assert_eq!(entry.net_minor(Account::InvoicedReceivable), 119);
+        assert_eq!(entry.net_minor(Account::AccountsReceivable), 0);
+        let text = serde_json::to_string(&entry).unwrap();
+        assert!(text.contains(r#""debtor":"fleet-17""#), "{text}");
+        assert_eq!(serde_json::from_str::<JournalEntry>(&text).unwrap(), entry);
     }
 
     #[test]

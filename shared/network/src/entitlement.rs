@@ -211,8 +211,38 @@ pub enum Payer {
         /// OCPI `CdrToken.contract_id`.
         contract_id: String,
     },
+    /// Whoever presents a card at the charger's reader: nobody, until a card is matched.
+    Reader,
+    /// An account that is billed by invoice: nothing is held and nothing captured.
+    Account {
+        /// Which account.
+        account: AccountId,
+        /// What binds it to us.
+        #[serde(rename = "account_kind")]
+        kind: AccountKind,
+    },
+    /// Nobody: the session is priced, and all of it taken off again by name.
+    Free,
     /// Nobody known: the session is kept for a person, never billed silently.
     Unknown,
+}
+
+/// Why an account is billed by invoice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AccountKind {
+    /// It pays for the vehicles of a fleet.
+    Fleet,
+    /// It has a contract with the operator: a tenant, a business, a town.
+    Contract,
+}
+
+impl Payer {
+    /// Whether it is settled who bears the price, be it that nobody does.
+    #[must_use]
+    pub const fn is_settled(&self) -> bool {
+        !matches!(self, Self::Unknown | Self::Reader)
+    }
 }
 
 /// A start from the driver app: the hold is placed and the price pinned before the charger starts.
@@ -382,6 +412,21 @@ mod tests {
         assert_eq!(tag.status_at(late), EntitlementStatus::Expired);
         tag.status = EntitlementStatus::Blocked;
         assert_eq!(tag.status_at(late), EntitlementStatus::Blocked);
+    }
+
+    #[test]
+    fn a_payer_is_stored_under_a_name_of_its_own() {
+        let stored = |payer: Payer| serde_json::to_value(payer).unwrap();
+        let account = "fleet-17".parse().unwrap();
+        let fleet = Payer::Account { account, kind: AccountKind::Fleet };
+        let row = r#"{"kind":"account","account":"fleet-17","account_kind":"fleet"}"#;
+        assert_eq!(serde_json::from_str::<Payer>(row).unwrap(), fleet);
+        assert_eq!(stored(fleet)["account_kind"], "fleet");
+        for (payer, kind) in
+            [(Payer::Reader, "reader"), (Payer::Free, "free"), (Payer::Unknown, "unknown")]
+        {
+            assert_eq!(stored(payer)["kind"], kind);
+        }
     }
 
     #[test]

@@ -9,9 +9,9 @@ mod partner;
 mod site;
 
 pub use entitlement::{
-    AppStart, Entitlement, EntitlementStatus, HoldRef, HoldRequest, Payer, PlanMembership,
-    StartIntent, StartState, StripeCustomerId, StripePaymentIntentId, StripePaymentMethodId,
-    StripeSubscriptionId, Subscription, Tier,
+    AccountKind, AppStart, Entitlement, EntitlementStatus, HoldRef, HoldRequest, Payer,
+    PlanMembership, StartIntent, StartState, StripeCustomerId, StripePaymentIntentId,
+    StripePaymentMethodId, StripeSubscriptionId, Subscription, Tier,
 };
 pub use partner::{RoamingPartner, WebhookSubscriber};
 pub use site::{

@@ -13,7 +13,7 @@ use crate::{
     compile::{Bounds, Compiled},
     draft::{Draft, Drafts},
     exact::{Exact, thousandth, to_wh, trim},
-    limit::{Span, cap_idle, limit},
+    limit::{Span, cap_idle, limit, set_free},
     plan::Applier,
     round::{Settled, Settlement, settle},
     stretch::{Findings, moment},
@@ -43,7 +43,7 @@ impl Bill<'_> {
     pub(crate) fn write(self, mut findings: Findings) -> Result<PricedSession, RatingError> {
         let (drafts, usage) = self.drafts(&mut findings)?;
         let Drafts { mut list, taxes, currency, rounding } = drafts;
-        let is_limited = self.compiled.min_price.is_some() || self.compiled.max_price.is_some();
+        let is_limited = self.is_limited();
         let rates_include_tax = taxes.are_included();
         let Settlement { lines, taxes, method } =
             settle(&mut list, taxes, currency, rounding, is_limited)?;
@@ -102,7 +102,16 @@ impl Bill<'_> {
             cap_idle(&mut drafts, cap, span)?;
         }
         limit(&mut drafts, self.compiled, span)?;
+        if self.rules.is_free {
+            set_free(&mut drafts, span)?;
+        }
         Ok((drafts, usage))
+    }
+
+    /// Whether something limits the total: its own price, or that nobody pays it.
+    const fn is_limited(&self) -> bool {
+        let Compiled { min_price, max_price, .. } = self.compiled;
+        min_price.is_some() || max_price.is_some() || self.rules.is_free
     }
 
     /// Adds the lines of the plan, if there is one for this currency.
@@ -229,10 +238,12 @@ impl Bill<'_> {
 /// The rate of `line`. What changes the sum of others is at the rate that it comes to.
 fn rate(line: &Line, amount: Cost, with_tax: bool) -> Decimal {
     match line.item {
-        Item::IdleCap | Item::MinPrice | Item::MaxPrice if with_tax => {
+        Item::IdleCap | Item::MinPrice | Item::MaxPrice | Item::Free if with_tax => {
             amount.incl_vat.to_money().value
         }
-        Item::IdleCap | Item::MinPrice | Item::MaxPrice => amount.excl_vat.to_money().value,
+        Item::IdleCap | Item::MinPrice | Item::MaxPrice | Item::Free => {
+            amount.excl_vat.to_money().value
+        }
         _ => line.rate,
     }
 }

@@ -124,7 +124,7 @@ impl Drafts<'_> {
             match draft.line.item {
                 _ if draft.line.why.reduces.is_some() => draft.line.why.reduces == Some(changed),
                 Item::IdleCap => other.set == draft.set && self.is_idle(changed),
-                Item::MinPrice | Item::MaxPrice => other.set == draft.set,
+                Item::MinPrice | Item::MaxPrice | Item::Free => other.set == draft.set,
                 _ => false,
             }
         };

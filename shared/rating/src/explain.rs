@@ -101,6 +101,7 @@ impl Words<'_> {
             }
             (Item::MinPrice, _) => "min_price: a session costs at least so much".to_owned(),
             (Item::MaxPrice, _) => "max_price: a session costs at most so much".to_owned(),
+            (Item::Free, _) => "nobody pays: the session is free of charge".to_owned(),
             _ => reduced.to_owned(),
         }
     }
@@ -199,7 +200,8 @@ const fn dimension(item: Item) -> &'static str {
         | Item::Discount
         | Item::IdleCap
         | Item::MinPrice
-        | Item::MaxPrice => "a price",
+        | Item::MaxPrice
+        | Item::Free => "a price",
     }
 }
 

@@ -24,7 +24,7 @@
 //!    is used last.
 //! 7. The plan's discounts apply to what no allowance covers. A price never falls below 0.
 //! 8. The cap on idle fees applies to what the plan has left of them.
-//! 9. `min_price`, then `max_price`.
+//! 9. `min_price`, then `max_price`; where nobody pays, a maximum of 0 in its place.
 //! 10. Taxes: all that apply at once, each on the price before taxes. A component's own `vat` takes
 //!     the place of the jurisdiction's taxes.
 //! 11. Rounding, in one place, as the jurisdiction says.

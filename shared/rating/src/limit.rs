@@ -18,6 +18,7 @@ use crate::{
 
 static MIN_PRICE: LazyLock<Arc<str>> = LazyLock::new(|| "Minimum price".into());
 static MAX_PRICE: LazyLock<Arc<str>> = LazyLock::new(|| "Maximum price".into());
+static FREE: LazyLock<Arc<str>> = LazyLock::new(|| "Free of charge".into());
 static IDLE_CAP: LazyLock<Arc<str>> = LazyLock::new(|| "Cap on idle fees".into());
 
 /// From when to when a line is about, in milliseconds.
@@ -83,10 +84,29 @@ pub(crate) fn limit(
     if limited == (excl, incl) {
         return Ok(());
     }
-    sums.groups.retain(|group| !group.excl.is_zero() || !group.incl.is_zero());
-    // The last one takes what is left, also of the tax: it has to have some.
-    sums.groups.sort_by_key(|group| drafts.taxes.percent(group.set));
+    set_in_order(&mut sums, drafts);
     add_change(drafts, item, &sums, limited, span)
+}
+
+/// Takes off all that the session costs: nobody pays, a maximum of 0 which is not the tariff's.
+///
+/// # Errors
+///
+/// [`MoneyError`].
+pub(crate) fn set_free(drafts: &mut Drafts<'_>, span: Span) -> Result<(), MoneyError> {
+    let mut sums = Sums::of(&drafts.list, &drafts.taxes)?;
+    set_in_order(&mut sums, drafts);
+    if sums.groups.is_empty() {
+        return Ok(());
+    }
+    add_change(drafts, Item::Free, &sums, (Exact::ZERO, Exact::ZERO), span)
+}
+
+/// Leaves what costs something. The last one takes what is left, also of the tax: it has to have
+/// some.
+fn set_in_order(sums: &mut Sums, drafts: &Drafts<'_>) {
+    sums.groups.retain(|group| !group.excl.is_zero() || !group.incl.is_zero());
+    sums.groups.sort_by_key(|group| drafts.taxes.percent(group.set));
 }
 
 /// Between which rates the tax on a bill is.
@@ -195,7 +215,11 @@ fn add_part(
     (excl, incl): (Exact, Exact),
     span: Span,
 ) -> Result<(), MoneyError> {
-    let description = if item == Item::MinPrice { &MIN_PRICE } else { &MAX_PRICE };
+    let description = match item {
+        Item::MinPrice => &MIN_PRICE,
+        Item::Free => &FREE,
+        _ => &MAX_PRICE,
+    };
     drafts.add_given(line(item, description, drafts, span), set, (excl, incl))
 }
 

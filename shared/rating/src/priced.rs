@@ -117,7 +117,7 @@ impl From<Cost> for Price {
 
 /// The sums of the lines, as a CDR groups them. What a plan or a cap takes off counts where the
 /// line counts that it reduces; what a minimum or maximum price adds or takes away is in `total`
-/// only, so that the other sums say what was consumed.
+/// only, as is what nobody pays, so that the other sums say what was consumed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
     /// Everything.
@@ -197,7 +197,9 @@ impl Totals {
                 Item::Time => &mut totals.time,
                 Item::ParkingTime | Item::IdleCap => &mut totals.parking,
                 Item::ReservationFlat | Item::ReservationTime => &mut totals.reservation,
-                Item::MinPrice | Item::MaxPrice | Item::Allowance | Item::Discount => continue,
+                Item::MinPrice | Item::MaxPrice | Item::Free | Item::Allowance | Item::Discount => {
+                    continue;
+                }
             };
             *group = group.checked_add(line.amount)?;
         }
@@ -330,6 +332,8 @@ pub enum Item {
     MinPrice,
     /// What exceeds the tariff's `max_price`; negative.
     MaxPrice,
+    /// All of it, where nobody pays; negative.
+    Free,
 }
 
 /// A unit of quantity or rate.

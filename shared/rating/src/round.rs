@@ -312,8 +312,13 @@ fn share_tax(
 }
 
 /// For every line the first of those that it is settled with: what is taken off a line goes with
-/// it, and all idle time goes with the cap on it. So a sum that is whole stays what it is.
+/// it, all idle time goes with the cap on it, and where nobody pays, all that has the same taxes.
+/// So a sum that is whole stays what it is.
 fn groups(drafts: &[Draft]) -> Few<usize> {
+    if drafts.last().is_some_and(|draft| draft.line.item == Item::Free) {
+        let first = |draft: &Draft| drafts.iter().position(|other| other.set == draft.set);
+        return drafts.iter().filter_map(first).collect();
+    }
     let is_idle = |draft: &Draft| draft.line.item == Item::ParkingTime;
     let capped = drafts.iter().any(|draft| draft.line.item == Item::IdleCap);
     let idle = drafts.iter().position(is_idle).filter(|_| capped);

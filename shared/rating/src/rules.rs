@@ -1,7 +1,7 @@
 //! What a session is priced by besides its tariff: the site's time, its taxes and its rounding.
 
 use chrono_tz::Tz;
-use network::{Jurisdiction, Tax};
+use network::{Jurisdiction, Payer, Tax};
 use quantities::Rounding;
 use session::Session;
 
@@ -20,6 +20,8 @@ pub struct Rules<'a> {
     pub rounding: Rounding,
     /// The plan beside the tariff; none, too, where it does not cover the site.
     pub plan: Option<PlanInForce<'a>>,
+    /// Whether nobody pays: the session has its price, and a line takes all of it off.
+    pub is_free: bool,
 }
 
 impl<'a> Rules<'a> {
@@ -27,13 +29,14 @@ impl<'a> Rules<'a> {
     #[must_use]
     pub fn of(zone: Tz, jurisdiction: &'a Jurisdiction) -> Self {
         let (taxes, rounding) = (Some(jurisdiction.taxes.as_slice()), jurisdiction.rounding);
-        Self { zone, taxes, rounding, plan: None }
+        Self { zone, taxes, rounding, plan: None, is_free: false }
     }
 
     /// The rules that `session` has pinned, its plan aside.
     #[must_use]
     pub fn pinned(session: &'a Session) -> Self {
-        Self::of(session.time_zone, &session.jurisdiction)
+        let is_free = session.payer == Payer::Free;
+        Self { is_free, ..Self::of(session.time_zone, &session.jurisdiction) }
     }
 
     /// These rules, for somebody with `plan`.
@@ -45,6 +48,6 @@ impl<'a> Rules<'a> {
     /// The rules of nowhere: no tax is known, and rounding is commercial.
     #[must_use]
     pub fn unknown(zone: Tz) -> Self {
-        Self { zone, taxes: None, rounding: Rounding::default(), plan: None }
+        Self { zone, taxes: None, rounding: Rounding::default(), plan: None, is_free: false }
     }
 }

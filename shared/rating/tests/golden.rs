@@ -51,7 +51,8 @@ fn price(dir: &Path, case: &Case) -> PricedSession {
     let zone = case.time_zone.unwrap_or(Tz::UTC);
     let plan = plan(dir);
     let plan = plan.as_ref().map(|plan| PlanInForce { plan, used: case.used.as_ref().unwrap() });
-    let rules = Rules { zone, taxes: case.taxes.as_deref(), rounding: case.rounding, plan };
+    let rules =
+        Rules { zone, taxes: case.taxes.as_deref(), rounding: case.rounding, plan, is_free: false };
     if let Some(cdr) = text(dir, "cdr.json") {
         let cdr = ocpi::read::cdr(&cdr).unwrap();
         return rating::cdr::price(&tariff, &cdr, &rules).unwrap();

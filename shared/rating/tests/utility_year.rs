@@ -93,7 +93,8 @@ fn price(pricer: &Pricer, timeline: &Timeline) -> PricedSession {
     let percent = Decimal::from(13).try_into().unwrap();
     let taxes = [Tax { name: "HST".to_owned(), percent, account_number: None }];
     let taxes = Some(taxes.as_slice());
-    let rules = Rules { zone: ZONE, taxes, rounding: Rounding::default(), plan: None };
+    let rules =
+        Rules { zone: ZONE, taxes, rounding: Rounding::default(), plan: None, is_free: false };
     pricer.rate(timeline, &rules).unwrap()
 }
 

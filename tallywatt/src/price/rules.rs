@@ -179,6 +179,7 @@ impl Place {
             taxes: self.taxes.as_deref(),
             rounding: self.rounding,
             plan: None,
+            is_free: false,
         }
     }
 }

@@ -177,7 +177,7 @@ fn duration(seconds: Decimal) -> String {
 /// The rate; nothing where a line only changes the sum of others.
 fn rate_of(line: &ReportLine, currency: &str) -> String {
     match line.item {
-        Item::MinPrice | Item::MaxPrice | Item::IdleCap => String::new(),
+        Item::MinPrice | Item::MaxPrice | Item::Free | Item::IdleCap => String::new(),
         _ => rate_with_unit(line.rate, line.rate_unit, currency),
     }
 }

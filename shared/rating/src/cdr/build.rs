@@ -104,12 +104,12 @@ pub fn build(input: &CdrInput<'_>) -> Result<Cdr, RatingError> {
 }
 
 /// Why the session ended; and what its tariff does not tell, for OCPI has no words for it: that the
-/// costs are less what the driver's plan and the cap on idle fees take off.
+/// costs are less what the driver's plan and the cap on idle fees take off, or are nobody's to pay.
 fn remark(input: &CdrInput<'_>) -> Result<Option<String>, MoneyError> {
     let mut remarks: Vec<String> = input.session.stop_reason.iter().cloned().collect();
     let priced = input.priced;
     let mut off = Cost::zero(priced.currency);
-    let beside = [Item::StartFeeWaived, Item::Allowance, Item::Discount, Item::IdleCap];
+    let beside = [Item::StartFeeWaived, Item::Allowance, Item::Discount, Item::IdleCap, Item::Free];
     for line in priced.lines.iter().filter(|line| beside.contains(&line.item)) {
         off = off.checked_add(line.amount)?;
     }
@@ -208,7 +208,11 @@ fn token(input: &CdrInput<'_>) -> CdrToken {
             token_type,
             contract_id: contract_id.clone(),
         },
-        Payer::Card { .. } | Payer::Unknown => CdrToken {
+        Payer::Card { .. }
+        | Payer::Reader
+        | Payer::Account { .. }
+        | Payer::Free
+        | Payer::Unknown => CdrToken {
             country_code: input.country_code.to_owned(),
             party_id: input.party_id.to_owned(),
             uid: session.id_tag.as_str().to_owned(),

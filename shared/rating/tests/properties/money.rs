@@ -66,6 +66,33 @@ proptest! {
         adds_up(&priced)?;
     }
 
+    /// Whatever the tariff, the plan, the taxes and the rounding: nothing is left, of no tax either,
+    /// and what was taken off is what it would have cost.
+    #[test]
+    fn what_is_free_is_priced_and_costs_nothing(
+        mut tariff in tariff(), included in tax_included(), timeline in timeline(), zone in zone(),
+        taxes in proptest::option::of(taxes()), rounding in rounding(),
+        account in proptest::option::of(account(false)),
+    ) {
+        tariff.tariff.tax_included = included;
+        let account = account.map(|it| it.of(&tariff.tariff.currency, timeline.started_at));
+        let rules = Rules { taxes: taxes.as_deref(), rounding, ..Rules::unknown(zone) };
+        let rules = rules.with_plan(account.as_ref().map(|account| account.in_force()));
+        let paid = rating::rate(&tariff, &timeline, &rules).unwrap();
+        let free = Rules { is_free: true, ..rules };
+        let free = rating::rate(&tariff, &timeline, &free).unwrap();
+        prop_assert_eq!(net_and_gross(&free), (0, 0));
+        for tax in &free.taxes {
+            prop_assert!(tax.amount.is_zero() && tax.base.is_zero(), "{:?}", tax);
+        }
+        adds_up(&free)?;
+        let off = free.lines.iter().filter(|line| line.item == Item::Free);
+        let off: i64 = off.map(|line| line.amount.incl_vat.minor).sum();
+        // Lines and taxes may each be rounded by themselves, or by what is left of the total.
+        let rounded = i64::try_from(paid.lines.len() + paid.taxes.len()).unwrap();
+        prop_assert!((off + paid.gross().minor).abs() <= rounded, "{off} of {}", paid.gross());
+    }
+
     /// Against arithmetic of its own: quantity times price, and the taxes on it. The total without
     /// tax is right to half a minor unit.
     #[test]
@@ -163,7 +190,8 @@ fn adds_up(priced: &PricedSession) -> Result<(), TestCaseError> {
     let totals = &priced.totals;
     let groups = [totals.fixed, totals.energy, totals.time, totals.parking, totals.reservation];
     let limits = priced.lines.iter();
-    let limits = limits.filter(|line| matches!(line.item, Item::MinPrice | Item::MaxPrice));
+    let beside = [Item::MinPrice, Item::MaxPrice, Item::Free];
+    let limits = limits.filter(|line| beside.contains(&line.item));
     let limits: i64 = limits.map(|line| line.amount.incl_vat.minor).sum();
     prop_assert_eq!(sum(&mut groups.iter().map(|cost| cost.incl_vat)) + limits, gross);
     Ok(())
