@@ -6,7 +6,7 @@ use chrono_tz::Tz;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use rating::{Line, LineExplanation, TaxTotal, Unit};
 use rust_decimal::{Decimal, prelude::ToPrimitive as _};
-use session::Verification;
+use session::{Route, Verification};
 
 use crate::receipt::Receipt;
 
@@ -106,13 +106,31 @@ fn facts(receipt: &Receipt) -> Markup {
                 dt { "Signed by the meter" }
                 dd { (signature(signed.verification)) }
             }
+            dt { "Paid" } dd { (way(session.route)) }
             dt { "Tariff" }
-            dd { (receipt.price.tariff.id) ", version " (receipt.price.tariff.version) }
+            dd {
+                (receipt.price.tariff.id) ", version " (receipt.price.tariff.version)
+                ", as " (session.tier.as_str())
+            }
             @if let Some(plan) = &receipt.price.plan {
                 dt { "Plan" }
                 dd { (plan.reference.id) ", version " (plan.reference.version) }
             }
         }
+    }
+}
+
+/// A route in words.
+const fn way(route: Route) -> &'static str {
+    match route {
+        Route::AppWallet => "from the app",
+        Route::SavedCard => "with the card on file",
+        Route::Reader => "with the card at the reader",
+        Route::Fleet => "by the fleet's account",
+        Route::Contract => "by contract, on invoice",
+        Route::Roaming => "by your charging provider",
+        Route::Free => "free of charge",
+        Route::None => "by nobody yet",
     }
 }
 

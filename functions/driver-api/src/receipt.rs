@@ -13,7 +13,7 @@ use quantities::SessionId;
 use rating::{PricedSession, TaxTotal};
 use rust_decimal::Decimal;
 use serde::Serialize;
-use session::{Session, SessionState, SignedFormat, SignedReadings, Verification};
+use session::{Route, Session, SessionState, SignedFormat, SignedReadings, Verification};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -65,6 +65,12 @@ struct ReceiptView {
     meter_stop_kwh: Option<Decimal>,
     /// Energy in kWh.
     energy_kwh: Decimal,
+    /// Which way it is paid: `app_wallet`, `saved_card`, `reader`, `fleet`, `contract`, `roaming`,
+    /// `free` or `none`.
+    #[schema(value_type = String, example = "app_wallet")]
+    route: Route,
+    /// The driver's price group.
+    tier: String,
     /// The tariff version that it was priced with.
     tariff: TariffRefView,
     /// The plan version that applied beside it.
@@ -222,6 +228,8 @@ fn view(receipt: &Receipt) -> Result<ReceiptView, Problem> {
         meter_start_kwh: session.meter_start.kwh(),
         meter_stop_kwh: session.meter_stop.map(quantities::WattHours::kwh),
         energy_kwh: price.total_energy.kwh(),
+        route: session.route,
+        tier: session.tier.as_str().to_owned(),
         tariff: (&price.tariff).into(),
         plan: price.plan.as_ref().map(|plan| (&plan.reference).into()),
         bill: BillView::of(price, true, session.time_zone)?,

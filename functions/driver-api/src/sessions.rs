@@ -206,7 +206,9 @@ pub(crate) mod tests {
             time_zone: chrono_tz::Europe::Amsterdam,
             id_tag: "TAG1".parse().unwrap(),
             driver_id: Some("driver-1".parse().unwrap()),
+            route: session::Route::None,
             payer: Payer::Unknown,
+            tier: network::Tier::retail(),
             tariff: None,
             jurisdiction: Jurisdiction::taxed(vec![Tax {
                 name: "VAT".to_owned(),

@@ -8,7 +8,7 @@ use payments::{Payment, PaymentState};
 use rating::{Item, Line, LineExplanation, PricedSession, Unit};
 use rust_decimal::Decimal;
 use serde::Serialize;
-use session::{Session, SessionState};
+use session::{Route, Session, SessionState};
 use store::SessionFile;
 use utoipa::ToSchema;
 
@@ -63,14 +63,31 @@ pub(crate) struct SessionView {
     started_at: DateTime<Utc>,
     /// When it ended.
     ended_at: Option<DateTime<Utc>>,
-    /// The tariff version that it is priced with.
-    tariff: Option<TariffRefView>,
+    /// Which way it is paid: `app_wallet`, `saved_card`, `reader`, `fleet`, `contract`, `roaming`,
+    /// `free`, or `none` when nobody is known to pay.
+    #[schema(value_type = String, example = "app_wallet")]
+    route: Route,
+    /// What it is priced by.
+    fees: FeesView,
     /// Energy in kWh, so far or finally.
     energy_kwh: Option<Decimal>,
     /// What it costs, so far or finally. None while a person looks at it.
     price: Option<BillView>,
     /// How it is paid.
     payment: PaymentView,
+}
+
+/// What a session is priced by, as it was when the session started.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Fees)]
+pub(crate) struct FeesView {
+    /// The driver's price group: `retail`, or their membership.
+    tier: String,
+    /// The tariff version. None: nothing was on offer.
+    tariff: Option<TariffRefView>,
+    /// The plan beside it; the version in force at the start applies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plan: Option<String>,
 }
 
 /// What a session costs.
@@ -206,11 +223,22 @@ impl SessionView {
             time_zone: session.time_zone.name().to_owned(),
             started_at: session.started_at,
             ended_at: session.ended_at,
-            tariff: session.tariff.as_ref().map(TariffRefView::from),
+            route: session.route,
+            fees: FeesView::of(session),
             energy_kwh: priced.energy.map(quantities::WattHours::kwh),
             price: priced.price.as_ref().map(bill).transpose()?,
             payment: PaymentView::of(session, file.payment.as_ref()),
         })
+    }
+}
+
+impl FeesView {
+    pub(crate) fn of(session: &Session) -> Self {
+        Self {
+            tier: session.tier.as_str().to_owned(),
+            tariff: session.tariff.as_ref().map(TariffRefView::from),
+            plan: session.plan.as_ref().map(|member| member.plan.to_string()),
+        }
     }
 }
 

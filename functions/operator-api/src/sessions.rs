@@ -3,11 +3,11 @@
 use axum::{Json, extract::State};
 use chrono::{DateTime, Utc};
 use futures_util::future::try_join_all;
-use http_api::{Log, Operator, Param, Problem, ReadSessions};
+use http_api::{Log, Operator, Param, Problem, ReadSessions, TariffRefView};
 use quantities::SessionId;
 use serde::Serialize;
 use serde_json::Value;
-use session::{Session, timeline};
+use session::{Route, Session, timeline};
 use store::{SessionFile, StoreError};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -32,6 +32,16 @@ struct OpenSession {
     connector_id: u32,
     /// The site.
     site_id: String,
+    /// Which way it is paid: `app_wallet`, `saved_card`, `reader`, `fleet`, `contract`, `roaming`,
+    /// `free`, or `none` when nobody is known to pay.
+    #[schema(value_type = String)]
+    route: Route,
+    /// The price group that it started in.
+    tier: String,
+    /// The tariff version. None: nothing was on offer.
+    tariff: Option<TariffRefView>,
+    /// The plan beside it.
+    plan: Option<String>,
     /// When it began, by the charger's clock.
     started_at: DateTime<Utc>,
     /// When its transaction ended.
@@ -101,6 +111,10 @@ async fn list(
             charge_point_id: session.charge_point_id.to_string(),
             connector_id: session.connector_id.0,
             site_id: session.site_id.to_string(),
+            route: session.route,
+            tier: session.tier.as_str().to_owned(),
+            tariff: session.tariff.as_ref().map(TariffRefView::from),
+            plan: session.plan.as_ref().map(|member| member.plan.to_string()),
             started_at: session.started_at,
             ended_at: session.ended_at,
         })

@@ -10,6 +10,7 @@ mod identity;
 mod readings;
 mod record;
 mod rollover;
+mod route;
 mod sampled;
 mod settle;
 mod signed;
@@ -21,6 +22,7 @@ pub use finding::{Finding, FindingCode, Findings};
 pub use identity::{StartIdentity, digest, payload_digest};
 pub use readings::{samples_of, timeline};
 pub use record::{Session, SessionState, StopTransactionEffect};
+pub use route::{Resolved, Route, resolve};
 pub use settle::{Ends, settle};
 pub use signed::{
     Nature, SignedFormat, SignedReading, SignedReadings, SignedRecord, Verification, is_meter_key,

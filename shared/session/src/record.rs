@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
-use network::{HoldRef, Jurisdiction, Payer, PlanMembership};
+use network::{HoldRef, Jurisdiction, Payer, PlanMembership, Tier};
 use ocpp::StopTransactionRequest;
 use quantities::{
     Amount, ChargePointId, ConnectorId, DriverId, IdTag, SessionId, SiteId, TariffRef,
@@ -10,7 +10,7 @@ use quantities::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::payload_digest;
+use crate::{Route, payload_digest};
 
 /// Where a session is on its way to money. Payment has its own record and state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,8 +52,14 @@ pub struct Session {
     pub id_tag: IdTag,
     /// The driver who sees it in the app, when known.
     pub driver_id: Option<DriverId>,
+    /// Which way it is paid.
+    #[serde(default)]
+    pub route: Route,
     /// Who pays.
     pub payer: Payer,
+    /// The price group that the driver started in.
+    #[serde(default = "Tier::retail")]
+    pub tier: Tier,
     /// The tariff version that the driver was offered. `None`: nothing was on offer.
     pub tariff: Option<TariffRef>,
     /// The site's jurisdiction: its taxes, its rounding, and who sells.

@@ -2,11 +2,11 @@
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
-use network::{AppStart, Entitlement, EntitlementStatus, Offers, Payer, Site};
+use network::{AppStart, Entitlement, EntitlementStatus, Offers, Site};
 use ocpp::{AuthorizationStatus, IdTagInfo, StartTransactionRequest};
 use quantities::{ChargePointId, SessionId, TransactionId};
 
-use crate::{Session, SessionState, StartIdentity};
+use crate::{Resolved, Session, SessionState, StartIdentity, resolve};
 
 /// What we say of a tag at a charger at `at`.
 ///
@@ -128,11 +128,8 @@ impl<'a> Start<'a> {
     ) -> Session {
         let (started_at, judged_at) = (self.request.timestamp, self.judged_at());
         let app_start = entitlement.and_then(|known| known.app_start.as_ref());
-        let tariff = match (entitlement, app_start) {
-            (_, Some(start)) => Some(start.tariff.clone()),
-            (Some(known), None) => self.offers.at(&known.tier_at(judged_at), judged_at).cloned(),
-            (None, None) => self.offers.at(&network::Tier::retail(), judged_at).cloned(),
-        };
+        let Resolved { route, payer, tier, tariff, plan } =
+            resolve(entitlement, self.offers, judged_at);
         Session {
             id,
             state: SessionState::Active,
@@ -143,10 +140,12 @@ impl<'a> Start<'a> {
             time_zone: self.time_zone,
             id_tag: self.request.id_tag.clone(),
             driver_id: entitlement.and_then(|known| known.driver_id.clone()),
-            payer: entitlement.map_or(Payer::Unknown, |known| known.payer.clone()),
+            route,
+            payer,
+            tier,
             tariff,
             jurisdiction: self.site.jurisdiction.clone(),
-            plan: entitlement.and_then(|known| known.plan_at(judged_at)).cloned(),
+            plan,
             site_groups: self.site.groups.clone(),
             hold: self.site.hold,
             placed_hold: app_start.map(|start| start.hold.clone()),
