@@ -5,10 +5,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::try_join_all;
 use http_api::{Check, Driver, Log, Param, Params, Problem};
 use quantities::{SessionId, WattHours};
-use rating::{PricedSession, Rules, rate};
+use rating::PricedSession;
 use serde::{Deserialize, Serialize};
-use session::{Session, SessionState, StatusChange, Timeline, released_at, timeline};
-use store::{PlanState, SessionFile};
+use session::{Session, SessionState};
+use store::{SessionFile, SoFar};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -17,8 +17,6 @@ use crate::{
     views::{SessionView, SummaryView},
 };
 
-/// How long before the start the connector's status may have been reported.
-const STATUS_LEAD: TimeDelta = TimeDelta::minutes(10);
 /// Chargers' clocks run ahead: the newest page begins so much later than now.
 const CLOCK_AHEAD: TimeDelta = TimeDelta::days(1);
 /// Sessions on a page, when nothing else is asked for.
@@ -130,24 +128,13 @@ async fn priced(api: &Api, file: &SessionFile, log: &Log) -> Result<Priced, Prob
     if let Some(price) = &file.rated {
         return Ok(Priced { energy: Some(price.total_energy), price: Some(price.clone()) });
     }
-    let session = &file.session;
-    let (id, connector) = (&session.charge_point_id, session.connector_id);
-    let from = session.started_at - STATUS_LEAD;
-    let statuses = api.store.statuses(id, connector, from, log.now()).await?;
-    let timeline = timeline(session, &file.meter_values, &statuses, log.now(), None);
+    let SoFar { timeline, priced_with, .. } = api.store.so_far(file, log.now()).await?;
     let energy = timeline.meter_stop.checked_sub(timeline.meter_start).ok();
     let energy = energy.filter(|energy| *energy >= WattHours::ZERO);
-    let Some(reference) = session.tariff.as_ref().filter(|_| has_running_cost(session)) else {
-        return Ok(Priced { energy, price: None });
-    };
-    let tariff = api.store.tariff(reference).await?;
-    let timeline = until_now(timeline, session, tariff.has_idle_fee(), &statuses, log.now());
-    // As used so far: another vehicle of the account may yet be priced before this one.
-    let plan = api.store.plan_state(session).await?;
-    let rules = Rules::pinned(session).with_plan(plan.as_ref().map(PlanState::in_force));
-    let price = match rate(&tariff, &timeline, &rules) {
-        Ok(price) => Some(price),
-        Err(error) => {
+    let price = match priced_with.map(|with| with.cost(&file.session, &timeline)) {
+        None => None,
+        Some(Ok(price)) => Some(price),
+        Some(Err(error)) => {
             // Rating will hold it for a person; the driver sees the energy.
             log.field("no_running_cost", error.to_string());
             None
@@ -156,37 +143,11 @@ async fn priced(api: &Api, file: &SessionFile, log: &Log) -> Result<Priced, Prob
     Ok(Priced { energy, price })
 }
 
-/// A session that a person has to look at, or has waived, has no cost to tell.
-const fn has_running_cost(session: &Session) -> bool {
-    match session.state {
-        SessionState::Active | SessionState::Ended | SessionState::AwaitingRelease => true,
-        SessionState::Held | SessionState::Rated | SessionState::Waived => false,
-    }
-}
-
-/// While the vehicle still stands there, the idle fee runs until now.
-fn until_now(
-    timeline: Timeline,
-    session: &Session,
-    has_idle_fee: bool,
-    statuses: &[StatusChange],
-    now: DateTime<Utc>,
-) -> Timeline {
-    let released_at = match session.ended_at {
-        Some(ended_at) if has_idle_fee => {
-            Some(released_at(ended_at, statuses).unwrap_or_else(|| now.max(ended_at)))
-        }
-        _ => timeline.released_at,
-    };
-    Timeline { released_at, ..timeline }
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use network::{Jurisdiction, Payer, Tax};
     use quantities::{Amount, Currency, TaxPercent, TransactionId};
     use rust_decimal::Decimal;
-    use session::ConnectorStatus;
 
     use super::*;
 
@@ -233,23 +194,6 @@ pub(crate) mod tests {
             start_frame: String::new(),
             stop_frame: None,
         }
-    }
-
-    fn released(ended: Option<u32>, idle_fee: bool, free: Option<u32>) -> Option<DateTime<Utc>> {
-        let session = Session { ended_at: ended.map(at), ..session() };
-        let status = ConnectorStatus::Available;
-        let statuses: Vec<_> =
-            free.into_iter().map(|minute| StatusChange { at: at(minute), status }).collect();
-        let timeline = timeline(&session, &[], &statuses, at(30), None);
-        until_now(timeline, &session, idle_fee, &statuses, at(30)).released_at
-    }
-
-    #[test]
-    fn the_idle_fee_of_an_ended_session_runs_until_the_vehicle_leaves() {
-        assert_eq!(released(Some(10), true, None), Some(at(30)), "it still stands there");
-        assert_eq!(released(Some(10), true, Some(20)), Some(at(20)));
-        assert_eq!(released(Some(10), false, None), None, "standing there costs nothing");
-        assert_eq!(released(None, true, None), None, "it still charges");
     }
 
     #[test]

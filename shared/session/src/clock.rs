@@ -14,7 +14,7 @@ const TOLERANCE: TimeDelta = TimeDelta::minutes(5);
 
 /// How far ahead a start or an end may be and still be billed by the charger's own time. Local
 /// time that is sent as UTC is 30 minutes ahead or more, less what the message took.
-const AHEAD_MAX: TimeDelta = TimeDelta::minutes(20);
+pub(crate) const AHEAD_MAX: TimeDelta = TimeDelta::minutes(20);
 
 /// OCPP 1.6 is of 2015 and this program of later: a clock before this moment was never set.
 /// Clocks begin at 1970 or 2000.

@@ -14,6 +14,7 @@ mod route;
 mod sampled;
 mod settle;
 mod signed;
+mod so_far;
 mod start;
 mod timeline;
 
@@ -27,6 +28,7 @@ pub use settle::{Ends, settle};
 pub use signed::{
     Nature, SignedFormat, SignedReading, SignedReadings, SignedRecord, Verification, is_meter_key,
 };
+pub use so_far::so_far;
 pub use start::{Start, authorize};
 pub use timeline::{ConnectorStatus, MeterSample, StatusChange, Timeline, released_at};
 
