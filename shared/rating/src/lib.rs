@@ -42,6 +42,7 @@ mod draft;
 mod error;
 mod exact;
 mod explain;
+mod forecast;
 mod label;
 mod limit;
 mod local;
@@ -61,6 +62,7 @@ mod walk;
 
 pub use error::RatingError;
 pub use explain::{Explanation, LineExplanation, PRECEDENCE};
+pub use forecast::{Forecast, Pace};
 pub use plan::PlanInForce;
 pub use priced::{
     Cost, Finding, FindingCode, Item, Line, LineTax, Method, PlanApplied, PlanRule, PricedSession,

@@ -7,6 +7,7 @@ mod generators;
 
 mod cdr;
 mod energy;
+mod forecast;
 mod money;
 mod plans;
 mod sampling;
