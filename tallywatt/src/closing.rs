@@ -148,6 +148,7 @@ impl Closing {
 
     fn money(&self) -> Check {
         let (mut rated, mut taken, mut owed) = (Sums::new(), Sums::new(), Sums::new());
+        let mut forgiven = Sums::new();
         let mut wrong = Vec::new();
         for (id, rows) in &self.sessions {
             let Some(priced) = &rows.rated else { continue };
@@ -157,6 +158,8 @@ impl Closing {
                 Some(payment) => {
                     add(&mut taken, payment.captured);
                     add(&mut owed, payment.owed);
+                    add(&mut forgiven, payment.waived);
+                    add(&mut forgiven, payment.written_off);
                     if payment.total != Some(total) {
                         wrong.push(format!("{id}: the payment knows another total"));
                     }
@@ -166,14 +169,15 @@ impl Closing {
             }
         }
         let mut sum = taken.clone();
-        for (currency, minor) in &owed {
+        for (currency, minor) in owed.iter().chain(&forgiven) {
             *sum.entry(currency).or_default() += minor;
         }
         if sum != rated {
             wrong.push("the sums differ".to_owned());
         }
-        let detail = format!("{} = {} + {}", show(&rated), show(&taken), show(&owed));
-        check("money rated = captured + owed", &wrong, detail)
+        let [rated, taken, owed, forgiven] = [&rated, &taken, &owed, &forgiven].map(show);
+        let detail = format!("{rated} = {taken} + {owed} + {forgiven}");
+        check("money rated = captured + owed + forgiven", &wrong, detail)
     }
 
     fn stripe_agrees(&self) -> Check {
@@ -192,11 +196,12 @@ impl Closing {
         let mut wrong = Vec::new();
         for payment in self.payments() {
             add(&mut ours, payment.captured);
-            let both = [&payment.payment_intent, &payment.difference_payment_intent];
-            let both = both.into_iter().flatten();
-            let taken = both.filter_map(|id| per_intent.remove(id.0.as_str())).sum::<i64>();
-            if taken != payment.captured.minor {
-                wrong.push(format!("{}: Stripe took {taken}", payment.session_id));
+            for taken in &payment.taken {
+                let received = per_intent.remove(taken.payment_intent.0.as_str());
+                if received != Some(taken.amount.minor) {
+                    let id = payment.session_id;
+                    wrong.push(format!("{id}: {taken:?}, but Stripe took {received:?}"));
+                }
             }
         }
         wrong.extend(per_intent.keys().map(|id| format!("Stripe took money with {id}: whose?")));
@@ -216,8 +221,8 @@ impl Closing {
         // A session that a person has to decide about keeps its hold until then.
         let waiting = self.sessions.values().filter(|rows| rows.state == "held");
         let kept: BTreeSet<&str> = waiting
-            .filter_map(|rows| rows.payment.as_ref()?.payment_intent.as_ref())
-            .map(|id| id.0.as_str())
+            .filter_map(|rows| rows.payment.as_ref()?.hold.as_ref())
+            .map(|hold| hold.payment_intent.0.as_str())
             .collect();
         let wrong: Vec<_> = open.difference(&kept).map(|id| format!("{id} still holds")).collect();
         let detail = format!("{} open, all of sessions held for a person", open.len());

@@ -176,7 +176,7 @@ fn print_session(rows: &SessionRows) {
     match &rows.payment {
         Some(payment) => println!(
             "  hold {}, captured {}, owed {}{}",
-            payment.hold,
+            payment.wanted,
             payment.captured,
             payment.owed,
             payment.refusal.as_ref().map(|r| format!(" ({})", r.reason())).unwrap_or_default(),

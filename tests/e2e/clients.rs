@@ -8,7 +8,7 @@ use serde_json::Value;
 use tallywatt::platform::workspace;
 use tokio::process::Command;
 
-use crate::harness::{Suite, World, node_modules, python, run, session_id};
+use crate::harness::{Suite, World, is_captured, node_modules, python, run, session_id};
 
 pub(crate) async fn the_python_client_goes_through_a_session(suite: &Suite) -> anyhow::Result<()> {
     let clients = workspace().join("tests/clients");
@@ -55,8 +55,7 @@ async fn played(
 
 /// What it costs depends on the time of day that it is: the client's clock is ours.
 async fn paid(world: &World, session: SessionId, wh: i64) -> anyhow::Result<()> {
-    let captured = |file: &Value| file["payment"]["state"] == "captured";
-    let file = world.file_when(session, "the money of the client's session", captured).await?;
+    let file = world.file_when(session, "the money of the client's session", is_captured).await?;
     let energy: WattHours = serde_json::from_value(file["priced"]["total_energy"].clone())?;
     assert_eq!(energy, WattHours::from(wh), "{:#}", file["priced"]);
     Ok(())

@@ -6,7 +6,7 @@ use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{Charge, Suite, World},
+    harness::{Charge, Suite, World, is_captured},
     plans::sale,
 };
 
@@ -37,8 +37,7 @@ async fn charged(
     let (session, number) = station.start(&tag, CHARGE).await?;
     station.half(number, CHARGE).await?;
     station.stop(number, CHARGE).await?;
-    let captured = |file: &Value| file["payment"]["state"] == "captured";
-    Ok((session, world.file_when(session, "the capture", captured).await?))
+    Ok((session, world.file_when(session, "the capture", is_captured).await?))
 }
 
 /// The receipt as JSON and as a page.

@@ -29,10 +29,9 @@ async fn authorize(
         bail!("authorize-payment does not know what to do with {}", envelope.event.event_type());
     };
     let session = store.session(session_id).await?;
-    let Some(payment) = collection::payment_of(store, &session).await? else {
+    let payment = collection::advance(store, stripe, &session, invocation, Ok).await?;
+    if payment.is_none() {
         invocation.outcome("nothing to hold");
-        return Ok(());
-    };
-    collection::advance(store, stripe, &session, payment, invocation).await?;
+    }
     Ok(())
 }

@@ -3,8 +3,10 @@
 use anyhow::bail;
 use messages::{Envelope, Event};
 use network::HoldRequest;
-use payments::StripeClient;
-use payments::stripe::{HoldOutcome, OffSession, Reference};
+use payments::{
+    MoneyError, Payment, StripeClient,
+    stripe::{HoldOutcome, OffSession, Reference},
+};
 use quantities::{Amount, SessionId};
 use runtime::Invocation;
 use store::Store;
@@ -17,10 +19,19 @@ pub(crate) async fn take(
 ) -> anyhow::Result<()> {
     match envelope.event {
         Event::SessionRated { session_id, total, .. } => {
-            collect(store, stripe, session_id, Some(total), invocation).await
+            let priced = |payment: Payment| payment.with_total(total);
+            carry_on(store, stripe, session_id, invocation, priced).await
         }
+        // A person decided that nothing is due.
         Event::SessionWaived { session_id } => {
-            collect(store, stripe, session_id, None, invocation).await
+            let free = |payment: Payment| {
+                let nothing = Amount::zero(payment.wanted.currency);
+                payment.with_total(nothing)
+            };
+            carry_on(store, stripe, session_id, invocation, free).await
+        }
+        Event::PaymentDue { session_id, .. } => {
+            carry_on(store, stripe, session_id, invocation, Ok).await
         }
         Event::StartAbandoned { hold, .. } => {
             let start = Reference::Start(hold.payment_intent.to_string());
@@ -54,21 +65,18 @@ async fn release_if_placed(
     }
 }
 
-/// Collects `total`; `None` when a person decided that nothing is due.
-async fn collect(
+/// Makes `change` to a session's payment, and takes what is to be taken.
+async fn carry_on(
     store: &Store,
     stripe: &StripeClient,
     session_id: SessionId,
-    total: Option<Amount>,
     invocation: &Invocation,
+    change: impl FnOnce(Payment) -> Result<Payment, MoneyError>,
 ) -> anyhow::Result<()> {
     let session = store.session(session_id).await?;
-    let Some(payment) = collection::payment_of(store, &session).await? else {
+    let payment = collection::advance(store, stripe, &session, invocation, change).await?;
+    if payment.is_none() {
         invocation.outcome("not collected by card");
-        return Ok(());
-    };
-    let total = total.unwrap_or(Amount::zero(payment.hold.currency));
-    let payment = payment.with_total(total)?;
-    collection::advance(store, stripe, &session, payment, invocation).await?;
+    }
     Ok(())
 }

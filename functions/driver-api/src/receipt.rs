@@ -373,6 +373,7 @@ pub(crate) mod tests {
             groups: vec![],
             hold: session.hold,
             hold_rule: None,
+            payment: network::PaymentPolicy::default(),
             silent_after_s: 3600,
             release_wait_s: 3600,
         };

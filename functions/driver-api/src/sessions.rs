@@ -180,6 +180,7 @@ pub(crate) mod tests {
             site_groups: vec![],
             hold: Amount::new(3000, Currency::EUR),
             placed_hold: None,
+            payment_policy: network::PaymentPolicy::default(),
             silent_after_s: 3600,
             release_wait_s: 3600,
             started_at: at(0),

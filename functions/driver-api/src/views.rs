@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use http_api::{AmountView, Problem, TariffRefView};
 use network::Payer;
-use payments::{Payment, PaymentState};
+use payments::{Payment, money::Card};
 use rating::{Item, Line, LineExplanation, PricedSession, Unit};
 use rust_decimal::Decimal;
 use serde::Serialize;
@@ -149,7 +149,7 @@ pub(crate) struct PaymentView {
     pub(crate) status: PaymentStatus,
     /// The same in words.
     pub(crate) message: String,
-    /// What is or was held on the card.
+    /// What is held on the card.
     #[serde(skip_serializing_if = "Option::is_none")]
     held: Option<AmountView>,
     /// What was taken.
@@ -284,8 +284,10 @@ impl PaymentView {
         let (status, message) = match (&session.payer, &session.placed_hold) {
             (Payer::Card { customer, payment_method }, Some(hold)) => {
                 // Held by the app before the session began; its own record follows.
-                let (customer, method) = (customer.clone(), payment_method.clone());
-                let placed = Payment::with_placed_hold(session.id, customer, method, hold.clone());
+                let (customer, payment_method) = (customer.clone(), payment_method.clone());
+                let card = Card::Saved { customer, payment_method };
+                let policy = session.payment_policy.clone();
+                let placed = Payment::with_placed_hold(session.id, card, hold.clone(), policy);
                 return Self::of_card(session, &placed);
             }
             (Payer::Card { .. }, None) => (PaymentStatus::Pending, PENDING),
@@ -311,7 +313,7 @@ impl PaymentView {
         Self {
             status,
             message: message(status, payment),
-            held: payment.payment_intent.as_ref().map(|_| payment.hold.into()),
+            held: payment.hold.as_ref().map(|hold| hold.terms.amount.into()),
             captured: has_price.then(|| payment.captured.into()),
             owed: has_price.then(|| payment.owed.into()),
             refusal: payment.refusal.as_ref().map(RefusalView::from),
@@ -320,27 +322,26 @@ impl PaymentView {
 }
 
 fn status(session: &Session, payment: &Payment) -> PaymentStatus {
-    use PaymentState as State;
-
-    match (payment.total, payment.state) {
+    match (payment.total, &payment.hold) {
         // The price is on its way to the payment.
         (None, _) if session.state == SessionState::Rated => PaymentStatus::Collecting,
         (Some(_), _) if !payment.is_settled() => PaymentStatus::Collecting,
         (Some(_), _) if payment.owed.minor > 0 => PaymentStatus::Owed,
-        (Some(total), _) if total.is_zero() => PaymentStatus::NothingDue,
+        (Some(_), _) if payment.captured.is_zero() => PaymentStatus::NothingDue,
         (Some(_), _) => PaymentStatus::Paid,
-        (None, State::Created | State::HoldRequested) => PaymentStatus::Pending,
-        (None, State::HoldRefused) => PaymentStatus::Refused,
-        (None, State::HoldLost) => PaymentStatus::HoldLost,
-        (None, _) => PaymentStatus::Held,
+        (None, Some(_)) => PaymentStatus::Held,
+        (None, None) if payment.hold_refused => PaymentStatus::Refused,
+        (None, None) if payment.holds_asked > 0 => PaymentStatus::HoldLost,
+        (None, None) => PaymentStatus::Pending,
     }
 }
 
 fn message(status: PaymentStatus, payment: &Payment) -> String {
-    let Payment { hold, captured, owed, .. } = payment;
+    let Payment { captured, owed, .. } = payment;
+    let held = payment.hold.as_ref().map_or(payment.wanted, |hold| hold.terms.amount);
     let message = match status {
         PaymentStatus::Held => {
-            return format!("{hold} are held on the card until the price is known.");
+            return format!("{held} are held on the card until the price is known.");
         }
         PaymentStatus::Paid => {
             return format!("{captured} were taken from the card. Nothing else is held.");
@@ -364,7 +365,10 @@ fn message(status: PaymentStatus, payment: &Payment) -> String {
 #[cfg(test)]
 mod tests {
     use network::{StripeCustomerId, StripePaymentIntentId, StripePaymentMethodId};
-    use payments::{DifferenceState, Refusal};
+    use payments::{
+        Refusal,
+        money::{Outcome, apply, request},
+    };
     use quantities::{Amount, Currency};
 
     use super::*;
@@ -376,10 +380,19 @@ mod tests {
 
     fn held() -> Payment {
         let customer = StripeCustomerId("cus_1".to_owned());
-        let method = StripePaymentMethodId("pm_1".to_owned());
+        let payment_method = StripePaymentMethodId("pm_1".to_owned());
         let payment_intent = StripePaymentIntentId("pi_1".to_owned());
         let hold = network::HoldRef { payment_intent, amount: eur(3000) };
-        Payment::with_placed_hold(session().id, customer, method, hold)
+        let card = Card::Saved { customer, payment_method };
+        let policy = network::PaymentPolicy::default();
+        Payment::with_placed_hold(session().id, card, hold, policy)
+    }
+
+    /// After the next step, which Stripe answered with `outcome`.
+    fn after(payment: Payment, outcome: Outcome) -> Payment {
+        let now = session().started_at;
+        let (requested, step) = request(payment, now).unwrap();
+        apply(requested, &step, outcome, now).unwrap()
     }
 
     fn told(payment: &Payment) -> PaymentView {
@@ -396,11 +409,11 @@ mod tests {
 
     #[test]
     fn what_the_app_has_held_is_told_before_the_payment_has_its_own_record() {
-        let Payment { customer, payment_method, hold, .. } = held();
+        let Card::Saved { customer, payment_method } = held().card else { panic!("no card") };
         let payment_intent = StripePaymentIntentId("pi_1".to_owned());
         let begun = Session {
             payer: Payer::Card { customer, payment_method },
-            placed_hold: Some(network::HoldRef { payment_intent, amount: hold }),
+            placed_hold: Some(network::HoldRef { payment_intent, amount: eur(3000) }),
             ..session()
         };
         assert_eq!(PaymentView::of(&begun, None).status, PaymentStatus::Held);
@@ -419,9 +432,8 @@ mod tests {
     fn a_capture_in_progress_is_not_called_paid() {
         let priced = held().with_total(eur(1250)).unwrap();
         assert_eq!(told(&priced).status, PaymentStatus::Collecting);
-        let paid =
-            Payment { state: PaymentState::Captured, captured: eur(1250), owed: eur(0), ..priced };
-        assert_eq!(told(&paid).status, PaymentStatus::Paid);
+        let paid = told(&after(priced, Outcome::Captured));
+        assert_eq!((paid.status, paid.held), (PaymentStatus::Paid, None));
     }
 
     #[test]
@@ -430,15 +442,8 @@ mod tests {
             code: "card_declined".to_owned(),
             decline_code: Some("insufficient_funds".to_owned()),
         };
-        let owed = Payment {
-            state: PaymentState::Captured,
-            captured: eur(3000),
-            owed: eur(250),
-            difference: DifferenceState::Refused,
-            refusal: Some(refusal),
-            ..held().with_total(eur(3250)).unwrap()
-        };
-        let told = told(&owed);
+        let captured = after(held().with_total(eur(3250)).unwrap(), Outcome::Captured);
+        let told = told(&after(captured, Outcome::Refused { refusal }));
         assert_eq!(told.status, PaymentStatus::Owed);
         let words = "30.00 EUR were taken from the card; 2.50 EUR are still owed.";
         assert_eq!(told.message, words);
@@ -448,7 +453,7 @@ mod tests {
     #[test]
     fn a_session_that_costs_nothing_takes_nothing() {
         let zero = held().with_total(eur(0)).unwrap();
-        let released = Payment { state: PaymentState::Canceled, ..zero };
+        let released = after(zero, Outcome::Canceled);
         assert_eq!(told(&released).status, PaymentStatus::NothingDue);
     }
 }

@@ -12,6 +12,7 @@ mod hold;
 mod jurisdiction;
 mod offers;
 mod partners;
+mod payment_policy;
 mod plans;
 mod schedules;
 mod secret;

@@ -176,28 +176,16 @@ async fn deliveries(api: &Api, file: &SessionFile) -> Result<Vec<DeliveryView>, 
 /// The events that can have been told of a session, and its CDR.
 fn event_ids(file: &SessionFile) -> Vec<String> {
     let id = file.session.id;
-    let of_session = [
-        "session.started",
-        "session.rated",
-        "session.waived",
-        "payment.authorized",
-        "payment.refused",
-        "payment.released",
-        "payment.owed",
-        "cdr",
-    ];
-    let mut ids: Vec<_> = of_session.iter().map(|kind| format!("{kind}:{id}")).collect();
-    if let Some(payment) = &file.payment {
-        let intents = [&payment.payment_intent, &payment.difference_payment_intent];
-        let captured = |intent| format!("payment.captured:{intent}");
-        ids.extend(intents.into_iter().flatten().map(captured));
-    }
-    ids
+    let of_session = ["session.started", "session.rated", "session.waived", "cdr"];
+    let of_session = of_session.iter().map(|kind| format!("{kind}:{id}"));
+    let of_payment = file.payment.iter().flat_map(|payment| payment.told.iter().cloned());
+    of_session.chain(of_payment).collect()
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
     use messages::{Envelope, Event};
+    use payments::{Payment, money::Card};
     use serde_json::json;
 
     use super::*;
@@ -242,11 +230,15 @@ pub(crate) mod tests {
     fn the_events_of_a_session_are_found_under_the_ids_they_were_told_by() {
         let session = session();
         let session_id = session.id;
+        let told = vec![format!("payment.refused:{session_id}")];
+        let policy = session.payment_policy.clone();
+        let payment =
+            Payment { told, ..Payment::new(session_id, Card::Present, session.hold, policy) };
         let file = SessionFile {
             session,
             meter_values: vec![],
             rated: None,
-            payment: None,
+            payment: Some(payment),
             cdr: None,
             journal: vec![],
         };
@@ -257,7 +249,6 @@ pub(crate) mod tests {
             Event::SessionStarted { session_id },
             Event::SessionWaived { session_id },
             Event::PaymentRefused { session_id, code },
-            Event::PaymentReleased { session_id },
         ];
         for event in events {
             let envelope = Envelope::new(event, at, None);

@@ -5,7 +5,7 @@ use chrono_tz::Tz;
 use http_api::{
     AmountView, Body, Check, Operator, Param, Problem, ProblemType, ReadNetwork, WriteNetwork,
 };
-use network::{Address, HoldRule, Site};
+use network::{Address, HoldRule, PaymentPolicy, Site};
 use quantities::{Amount, Currency, SiteId};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,7 @@ use crate::{
     api::Api,
     hold::HoldRuleBody,
     jurisdiction::{self, JurisdictionBody},
+    payment_policy::{self, PaymentPolicyBody},
 };
 
 pub(crate) fn router() -> OpenApiRouter<Api> {
@@ -49,6 +50,10 @@ struct SiteBody {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<HoldRuleBody>)]
     hold_rule: Option<HoldRule>,
+    /// What is done with a driver's money where there is a choice.
+    #[serde(default)]
+    #[schema(value_type = PaymentPolicyBody, required = false)]
+    payment: PaymentPolicy,
     /// A running session not heard of for this many seconds is closed and held for a person.
     silent_after_s: u32,
     /// An ended session whose connector is not free after this many seconds stops waiting for it.
@@ -102,6 +107,7 @@ impl From<Site> for SiteView {
                 groups: site.groups,
                 hold: site.hold.into(),
                 hold_rule: site.hold_rule,
+                payment: site.payment,
                 silent_after_s: site.silent_after_s,
                 release_wait_s: site.release_wait_s,
             },
@@ -198,6 +204,7 @@ fn read(id: SiteId, body: &SiteBody) -> Result<Site, Problem> {
     let least = body.hold_rule.and_then(|rule| rule.at_least).map(|least| least.currency);
     let same = least.zip(currency).is_none_or(|(least, site)| least == site);
     check.that("/hold_rule/at_least/currency", same, "must be the site's currency");
+    payment_policy::check(&mut check, &body.payment);
     check.that("/silent_after_s", body.silent_after_s > 0, "must be more than 0");
     check.finish(|| {
         let currency = currency?;
@@ -211,6 +218,7 @@ fn read(id: SiteId, body: &SiteBody) -> Result<Site, Problem> {
             groups: groups.into_iter().collect::<Option<_>>()?,
             hold: Amount::new(body.hold.minor, currency),
             hold_rule: body.hold_rule,
+            payment: body.payment.clone(),
             silent_after_s: body.silent_after_s,
             release_wait_s: body.release_wait_s,
         })
@@ -282,6 +290,7 @@ mod tests {
         assert_eq!(site.hold, Amount::new(5000, Currency::EUR));
         let view = serde_json::to_value(SiteView::from(site)).unwrap();
         assert_eq!(view["time_zone"], "Europe/Berlin");
+        assert_eq!(view["payment"]["beyond"], "go_on");
         assert_eq!(view["jurisdiction"]["taxes"][0]["percent"], "19");
     }
 
@@ -292,7 +301,8 @@ mod tests {
         body.address.latitude = "152".to_owned();
         body.jurisdiction.taxes[0].percent = Decimal::from(190);
         body.hold = AmountView { minor: 0, currency: "USD".to_owned() };
+        body.payment.holds_max = 0;
         let problem = read("S1".parse().unwrap(), &body).unwrap_err();
-        assert_eq!(problem.errors().len(), 5, "{problem:?}");
+        assert_eq!(problem.errors().len(), 6, "{problem:?}");
     }
 }

@@ -1,11 +1,16 @@
 //! Who follows an event: a file for each kind of object that events are about.
 
+use collection::ChangeError;
 use http_api::Problem;
 use payments::webhook::{StripeEvent, WebhookError};
 use runtime::Invocation;
 use store::StoreError;
 
-use crate::{api::Api, intents, subscriptions};
+use crate::{
+    api::Api,
+    intents::{follow_intent, follow_pay_link},
+    subscriptions,
+};
 
 /// Why an event was not carried out.
 #[derive(Debug)]
@@ -28,6 +33,12 @@ impl From<Problem> for Failed {
     }
 }
 
+impl From<ChangeError> for Failed {
+    fn from(error: ChangeError) -> Self {
+        Self::Problem(anyhow::Error::from(error).into())
+    }
+}
+
 impl From<StoreError> for Failed {
     fn from(error: StoreError) -> Self {
         Self::Problem(error.into())
@@ -42,7 +53,8 @@ pub(crate) async fn carry_out(
 ) -> Result<(), Failed> {
     match object(&event.event_type) {
         "customer.subscription" | "invoice" => subscriptions::follow(api, event, log).await,
-        "payment_intent" => intents::follow(api, event, log).await,
+        "payment_intent" => follow_intent(api, event, log).await,
+        "checkout.session" => follow_pay_link(api, event, log).await,
         _ => {
             log.outcome("recorded");
             Ok(())

@@ -1,53 +1,60 @@
-//! `payment_intent.*`. A payment is driven by our own calls and not by events: only a hold that
-//! somebody else released, or that ran out, is news.
+//! `payment_intent.*` and `checkout.session.*`. A payment is driven by our own calls; what Stripe
+//! tells unasked is news: a hold that somebody else released or that ran out, a pay link that was
+//! paid on or closed. `capture-payment` goes on with what that changes.
 
-use network::StripePaymentIntentId;
 use payments::{
-    PaymentState,
-    machine::hold_lost,
-    webhook::{IntentEvent, StripeEvent},
+    money::{News, learn},
+    webhook::{IntentEvent, PayLinkEvent, StripeEvent},
 };
 use quantities::SessionId;
 use runtime::Invocation;
-use store::StoreError;
 
 use crate::{api::Api, carry_out::Failed};
 
 /// The type of the event that ends a hold.
 const CANCELED: &str = "payment_intent.canceled";
 
-/// Follows `event`.
-pub(crate) async fn follow(api: &Api, event: &StripeEvent, log: &Invocation) -> Result<(), Failed> {
-    let said = IntentEvent::read(event)?;
-    log.field("payment_intent_status", said.status.as_str());
-    if let Some(id) = said.session_id {
-        log.session(id);
-        if event.event_type == CANCELED {
-            return Ok(lose_hold(api, id, &said.payment_intent, log).await?);
-        }
-    }
-    log.outcome("recorded");
-    Ok(())
+/// Follows an event of a PaymentIntent.
+pub(crate) async fn follow_intent(
+    api: &Api,
+    event: &StripeEvent,
+    log: &Invocation,
+) -> Result<(), Failed> {
+    let IntentEvent { payment_intent, status, session_id } = IntentEvent::read(event)?;
+    log.field("payment_intent_status", status);
+    let session_id = session_id.filter(|_| event.event_type == CANCELED);
+    tell(api, session_id, News::HoldLost { payment_intent }, log).await
 }
 
-/// The hold of a session is gone: its whole price is charged when it is known.
-async fn lose_hold(
+/// Follows an event of a page that a driver could pay on.
+pub(crate) async fn follow_pay_link(
     api: &Api,
-    session_id: SessionId,
-    payment_intent: &StripePaymentIntentId,
+    event: &StripeEvent,
     log: &Invocation,
-) -> Result<(), StoreError> {
-    let payment = api.store.payment(session_id).await?;
-    let held = payment.filter(|payment| {
-        payment.state == PaymentState::Held
-            && payment.payment_intent.as_ref() == Some(payment_intent)
-    });
-    let Some(payment) = held else {
-        // Canceled by ourselves, or not the hold.
+) -> Result<(), Failed> {
+    let PayLinkEvent { id, paid_by, session_id } = PayLinkEvent::read(event)?;
+    let news = match paid_by {
+        Some(payment_intent) => News::LinkPaid { id, payment_intent },
+        None => News::LinkExpired { id },
+    };
+    tell(api, session_id, news, log).await
+}
+
+/// Tells the payment of a session, if there is one, and if it did not know.
+async fn tell(
+    api: &Api,
+    session_id: Option<SessionId>,
+    news: News,
+    log: &Invocation,
+) -> Result<(), Failed> {
+    let Some(session_id) = session_id else {
         log.outcome("recorded");
         return Ok(());
     };
-    api.store.save_payment(hold_lost(payment), &[]).await?;
-    log.outcome("hold lost");
+    log.session(session_id);
+    let learnt = |payment| learn(payment, news.clone());
+    let changed = collection::change(&api.store, session_id, log, learnt).await?;
+    let is_news = changed.is_some_and(|changed| changed.before != changed.after);
+    log.outcome(if is_news { "learnt" } else { "recorded" });
     Ok(())
 }

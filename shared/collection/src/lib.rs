@@ -2,26 +2,32 @@
 //! told, until there is nothing left to ask.
 //!
 //! Invariant: nothing is asked of Stripe that is not stored first, and nothing happens upon an
-//! answer before it is stored; `authorize-payment` and `capture-payment` differ only in what they
-//! begin with. Two of them on one payment at once: the store's optimistic lock stops the slower,
-//! whose message comes again.
+//! answer before it is stored. [`advance`] asks Stripe, and only `authorize-payment` and
+//! `capture-payment` run it; everybody else uses [`change`], which has `capture-payment` go on. Two
+//! of them on one payment at once: the store's optimistic lock stops the slower, who begins anew
+//! from what is stored.
+
+mod told;
 
 use anyhow::Context as _;
-use ledger::JournalEntry;
 use messages::{ChargerAction, ChargerCall, Envelope, Event};
 use network::Payer;
 use payments::{
-    DifferenceState, Payment, PaymentState, Step, StripeClient,
-    machine::{apply, next_step, request},
+    MoneyError, Payment, StripeClient,
+    money::{Card, Step, apply, request, stop_if_uncovered},
 };
-use quantities::Amount;
+use quantities::SessionId;
 use runtime::{Function, Invocation, Metric, Secrets};
 use session::Session;
-use store::Store;
+use store::{Store, StoreError};
 use uuid::Uuid;
 
-/// How long a charger is asked to stop a session whose hold was refused.
+pub use told::told;
+
+/// How long a charger is asked to stop a session that no hold covers.
 const STOP_FOR: chrono::TimeDelta = chrono::TimeDelta::minutes(10);
+/// How often a change is made anew because somebody else was faster.
+const CHANGES_MAX: u32 = 5;
 
 /// Stripe, with the function's own secret.
 ///
@@ -32,123 +38,141 @@ pub async fn stripe(function: &Function) -> anyhow::Result<StripeClient> {
     let secrets = Secrets::new(&function.aws);
     let secret = secrets.stripe(&function.variable("STRIPE_SECRET_NAME")?).await?;
     let base = function.variable("STRIPE_API_BASE")?;
-    Ok(StripeClient::new(&secret.api_key, Some(&base))?)
+    let stripe = StripeClient::new(&secret.api_key, Some(&base))?;
+    Ok(stripe.with_return_url(&function.variable("DRIVER_APP_URL")?))
 }
 
-/// The payment of a session: the one that is stored, or a new one when the payer's card is known.
+/// Makes `change` to the payment of a session, and takes every step that it has before it then.
 /// `None` when nothing is collected by card.
 ///
 /// # Errors
 ///
-/// When the store cannot be read.
-pub async fn payment_of(store: &Store, session: &Session) -> anyhow::Result<Option<Payment>> {
-    if let Some(payment) = store.payment(session.id).await? {
-        return Ok(Some(payment));
-    }
-    let Payer::Card { customer, payment_method } = session.payer.clone() else { return Ok(None) };
-    Ok(Some(match session.placed_hold.clone() {
-        Some(hold) => Payment::with_placed_hold(session.id, customer, payment_method, hold),
-        None => Payment::new(session.id, customer, payment_method, session.hold),
-    }))
-}
-
-/// Takes every step that the payment has before it.
-///
-/// # Errors
-///
 /// When Stripe or the store did not answer, or somebody else moved the payment: the message comes
-/// again and goes on from what is stored, with the same idempotency keys.
+/// again and goes on from what is stored, with the same idempotency keys. [`MoneyError`] of
+/// `change`.
 pub async fn advance(
     store: &Store,
     stripe: &StripeClient,
     session: &Session,
-    payment: Payment,
     invocation: &Invocation,
-) -> anyhow::Result<Payment> {
-    let mut payment = payment;
-    if payment.version == 0 || next_step(&payment).is_none() {
-        payment = first_save(store, payment, invocation).await?;
+    change: impl FnOnce(Payment) -> Result<Payment, MoneyError>,
+) -> anyhow::Result<Option<Payment>> {
+    let now = invocation.now();
+    let mut stored = store.payment(session.id).await?;
+    let Some(first) = stored.clone().or_else(|| begun(session)) else { return Ok(None) };
+    let mut payment = stop_if_uncovered(change(first)?, now);
+    loop {
+        // An outcome is stored together with the intention that follows it.
+        let (next, step) = match request(payment.clone(), now) {
+            Some((requested, step)) => (requested, Some(step)),
+            None => (payment, None),
+        };
+        payment = save(store, session, stored.as_ref(), next, invocation).await?;
+        let Some(step) = step else { return Ok(Some(payment)) };
+        let outcome = stripe.carry_out(&payment, &step).await;
+        let outcome = outcome.with_context(|| format!("asking Stripe for {}", step.purpose()))?;
+        stored = Some(payment.clone());
+        payment = stop_if_uncovered(apply(payment, &step, outcome, now)?, now);
+        log(&payment, &step, invocation);
     }
-    while let Some(step) = next_step(&payment) {
-        let requested = request(payment, &step, invocation.now())?;
-        payment = store.save_payment(requested, &[]).await.context("storing the intention")?;
-        let outcome = stripe.perform(&payment, &step).await;
-        let outcome = outcome.with_context(|| format!("asking Stripe to {}", step.purpose()))?;
-        let answered = apply(payment, &step, outcome)?;
-        let told = told(session, &answered, &step, invocation)?;
-        payment = store.save_payment(answered, &told).await.context("storing the outcome")?;
-        count(&payment, &step, invocation);
-    }
-    Ok(payment)
 }
 
-/// Stores a payment that begins with a hold from the app, or has learnt its total and needs no
-/// step; others are stored with their first step.
-async fn first_save(
+/// A payment before and after a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changed {
+    /// As it was stored.
+    pub before: Payment,
+    /// As it is stored now: the same, if the change changed nothing.
+    pub after: Payment,
+}
+
+/// Why a payment was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeError {
+    /// The payment cannot move so.
+    #[error(transparent)]
+    Money(#[from] MoneyError),
+    /// The store did not take it, or somebody else was faster each time.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What it books does not balance.
+    #[error(transparent)]
+    Ledger(#[from] ledger::LedgerError),
+}
+
+/// Makes `change` to the stored payment of a session, tells what that tells, and that the payment
+/// is due: `capture-payment` takes the steps that follow. `None` when there is no payment.
+///
+/// # Errors
+///
+/// [`ChangeError`].
+pub async fn change(
     store: &Store,
-    payment: Payment,
+    session_id: SessionId,
+    invocation: &Invocation,
+    change: impl Fn(Payment) -> Result<Payment, MoneyError>,
+) -> Result<Option<Changed>, ChangeError> {
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
+        let Some(before) = store.payment(session_id).await? else { return Ok(None) };
+        let after = change(before.clone())?;
+        if after == before {
+            return Ok(Some(Changed { before, after }));
+        }
+        let mut events = told(Some(&before), &after, invocation.now())?;
+        events.push(Event::PaymentDue { session_id, version: before.version + 1 });
+        let envelopes = enveloped(events, invocation);
+        match store.save_payment(after, invocation.now(), &envelopes).await {
+            Ok(after) => {
+                count(Some(&before), &after, invocation);
+                return Ok(Some(Changed { before, after }));
+            }
+            Err(StoreError::Stale { .. }) if attempt < CHANGES_MAX => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// A new payment of a session, when its payer's card is known.
+fn begun(session: &Session) -> Option<Payment> {
+    let Payer::Card { customer, payment_method } = session.payer.clone() else { return None };
+    let card = Card::Saved { customer, payment_method };
+    let policy = session.payment_policy.clone();
+    Some(match session.placed_hold.clone() {
+        Some(hold) => Payment::with_placed_hold(session.id, card, hold, policy),
+        None => Payment::new(session.id, card, session.hold, policy),
+    })
+}
+
+/// Stores what changed, with what that tells.
+async fn save(
+    store: &Store,
+    session: &Session,
+    before: Option<&Payment>,
+    after: Payment,
     invocation: &Invocation,
 ) -> anyhow::Result<Payment> {
-    let placed = payment.version == 0 && payment.state == PaymentState::Held;
-    let (session_id, amount) = (payment.session_id, payment.hold);
-    let told =
-        placed.then(|| envelope(Event::PaymentAuthorized { session_id, amount }, invocation));
-    let told: Vec<_> = told.into_iter().collect();
-    Ok(store.save_payment(payment, &told).await?)
+    if before == Some(&after) {
+        return Ok(after);
+    }
+    let mut events = told(before, &after, invocation.now())?;
+    if after.stop_asked && !before.is_some_and(|before| before.stop_asked) {
+        events.push(Event::ChargerCall(stop_call(session, invocation)));
+    }
+    let envelopes = enveloped(events, invocation);
+    let stored = store.save_payment(after, invocation.now(), &envelopes).await;
+    let stored = stored.context("storing the payment")?;
+    count(before, &stored, invocation);
+    Ok(stored)
 }
 
-/// What the outcome of a step tells others.
-fn told(
-    session: &Session,
-    payment: &Payment,
-    step: &Step,
-    invocation: &Invocation,
-) -> anyhow::Result<Vec<Envelope>> {
-    let session_id = payment.session_id;
-    let code = || {
-        let refusal = payment.refusal.as_ref();
-        refusal.map_or("unknown", payments::Refusal::reason).to_owned()
-    };
-    let events = match (step, payment.state, payment.difference) {
-        (Step::PlaceHold { amount }, PaymentState::Held, _) => {
-            vec![Event::PaymentAuthorized { session_id, amount: *amount }]
-        }
-        (Step::PlaceHold { .. }, _, _) => {
-            let refused = Event::PaymentRefused { session_id, code: code() };
-            vec![refused, Event::ChargerCall(stop_call(session, invocation))]
-        }
-        (Step::Capture { amount }, PaymentState::Captured, _) => {
-            let payment_intent = payment.payment_intent.clone();
-            vec![captured(payment, payment_intent, *amount, invocation)?]
-        }
-        (Step::ChargeDifference { amount }, _, DifferenceState::Paid) => {
-            let payment_intent = payment.difference_payment_intent.clone();
-            vec![captured(payment, payment_intent, *amount, invocation)?]
-        }
-        (Step::ChargeDifference { amount }, _, _) => {
-            vec![Event::PaymentOwed { session_id, amount: *amount, code: code() }]
-        }
-        (Step::CancelHold, _, _) => vec![Event::PaymentReleased { session_id }],
-        // The hold was lost: the machine charges the whole amount next, and that is told.
-        (Step::Capture { .. }, _, _) => vec![],
-    };
-    Ok(events.into_iter().map(|event| envelope(event, invocation)).collect())
+fn enveloped(events: Vec<Event>, invocation: &Invocation) -> Vec<Envelope> {
+    let envelope = |event| Envelope::new(event, invocation.now(), invocation.trace());
+    events.into_iter().map(envelope).collect()
 }
 
-fn captured(
-    payment: &Payment,
-    payment_intent: Option<network::StripePaymentIntentId>,
-    amount: Amount,
-    invocation: &Invocation,
-) -> anyhow::Result<Event> {
-    let payment_intent = payment_intent.context("money was taken by no PaymentIntent")?;
-    let id = format!("capture:{payment_intent}");
-    let journal = JournalEntry::capture(id, invocation.now(), amount)?;
-    let session_id = payment.session_id;
-    Ok(Event::PaymentCaptured { session_id, payment_intent, amount, journal })
-}
-
-/// The call that stops a session nobody can pay for.
+/// The call that stops a session that no hold covers.
 fn stop_call(session: &Session, invocation: &Invocation) -> ChargerCall {
     let name = format!("stop/{}", session.id);
     ChargerCall {
@@ -159,23 +183,22 @@ fn stop_call(session: &Session, invocation: &Invocation) -> ChargerCall {
     }
 }
 
-fn envelope(event: Event, invocation: &Invocation) -> Envelope {
-    Envelope::new(event, invocation.now(), invocation.trace())
+fn count(before: Option<&Payment>, after: &Payment, invocation: &Invocation) {
+    for taken in told::newly_taken(before, after) {
+        invocation.count_money(Metric::CapturedMinor, taken.amount);
+    }
+    if after.hold_refused && !before.is_some_and(|before| before.hold_refused) {
+        invocation.count(Metric::Refusals, 1);
+    }
+    let tried = |payment: &Payment| payment.debt.as_ref().map_or(0, |debt| debt.attempts);
+    if tried(after) > before.map_or(0, tried) {
+        invocation.count(Metric::FailedCaptures, 1);
+    }
 }
 
-fn count(payment: &Payment, step: &Step, invocation: &Invocation) {
-    match step {
-        Step::PlaceHold { .. } if payment.state != PaymentState::Held => {
-            invocation.count(Metric::Refusals, 1);
-        }
-        Step::Capture { amount } if payment.state == PaymentState::Captured => {
-            invocation.count_money(Metric::CapturedMinor, *amount);
-        }
-        Step::ChargeDifference { amount } if payment.difference == DifferenceState::Paid => {
-            invocation.count_money(Metric::CapturedMinor, *amount);
-        }
-        Step::ChargeDifference { .. } => invocation.count(Metric::FailedCaptures, 1),
-        _ => {}
+fn log(payment: &Payment, step: &Step, invocation: &Invocation) {
+    invocation.outcome(&step.purpose());
+    if let Some(refusal) = &payment.refusal {
+        invocation.field("decline", refusal.reason());
     }
-    invocation.outcome(step.purpose());
 }

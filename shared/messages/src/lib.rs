@@ -82,12 +82,14 @@ pub enum Event {
         /// The session.
         session_id: SessionId,
     },
-    /// A hold was placed. → accounting.
+    /// A hold was placed or raised. → accounting.
     #[serde(rename = "payment.authorized")]
     PaymentAuthorized {
         /// The session.
         session_id: SessionId,
-        /// What is held.
+        /// The PaymentIntent that holds it.
+        payment_intent: StripePaymentIntentId,
+        /// What it holds, in all.
         amount: Amount,
     },
     /// A hold was refused. → accounting.
@@ -110,11 +112,13 @@ pub enum Event {
         /// What it books.
         journal: JournalEntry,
     },
-    /// A hold was released without taking money. → accounting.
+    /// A hold was released, or ran out, without taking money. → accounting.
     #[serde(rename = "payment.released")]
     PaymentReleased {
         /// The session.
         session_id: SessionId,
+        /// The PaymentIntent that held it.
+        payment_intent: StripePaymentIntentId,
     },
     /// Money is owed that could not be taken. → accounting.
     #[serde(rename = "payment.owed")]
@@ -125,6 +129,21 @@ pub enum Event {
         amount: Amount,
         /// Stripe's decline code or error code.
         code: String,
+    },
+    /// What was owed is owed no more: it was paid or forgiven. → accounting.
+    #[serde(rename = "payment.cleared")]
+    PaymentCleared {
+        /// The session.
+        session_id: SessionId,
+    },
+    /// There is something to do for a payment: somebody changed it, or its time has come.
+    /// → capture.
+    #[serde(rename = "payment.due")]
+    PaymentDue {
+        /// The session.
+        session_id: SessionId,
+        /// The version of the payment that this was told of.
+        version: u64,
     },
     /// A start from the app came to nothing. → capture, which releases its hold.
     #[serde(rename = "start.abandoned")]
@@ -255,6 +274,8 @@ impl Event {
             Self::PaymentCaptured { .. } => "payment.captured",
             Self::PaymentReleased { .. } => "payment.released",
             Self::PaymentOwed { .. } => "payment.owed",
+            Self::PaymentCleared { .. } => "payment.cleared",
+            Self::PaymentDue { .. } => "payment.due",
             Self::StartAbandoned { .. } => "start.abandoned",
             Self::StartInterrupted { .. } => "start.interrupted",
             Self::ChargerCall(_) => "charger.call",
@@ -276,8 +297,11 @@ impl Event {
             | Self::PaymentRefused { .. }
             | Self::PaymentCaptured { .. }
             | Self::PaymentReleased { .. }
-            | Self::PaymentOwed { .. } => &[Queue::Accounting],
-            Self::StartAbandoned { .. } | Self::StartInterrupted { .. } => &[Queue::Capture],
+            | Self::PaymentOwed { .. }
+            | Self::PaymentCleared { .. } => &[Queue::Accounting],
+            Self::PaymentDue { .. }
+            | Self::StartAbandoned { .. }
+            | Self::StartInterrupted { .. } => &[Queue::Capture],
             Self::ChargerCall(_) => &[Queue::ChargerCalls],
         }
     }
@@ -296,8 +320,10 @@ impl Event {
             | Self::PaymentAuthorized { session_id, .. }
             | Self::PaymentRefused { session_id, .. }
             | Self::PaymentCaptured { session_id, .. }
-            | Self::PaymentReleased { session_id }
-            | Self::PaymentOwed { session_id, .. } => Some(*session_id),
+            | Self::PaymentReleased { session_id, .. }
+            | Self::PaymentOwed { session_id, .. }
+            | Self::PaymentCleared { session_id }
+            | Self::PaymentDue { session_id, .. } => Some(*session_id),
             Self::StartAbandoned { .. } | Self::StartInterrupted { .. } | Self::ChargerCall(_) => {
                 None
             }
@@ -307,8 +333,13 @@ impl Event {
     /// What sets this event apart from others of its type; with the type it makes the id.
     fn subject(&self) -> String {
         match self {
-            // A session can take money twice: the hold, then the difference.
-            Self::PaymentCaptured { payment_intent, .. } => payment_intent.to_string(),
+            // A session can hold and take money more than once.
+            Self::PaymentAuthorized { payment_intent, amount, .. } => {
+                format!("{payment_intent}:{}", amount.minor)
+            }
+            Self::PaymentCaptured { payment_intent, .. }
+            | Self::PaymentReleased { payment_intent, .. } => payment_intent.to_string(),
+            Self::PaymentDue { session_id, version } => format!("{session_id}:{version}"),
             // A session can be held more than once.
             Self::SessionResolved { exception_id, .. } => exception_id.to_string(),
             Self::SessionWatched { session_id, number } => format!("{session_id}:{number}"),

@@ -6,6 +6,7 @@
 
 mod entitlement;
 mod partner;
+mod policy;
 mod site;
 
 pub use entitlement::{
@@ -14,6 +15,7 @@ pub use entitlement::{
     StripePaymentMethodId, StripeSubscriptionId, Subscription, Tier,
 };
 pub use partner::{RoamingPartner, WebhookSubscriber};
+pub use policy::{Beyond, OnOutage, PaymentPolicy};
 pub use site::{
     Address, Charger, ExpectedEnergy, HoldRule, Jurisdiction, LegalEntity, Offer, Offers, Site, Tax,
 };

@@ -7,7 +7,7 @@ use chrono_tz::Tz;
 use quantities::{Amount, ChargePointId, Currency, Rounding, SiteId, TariffRef, TaxPercent};
 use serde::{Deserialize, Serialize};
 
-use crate::Tier;
+use crate::{PaymentPolicy, Tier};
 
 /// A place with chargers: one time zone, one currency, one jurisdiction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +32,9 @@ pub struct Site {
     /// How much of that is held, by what a session is expected to cost; all of it without a rule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold_rule: Option<HoldRule>,
+    /// What is done with a driver's money where there is a choice.
+    #[serde(default)]
+    pub payment: PaymentPolicy,
     /// A running session not heard of for this many seconds is closed and held for a person.
     pub silent_after_s: u32,
     /// An ended session whose connector is not free after this many seconds stops waiting for it.

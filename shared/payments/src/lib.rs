@@ -1,15 +1,14 @@
-//! Payments: the record of what a session's driver paid, the rules it moves by, and the Stripe
-//! adapter that carries them out.
+//! Payments: what is known of one session's money, the rules it moves by, and the Stripe adapter that
+//! carries them out.
 //!
-//! Invariant: [`machine`] and the record are pure; only [`stripe`] talks to anybody. At most one
-//! capture per session, and from the moment a session is priced captured + owed = total.
+//! Invariant: [`money`] is pure; only [`stripe`] talks to anybody. At most one capture per session,
+//! and from the moment a session is priced captured + owed + waived + written off = total.
 
-pub mod machine;
 pub mod money;
-mod record;
+mod refusal;
 pub mod stripe;
 pub mod webhook;
 
-pub use machine::{MachineError, Outcome, Step};
-pub use record::{DifferenceState, Payment, PaymentState, Refusal};
+pub use money::{MoneyError, Payment};
+pub use refusal::Refusal;
 pub use stripe::{PaymentError, StripeClient};

@@ -19,7 +19,6 @@ mod change;
 mod decide;
 mod error;
 mod news;
-mod policy;
 mod record;
 mod step;
 #[cfg(test)]
@@ -27,14 +26,14 @@ mod tests;
 #[cfg(test)]
 mod walk;
 
-pub use ask::{collect_again, expect, forgive, offer_link, refund};
+pub use ask::{collect_again, expect, forgive, offer_link, refund, stop_if_uncovered};
 pub use change::{apply, request};
 pub use decide::{look_again_at, must_stop, next_step};
 pub use error::MoneyError;
 pub use news::{News, learn};
-pub use policy::{Beyond, Policy};
 pub use record::{
-    Debt, Dispute, Forgiven, Hold, HoldTerms, LinkState, PayLink, Payment, Pending, Refund,
+    Card, Debt, Dispute, Forgiven, Hold, HoldTerms, LinkState, PayLink, Payment, Pending, Refund,
     RefundState, Taken, TakenBy,
 };
+pub(crate) use step::key as step_key;
 pub use step::{Outcome, Step};

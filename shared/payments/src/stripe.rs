@@ -22,16 +22,16 @@ use self::{
     calls::{Cancel, Capture, Create, Intent, List, Retrieve},
     failure::Failure,
 };
-use crate::{
-    machine::{self, Outcome, Step},
-    record::{Payment, Refusal},
-};
+use crate::{Refusal, money::step_key};
 
 /// Stripe keeps idempotency keys for at least 24 hours; a little less is certain.
 /// <https://docs.stripe.com/api/idempotent_requests>
 const KEY_LIFE: TimeDelta = TimeDelta::hours(23);
 /// Clocks differ: what we intended at noon Stripe may have made at 11:59.
 const CLOCK_SKEW: TimeDelta = TimeDelta::hours(1);
+/// What the two writes for a start from the app are for.
+const HOLD: &str = "hold";
+const CANCEL: &str = "cancel";
 /// How often a key that remembers a 500 is replaced by the next one.
 const KEYS_MAX: u32 = 3;
 
@@ -47,7 +47,7 @@ pub enum Reference {
 impl Reference {
     fn key(&self, purpose: &str) -> String {
         match self {
-            Self::Session(id) => machine::key(*id, purpose),
+            Self::Session(id) => step_key(*id, purpose),
             Self::Start(id) => format!("tallywatt/start/{id}/{purpose}"),
         }
     }
@@ -99,7 +99,7 @@ pub enum HoldOutcome {
 
 /// What came of charging a saved card.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ChargeOutcome {
+enum ChargeOutcome {
     /// The money was taken.
     Charged {
         /// By this PaymentIntent.
@@ -116,7 +116,7 @@ pub enum ChargeOutcome {
 
 /// What came of capturing a hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CaptureOutcome {
+enum CaptureOutcome {
     /// The amount was taken and the rest released.
     Captured,
     /// The hold had run out or was released: nothing was taken.
@@ -183,59 +183,6 @@ impl StripeClient {
         Self { return_url: Some(url.to_owned()), ..self }
     }
 
-    /// Makes the one call that `step` stands for and gives the outcome to
-    /// [`apply`](crate::machine::apply). `payment` is the record that was stored with the
-    /// intention ([`request`](crate::machine::request)).
-    ///
-    /// # Errors
-    ///
-    /// [`PaymentError`].
-    pub async fn perform(&self, payment: &Payment, step: &Step) -> Result<Outcome, PaymentError> {
-        let reference = Reference::Session(payment.session_id);
-        let off_session = |amount| OffSession {
-            customer: &payment.customer,
-            payment_method: &payment.payment_method,
-            amount,
-            requested_at: payment.requested_at,
-        };
-        match step {
-            Step::PlaceHold { amount } => {
-                let placed = self.place_hold(&reference, off_session(*amount)).await?;
-                Ok(match placed {
-                    HoldOutcome::Held { payment_intent, .. } => Outcome::Held { payment_intent },
-                    HoldOutcome::Refused { refusal, payment_intent } => {
-                        Outcome::Refused { refusal, payment_intent }
-                    }
-                })
-            }
-            Step::ChargeDifference { amount } => {
-                let charged = self.charge_off_session(&reference, off_session(*amount)).await?;
-                Ok(match charged {
-                    ChargeOutcome::Charged { payment_intent } => {
-                        Outcome::Charged { payment_intent }
-                    }
-                    ChargeOutcome::Refused { refusal, payment_intent } => {
-                        Outcome::Refused { refusal, payment_intent }
-                    }
-                })
-            }
-            Step::Capture { amount } => {
-                let hold = held(payment)?;
-                Ok(match self.capture(&reference, hold, *amount).await? {
-                    CaptureOutcome::Captured => Outcome::Captured,
-                    CaptureOutcome::HoldLost => Outcome::HoldLost,
-                    CaptureOutcome::Refused(refusal) => {
-                        Outcome::Refused { refusal, payment_intent: None }
-                    }
-                })
-            }
-            Step::CancelHold => {
-                self.cancel(&reference, held(payment)?).await?;
-                Ok(Outcome::Canceled)
-            }
-        }
-    }
-
     /// Holds money: a PaymentIntent with manual capture, confirmed off session.
     ///
     /// <https://docs.stripe.com/payments/place-a-hold-on-a-payment-method>
@@ -249,7 +196,7 @@ impl StripeClient {
         hold: OffSession<'_>,
     ) -> Result<HoldOutcome, PaymentError> {
         let amount = hold.amount;
-        let made = self.create(reference, machine::HOLD, hold, "manual").await?;
+        let made = self.create(reference, HOLD, hold, "manual").await?;
         let intent = match made {
             Made::Intent(intent) => intent,
             Made::Refused { refusal, payment_intent } => {
@@ -267,22 +214,6 @@ impl StripeClient {
         }
     }
 
-    /// Charges a saved card at once, off session.
-    ///
-    /// <https://docs.stripe.com/payments/save-during-payment>, "Charge the saved payment method
-    /// later"
-    ///
-    /// # Errors
-    ///
-    /// [`PaymentError`].
-    pub async fn charge_off_session(
-        &self,
-        reference: &Reference,
-        charge: OffSession<'_>,
-    ) -> Result<ChargeOutcome, PaymentError> {
-        charged(self.create(reference, machine::DIFFERENCE, charge, "automatic").await?)
-    }
-
     /// Takes `amount` of a hold and releases the rest.
     ///
     /// <https://docs.stripe.com/api/payment_intents/capture>. An intent is captured once at most,
@@ -291,17 +222,7 @@ impl StripeClient {
     /// # Errors
     ///
     /// [`PaymentError`]; [`PaymentError::Unexpected`] when another amount was captured before.
-    pub async fn capture(
-        &self,
-        reference: &Reference,
-        payment_intent: &StripePaymentIntentId,
-        amount: Amount,
-    ) -> Result<CaptureOutcome, PaymentError> {
-        let key = reference.key(machine::CAPTURE);
-        self.capture_under(&key, payment_intent, amount).await
-    }
-
-    async fn capture_under(
+    async fn capture(
         &self,
         key: &str,
         payment_intent: &StripePaymentIntentId,
@@ -343,7 +264,7 @@ impl StripeClient {
         reference: &Reference,
         payment_intent: &StripePaymentIntentId,
     ) -> Result<(), PaymentError> {
-        self.cancel_under(&reference.key(machine::CANCEL), payment_intent).await
+        self.cancel_under(&reference.key(CANCEL), payment_intent).await
     }
 
     async fn cancel_under(
@@ -481,10 +402,6 @@ fn charged(made: Made) -> Result<ChargeOutcome, PaymentError> {
 
 fn numbered(key: String, attempt: u32) -> String {
     if attempt == 1 { key } else { format!("{key}/again/{attempt}") }
-}
-
-fn held(payment: &Payment) -> Result<&StripePaymentIntentId, PaymentError> {
-    payment.payment_intent.as_ref().ok_or(PaymentError::NoHold { session_id: payment.session_id })
 }
 
 fn captured(intent: &Intent, amount: Amount) -> Result<CaptureOutcome, PaymentError> {

@@ -5,6 +5,7 @@
 //! what it is about and when it was made, and whoever stores it decides whether it is news.
 
 mod intents;
+mod pay_links;
 mod subscriptions;
 #[cfg(test)]
 mod tests;
@@ -15,12 +16,15 @@ use stripe_webhook::{Webhook, WebhookError as SignatureError};
 
 pub use self::{
     intents::IntentEvent,
+    pay_links::PayLinkEvent,
     subscriptions::{InvoiceEvent, SubscriptionEvent},
 };
 
 /// The events that an endpoint at Stripe has to be enabled for. Others are stored and change
 /// nothing.
 pub const EVENT_TYPES: &[&str] = &[
+    "checkout.session.completed",
+    "checkout.session.expired",
     "customer.subscription.created",
     "customer.subscription.deleted",
     "customer.subscription.paused",

@@ -33,6 +33,7 @@ fn site(id: &str, groups: &[&str]) -> Site {
         groups: groups.iter().map(|group| (*group).to_owned()).collect(),
         hold: Amount::new(5000, Currency::EUR),
         hold_rule: None,
+        payment: network::PaymentPolicy::default(),
         silent_after_s: 3600,
         release_wait_s: 3600,
     }

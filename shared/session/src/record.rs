@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
-use network::{HoldRef, Jurisdiction, Payer, PlanMembership, Tier};
+use network::{HoldRef, Jurisdiction, Payer, PaymentPolicy, PlanMembership, Tier};
 use ocpp::StopTransactionRequest;
 use quantities::{
     Amount, ChargePointId, ConnectorId, DriverId, IdTag, SessionId, SiteId, TariffRef,
@@ -75,6 +75,9 @@ pub struct Session {
     pub hold: Amount,
     /// A hold that was placed before the start, from the app.
     pub placed_hold: Option<HoldRef>,
+    /// What the site wants done with the driver's money where there is a choice.
+    #[serde(default)]
+    pub payment_policy: PaymentPolicy,
     /// The site's limit for silence, in seconds.
     pub silent_after_s: u32,
     /// The site's limit for waiting until the connector is free, in seconds.

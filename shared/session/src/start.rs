@@ -149,6 +149,7 @@ impl<'a> Start<'a> {
             site_groups: self.site.groups.clone(),
             hold: self.site.hold,
             placed_hold: app_start.map(|start| start.hold.clone()),
+            payment_policy: self.site.payment.clone(),
             silent_after_s: self.site.silent_after_s,
             release_wait_s: self.site.release_wait_s,
             started_at,

@@ -39,6 +39,7 @@ pub(crate) fn running() -> Session {
         site_groups: vec![],
         hold: amount(),
         placed_hold: None,
+        payment_policy: network::PaymentPolicy::default(),
         silent_after_s: 1800,
         release_wait_s: 3600,
         started_at: at("16:00"),

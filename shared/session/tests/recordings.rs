@@ -115,6 +115,7 @@ impl Recording {
             site_groups: vec![],
             hold: Amount::new(0, Currency::EUR),
             placed_hold: None,
+            payment_policy: network::PaymentPolicy::default(),
             silent_after_s: 1800,
             release_wait_s: 3600,
             started_at: start.timestamp,

@@ -183,6 +183,7 @@ impl Platform {
             ("JwtIssuer".to_owned(), issuer_url),
             ("JwtAudience".to_owned(), AUDIENCE.to_owned()),
             ("StripeApiBase".to_owned(), stripe_url.clone()),
+            ("DriverAppUrl".to_owned(), "https://driver.example/".to_owned()),
         ]);
         if let Some(endpoint) = aws.endpoint() {
             parameters.insert("LocalEndpoint".to_owned(), endpoint.to_owned());

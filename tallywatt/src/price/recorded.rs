@@ -146,6 +146,7 @@ fn session(name: &str, start: &Call, calls: &[Call]) -> Result<Session, Vec<Stri
         site_groups: vec![],
         hold: Amount::zero(Currency::EUR),
         placed_hold: None,
+        payment_policy: network::PaymentPolicy::default(),
         silent_after_s: 0,
         release_wait_s: 0,
         started_at: started.timestamp,

@@ -469,3 +469,19 @@ fn list(value: &Value) -> Box<dyn Iterator<Item = &Value> + '_> {
         _ => Box::new(std::iter::empty()),
     }
 }
+
+/// Whether money is held on a card for the session of this file.
+pub(crate) fn is_held(file: &Value) -> bool {
+    file["payment"]["hold"]["payment_intent"].is_string()
+}
+
+/// Whether money was taken for the session of this file, and nothing more is being asked.
+pub(crate) fn is_captured(file: &Value) -> bool {
+    let payment = &file["payment"];
+    payment["captured"]["minor"].as_i64() > Some(0) && payment["pending"] == Value::Null
+}
+
+/// Whether a charge for the session of this file was refused.
+pub(crate) fn is_owed(file: &Value) -> bool {
+    file["payment"]["debt"].is_object()
+}

@@ -60,6 +60,11 @@ pub(crate) fn create(world: &mut World, mut params: Params) -> Answer<Value> {
         let message = "The twin has Checkout Sessions in payment mode only.";
         return Err(ApiError::invalid(None, Some("mode"), message));
     }
+    let types = params.list("payment_method_types");
+    if types.iter().any(|kind| kind != "card") {
+        let message = "The twin takes cards: payment_method_types is to be [card].";
+        return Err(ApiError::invalid(None, Some("payment_method_types"), message));
+    }
     let success_url = params.required("success_url")?;
     let customer = params.text("customer");
     if let Some(customer) = &customer {

@@ -1,11 +1,12 @@
 //! What people and the running session want of a payment.
 
-use network::StripePaymentMethodId;
+use chrono::{DateTime, Utc};
 use quantities::Amount;
 
 use super::{
+    decide::must_stop,
     error::MoneyError,
-    record::{Forgiven, Payment, Refund, RefundState},
+    record::{Card, Forgiven, Payment, Refund, RefundState},
 };
 
 /// The record of a session that is going to need `amount` held. What is wanted only grows.
@@ -15,6 +16,13 @@ pub fn expect(payment: Payment, amount: Amount) -> Payment {
         && amount.currency == payment.wanted.currency
         && amount.minor > payment.wanted.minor;
     if grows { Payment { wanted: amount, ..payment } } else { payment }
+}
+
+/// The record of a session whose charger is told to stop, if it has to be and was not yet.
+#[must_use]
+pub fn stop_if_uncovered(payment: Payment, now: DateTime<Utc>) -> Payment {
+    let stop_asked = payment.stop_asked || must_stop(&payment, now);
+    Payment { stop_asked, ..payment }
 }
 
 /// Lets the driver off what is owed: at once, or as soon as nothing is being collected. What was
@@ -30,21 +38,24 @@ pub fn forgive(payment: Payment, how: Forgiven) -> Result<Payment, MoneyError> {
     Payment { forgive: Some(how), ..payment }.balanced()
 }
 
-/// The driver pays a debt with this card, now.
+/// The driver pays a debt with this saved card, now.
 ///
 /// # Errors
 ///
 /// [`MoneyError::InProgress`] while a call is being made: with which card is decided.
-/// [`MoneyError::OutOfStep`] when there is no debt.
-pub fn collect_again(payment: Payment, with: StripePaymentMethodId) -> Result<Payment, MoneyError> {
+/// [`MoneyError::OutOfStep`] when there is no debt, or the card is not saved.
+pub fn collect_again(payment: Payment, with: Card) -> Result<Payment, MoneyError> {
     let mut next = payment;
     if next.pending.is_some() {
         return Err(MoneyError::InProgress { session_id: next.session_id });
     }
-    let Some(debt) = &mut next.debt else { return Err(next.out_of_step("a repeated charge")) };
+    let is_saved = matches!(with, Card::Saved { .. });
+    let Some(debt) = next.debt.as_mut().filter(|_| is_saved) else {
+        return Err(next.out_of_step("a repeated charge"));
+    };
     debt.again_now = true;
     debt.link_wanted = false;
-    next.payment_method = with;
+    next.card = with;
     Ok(next)
 }
 

@@ -5,13 +5,12 @@ use chrono::{DateTime, Utc};
 use super::{
     decide::next_step,
     error::MoneyError,
-    policy::Policy,
     record::{
         Debt, Hold, HoldTerms, LinkState, PayLink, Payment, Pending, RefundState, Taken, TakenBy,
     },
     step::{Outcome, Step},
 };
-use crate::record::Refusal;
+use crate::Refusal;
 
 /// The code of an amount below what Stripe takes.
 const TOO_SMALL: &str = "amount_too_small";
@@ -19,12 +18,12 @@ const TOO_SMALL: &str = "amount_too_small";
 /// The record with the intention of the next step, to be stored before the call is made; `None`
 /// when there is nothing to do now.
 #[must_use]
-pub fn request(payment: Payment, policy: &Policy, now: DateTime<Utc>) -> Option<(Payment, Step)> {
-    let step = next_step(&payment, policy, now)?;
+pub fn request(payment: Payment, now: DateTime<Utc>) -> Option<(Payment, Step)> {
+    let step = next_step(&payment, now)?;
     let pending = match payment.pending {
         // The idempotency key lives from the first time on, so a repeat keeps that moment.
-        Some(known) => Pending { attempt: known.attempt.saturating_add(1), ..known },
-        None => Pending { step, since: now, attempt: 1 },
+        Some(known) => Pending { tried_at: now, attempt: known.attempt.saturating_add(1), ..known },
+        None => Pending { step, since: now, tried_at: now, attempt: 1 },
     };
     Some((Payment { pending: Some(pending), ..payment }, step))
 }
@@ -68,9 +67,7 @@ pub fn apply(
         (Step::MakePayLink { number, amount }, Outcome::LinkMade { id, url, expires_at }) => {
             let state = LinkState::Open;
             next.links.push(PayLink { number, id, url, amount, expires_at, state });
-            if let Some(debt) = &mut next.debt {
-                debt.link_wanted = false;
-            }
+            page_decided(&mut next, number, now);
         }
         (Step::ExpirePayLink { number }, Outcome::LinkExpired) => {
             close(&mut next, number, LinkState::Expired);
@@ -116,16 +113,21 @@ fn refused(next: &mut Payment, step: &Step, refusal: Refusal, now: DateTime<Utc>
                 link_wanted: refusal.customer_must_act(),
             });
         }
-        Step::MakePayLink { .. } => {
-            if let Some(debt) = &mut next.debt {
-                debt.link_wanted = false;
-            }
-        }
+        Step::MakePayLink { number, .. } => page_decided(next, number, now),
         Step::Refund { number } => set_refund(next, number, None, RefundState::Failed),
         // The adapter reads where the object stands, so neither is ever refused.
         Step::CancelHold { .. } | Step::ExpirePayLink { .. } => {}
     }
     next.refusal = Some(refusal);
+}
+
+/// A page was made, or cannot be: no other is wanted for now. What a presented card did not cover
+/// is a debt from then on.
+fn page_decided(payment: &mut Payment, number: u32, now: DateTime<Utc>) {
+    payment.links_asked = number;
+    let none_yet =
+        Debt { attempts: 0, refused_at: now, hopeless: true, again_now: false, link_wanted: false };
+    payment.debt.get_or_insert(none_yet).link_wanted = false;
 }
 
 fn present(payment: &mut Payment, number: u32) -> Option<&mut Hold> {

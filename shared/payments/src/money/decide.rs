@@ -1,19 +1,25 @@
 //! What to ask of Stripe next.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
+use network::Beyond;
 
 use super::{
-    policy::{Beyond, Policy},
-    record::{Debt, Hold, Payment, RefundState},
+    record::{Debt, Hold, Payment, Pending, RefundState},
     step::Step,
 };
+
+/// How long after a call without an answer the next is looked for; each further wait is twice as
+/// long …
+const AGAIN_AFTER: TimeDelta = TimeDelta::minutes(2);
+/// … up to this.
+const AGAIN_WITHIN: TimeDelta = TimeDelta::hours(1);
 
 /// The next write at Stripe, or `None` when there is nothing to do now.
 ///
 /// What is pending is asked again before anything else; holds that were replaced are released
 /// before others; then refunds; then what the session needs.
 #[must_use]
-pub fn next_step(payment: &Payment, policy: &Policy, now: DateTime<Utc>) -> Option<Step> {
+pub fn next_step(payment: &Payment, now: DateTime<Utc>) -> Option<Step> {
     if let Some(pending) = &payment.pending {
         return Some(pending.step);
     }
@@ -25,53 +31,70 @@ pub fn next_step(payment: &Payment, policy: &Policy, now: DateTime<Utc>) -> Opti
         return Some(Step::Refund { number: refund.number });
     }
     match payment.total {
-        None => while_running(payment, policy, now),
-        Some(_) => when_priced(payment, policy, now),
+        None => while_running(payment, now),
+        Some(_) => when_priced(payment, now),
     }
 }
 
 /// Whether the charger is to be told to stop: no hold covers what is being delivered, and none can
 /// be had.
 #[must_use]
-pub fn must_stop(payment: &Payment, policy: &Policy, now: DateTime<Utc>) -> bool {
-    if payment.total.is_some() || next_step(payment, policy, now).is_some() {
+pub fn must_stop(payment: &Payment, now: DateTime<Utc>) -> bool {
+    if payment.total.is_some() || next_step(payment, now).is_some() {
         return false;
     }
+    let policy = &payment.policy;
     match &payment.hold {
         None if payment.hold_refused => true,
-        None => payment.holds_asked > 0 && policy.renew_before.is_some(),
+        None => payment.holds_asked > 0 && policy.renew_before_minutes.is_some(),
         Some(hold) => {
             let beyond = payment.wanted.minor > hold.terms.amount.minor;
-            (beyond && policy.beyond != Beyond::GoOn) || runs_out(hold, policy, now)
+            (beyond && policy.beyond != Beyond::GoOn) || runs_out(payment, hold, now)
         }
     }
 }
 
-/// When time alone may bring a step: a hold that runs out, a retry, a link that closes. `None`:
-/// never.
+/// When this payment is to be looked at again: soon, if there is a step to take that nobody may be
+/// taking; else when time alone brings one (a hold that runs out, a retry, a link that closes).
+/// `None`: never.
 #[must_use]
-pub fn look_again_at(payment: &Payment, policy: &Policy) -> Option<DateTime<Utc>> {
+pub fn look_again_at(payment: &Payment, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    if let Some(pending) = &payment.pending {
+        return Some(pending.tried_at + pause(pending));
+    }
+    if next_step(payment, now).is_some() {
+        return Some(now + AGAIN_AFTER);
+    }
     let hold = payment.hold.as_ref().filter(|_| payment.total.is_none());
     let ends = hold.and_then(|hold| hold.terms.capture_before);
-    let renewal = ends.zip(policy.renew_before).map(|(ends, before)| ends - before);
+    let renewal = ends.zip(payment.policy.renew_before()).map(|(ends, before)| ends - before);
+    let renewal = renewal.filter(|at| *at > now);
     let owing = payment.total.is_some() && !payment.owed.is_zero();
     let debt = payment.debt.as_ref().filter(|_| owing);
-    let retry = debt.and_then(|debt| retry_at(debt, policy));
+    let retry = debt.and_then(|debt| retry_at(payment, debt));
     let link = payment.open_link().map(|link| link.expires_at);
     [renewal, retry, link].into_iter().flatten().min()
 }
 
-fn while_running(payment: &Payment, policy: &Policy, now: DateTime<Utc>) -> Option<Step> {
+/// Twice as long after each try.
+fn pause(pending: &Pending) -> TimeDelta {
+    let doublings = pending.attempt.saturating_sub(1).min(10);
+    (AGAIN_AFTER * 2_i32.pow(doublings)).min(AGAIN_WITHIN)
+}
+
+fn while_running(payment: &Payment, now: DateTime<Utc>) -> Option<Step> {
+    let policy = &payment.policy;
     let number = payment.holds_asked.saturating_add(1);
     let another = Step::PlaceHold { number, amount: payment.wanted };
-    let may_ask = !payment.hold_refused && payment.holds_asked < policy.holds_max;
+    let may_ask =
+        payment.is_saved() && !payment.hold_refused && payment.holds_asked < policy.holds_max;
     let Some(hold) = &payment.hold else {
         // A site that holds nothing waits for the price; what was lost is replaced where renewed.
         let wanted = !payment.wanted.is_zero()
-            && (payment.holds_asked == 0 || policy.renew_before.is_some());
+            && (payment.holds_asked == 0 || policy.renew_before_minutes.is_some());
         return (wanted && may_ask).then_some(another);
     };
-    if runs_out(hold, policy, now) && may_ask {
+    if runs_out(payment, hold, now) && may_ask {
         return Some(another);
     }
     if payment.wanted.minor <= hold.terms.amount.minor {
@@ -84,7 +107,7 @@ fn while_running(payment: &Payment, policy: &Policy, now: DateTime<Utc>) -> Opti
     (policy.beyond == Beyond::NewHold && may_ask).then_some(another)
 }
 
-fn when_priced(payment: &Payment, policy: &Policy, now: DateTime<Utc>) -> Option<Step> {
+fn when_priced(payment: &Payment, now: DateTime<Utc>) -> Option<Step> {
     let amount = payment.owed;
     if let Some(hold) = &payment.hold {
         let number = hold.number;
@@ -96,7 +119,7 @@ fn when_priced(payment: &Payment, policy: &Policy, now: DateTime<Utc>) -> Option
         let amount = amount.min(hold.terms.most).ok()?;
         return Some(Step::Capture { number, attempt, amount });
     }
-    let retry = payment.debt.as_ref().and_then(|debt| retry_at(debt, policy));
+    let retry = payment.debt.as_ref().and_then(|debt| retry_at(payment, debt));
     let retry = retry.is_some_and(|at| at <= now);
     if let Some(link) = payment.open_link() {
         // One way of paying at a time. Closing the link also tells whether it was paid on, should
@@ -107,27 +130,27 @@ fn when_priced(payment: &Payment, policy: &Policy, now: DateTime<Utc>) -> Option
     if amount.is_zero() {
         return None;
     }
+    let page = Step::MakePayLink { number: payment.links_asked.saturating_add(1), amount };
     let Some(debt) = &payment.debt else {
-        return Some(Step::ChargeDifference { attempt: 1, amount });
+        let charge = Step::ChargeDifference { attempt: 1, amount };
+        return Some(if payment.is_saved() { charge } else { page });
     };
-    let links = u32::try_from(payment.links.len()).ok()?;
-    if debt.link_wanted && links < policy.links_max {
-        return Some(Step::MakePayLink { number: links.saturating_add(1), amount });
+    if debt.link_wanted && payment.links_asked < payment.policy.links_max {
+        return Some(page);
     }
     retry.then_some(Step::ChargeDifference { attempt: debt.attempts.saturating_add(1), amount })
 }
 
-fn runs_out(hold: &Hold, policy: &Policy, now: DateTime<Utc>) -> bool {
-    let ends = hold.terms.capture_before.zip(policy.renew_before);
+fn runs_out(payment: &Payment, hold: &Hold, now: DateTime<Utc>) -> bool {
+    let ends = hold.terms.capture_before.zip(payment.policy.renew_before());
     ends.is_some_and(|(ends, before)| ends - before <= now)
 }
 
 /// When a refused charge is tried again, if it is.
-fn retry_at(debt: &Debt, policy: &Policy) -> Option<DateTime<Utc>> {
+fn retry_at(payment: &Payment, debt: &Debt) -> Option<DateTime<Utc>> {
     if debt.again_now {
         return Some(debt.refused_at);
     }
-    let index = usize::try_from(debt.attempts.checked_sub(1)?).ok()?;
-    let after = policy.retries.get(index).filter(|_| !debt.hopeless)?;
-    debt.refused_at.checked_add_signed(*after)
+    let after = payment.policy.retry_after(debt.attempts).filter(|_| !debt.hopeless)?;
+    debt.refused_at.checked_add_signed(after)
 }

@@ -1,12 +1,14 @@
 //! The record: facts, and at most one pending intention.
 
 use chrono::{DateTime, Utc};
-use network::{HoldRef, StripeCustomerId, StripePaymentIntentId, StripePaymentMethodId};
+use network::{
+    HoldRef, PaymentPolicy, StripeCustomerId, StripePaymentIntentId, StripePaymentMethodId,
+};
 use quantities::{Amount, SessionId};
 use serde::{Deserialize, Serialize};
 
 use super::{error::MoneyError, step::Step};
-use crate::record::Refusal;
+use crate::Refusal;
 
 /// What is known of one session's payment by card (item `PAYMENT` of the session's partition).
 ///
@@ -15,10 +17,11 @@ use crate::record::Refusal;
 pub struct Payment {
     /// The session that is paid for.
     pub session_id: SessionId,
-    /// Whose card.
-    pub customer: StripeCustomerId,
-    /// Which card.
-    pub payment_method: StripePaymentMethodId,
+    /// The card that pays.
+    pub card: Card,
+    /// What the site wants done where there is a choice, as it was when the session started.
+    #[serde(default)]
+    pub policy: PaymentPolicy,
     /// What is to be held while the session runs. It only grows; zero: nothing is held.
     pub wanted: Amount,
     /// The hold that will be captured, if there is one.
@@ -56,6 +59,9 @@ pub struct Payment {
     /// Pages where the driver can or could pay. At most the last is open.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub links: Vec<PayLink>,
+    /// Pages asked for so far: the number of the last.
+    #[serde(default)]
+    pub links_asked: u32,
     /// What is or was to be given back.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refunds: Vec<Refund>,
@@ -65,12 +71,34 @@ pub struct Payment {
     /// Why Stripe last refused, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refusal: Option<Refusal>,
+    /// Whether the charger was told to stop, because no hold covers what it delivers.
+    #[serde(default)]
+    pub stop_asked: bool,
     /// The call in progress: it may or may not have reached Stripe.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending: Option<Pending>,
+    /// Ids of the events by which others were told of it, in order: the store adds them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub told: Vec<String>,
     /// Optimistic lock. 0 is a record that was never stored. The store writes `version + 1` on
     /// the condition that it finds `version`; nothing else changes it.
     pub version: u64,
+}
+
+/// The card that pays.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Card {
+    /// Saved: it can be charged while its owner is away.
+    Saved {
+        /// Whose.
+        customer: StripeCustomerId,
+        /// Which.
+        payment_method: StripePaymentMethodId,
+    },
+    /// Presented to a reader: it pays what was held there. For what the hold does not cover the
+    /// driver gets a pay link.
+    Present,
 }
 
 /// A call in progress.
@@ -80,6 +108,8 @@ pub struct Pending {
     pub step: Step,
     /// When it was first intended: its idempotency key is good for a day after.
     pub since: DateTime<Utc>,
+    /// When it was last intended.
+    pub tried_at: DateTime<Utc>,
     /// How often it was intended, from 1.
     pub attempt: u32,
 }
@@ -262,20 +292,19 @@ pub struct Dispute {
 }
 
 impl Payment {
-    /// The payment of a session that holds `wanted` on a saved card. Nothing is asked of Stripe
-    /// yet.
+    /// The payment of a session that holds `wanted` on a card. Nothing is asked of Stripe yet.
     #[must_use]
     pub const fn new(
         session_id: SessionId,
-        customer: StripeCustomerId,
-        payment_method: StripePaymentMethodId,
+        card: Card,
         wanted: Amount,
+        policy: PaymentPolicy,
     ) -> Self {
         let zero = Amount::zero(wanted.currency);
         Self {
             session_id,
-            customer,
-            payment_method,
+            card,
+            policy,
             wanted,
             hold: None,
             to_release: Vec::new(),
@@ -290,27 +319,31 @@ impl Payment {
             forgive: None,
             debt: None,
             links: Vec::new(),
+            links_asked: 0,
             refunds: Vec::new(),
             disputes: Vec::new(),
             refusal: None,
+            stop_asked: false,
             pending: None,
+            told: Vec::new(),
             version: 0,
         }
     }
 
-    /// The payment of a session whose hold was placed before it started, from the app.
+    /// The payment of a session whose hold was placed before it started: from the app, or at a
+    /// reader.
     #[must_use]
     pub fn with_placed_hold(
         session_id: SessionId,
-        customer: StripeCustomerId,
-        payment_method: StripePaymentMethodId,
+        card: Card,
         placed: HoldRef,
+        policy: PaymentPolicy,
     ) -> Self {
         let terms = HoldTerms::plain(placed.amount);
         Self {
             hold: Some(Hold::new(1, placed.payment_intent, terms)),
             holds_asked: 1,
-            ..Self::new(session_id, customer, payment_method, placed.amount)
+            ..Self::new(session_id, card, placed.amount, policy)
         }
     }
 
@@ -414,6 +447,11 @@ impl Payment {
             next.debt = None;
         }
         Ok(next)
+    }
+
+    /// Whether the card can be charged while its owner is away.
+    pub(super) const fn is_saved(&self) -> bool {
+        matches!(self.card, Card::Saved { .. })
     }
 
     pub(super) fn is_captured(&self) -> bool {

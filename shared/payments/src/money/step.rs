@@ -6,7 +6,7 @@ use quantities::{Amount, SessionId};
 use serde::{Deserialize, Serialize};
 
 use super::record::{HoldTerms, RefundState};
-use crate::record::Refusal;
+use crate::Refusal;
 
 /// One write at Stripe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -145,6 +145,11 @@ impl Step {
     /// The idempotency key of the write, derived from what it is for.
     #[must_use]
     pub fn idempotency_key(&self, session_id: SessionId) -> String {
-        crate::machine::key(session_id, &self.purpose())
+        key(session_id, &self.purpose())
     }
+}
+
+/// The idempotency key of the write that serves `purpose` in a session.
+pub(crate) fn key(session_id: SessionId, purpose: &str) -> String {
+    format!("tallywatt/{session_id}/{purpose}")
 }

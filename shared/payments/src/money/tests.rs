@@ -1,11 +1,13 @@
 //! The machine, step by step.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use network::{HoldRef, StripeCustomerId, StripePaymentIntentId, StripePaymentMethodId};
+use network::{
+    Beyond, HoldRef, PaymentPolicy, StripeCustomerId, StripePaymentIntentId, StripePaymentMethodId,
+};
 use quantities::{SessionId, TransactionId};
 
 use super::{walk::eur, *};
-use crate::record::Refusal;
+use crate::Refusal;
 
 fn at(hour: i64) -> DateTime<Utc> {
     "2026-03-01T00:00:00Z".parse::<DateTime<Utc>>().unwrap() + TimeDelta::hours(hour)
@@ -17,25 +19,30 @@ fn intent(id: &str) -> StripePaymentIntentId {
 
 fn payment(wanted: i64) -> Payment {
     let session = SessionId::of(&"CP1".parse().unwrap(), TransactionId(1));
+    Payment::new(session, saved("pm_1"), eur(wanted), generous())
+}
+
+pub(super) fn saved(payment_method: &str) -> Card {
     let customer = StripeCustomerId("cus_1".to_owned());
-    Payment::new(session, customer, StripePaymentMethodId("pm_1".to_owned()), eur(wanted))
+    Card::Saved { customer, payment_method: StripePaymentMethodId(payment_method.to_owned()) }
 }
 
 fn held(minor: i64) -> Payment {
-    let Payment { session_id, customer, payment_method, .. } = payment(0);
+    let Payment { session_id, card, policy, .. } = payment(0);
     let placed = HoldRef { payment_intent: intent("pi_1"), amount: eur(minor) };
-    Payment::with_placed_hold(session_id, customer, payment_method, placed)
+    Payment::with_placed_hold(session_id, card, placed, policy)
 }
 
 /// All there is: raises, second holds, renewals, retries after 1 h and 24 h, links.
-fn generous() -> Policy {
-    Policy {
+fn generous() -> PaymentPolicy {
+    PaymentPolicy {
         raise: true,
         beyond: Beyond::NewHold,
-        renew_before: Some(TimeDelta::hours(12)),
+        renew_before_minutes: Some(12 * 60),
         holds_max: 3,
-        retries: vec![TimeDelta::hours(1), TimeDelta::hours(24)],
+        retry_after_hours: vec![1, 24],
         links_max: 2,
+        ..PaymentPolicy::default()
     }
 }
 
@@ -53,13 +60,13 @@ fn charged() -> Outcome {
 
 /// Makes the next step, which has to be the one of this purpose, and applies `outcome`.
 fn after(payment: Payment, now: DateTime<Utc>, purpose: &str, outcome: Outcome) -> Payment {
-    let (requested, step) = request(payment, &generous(), now).unwrap();
+    let (requested, step) = request(payment, now).unwrap();
     assert_eq!(step.purpose(), purpose);
     apply(requested, &step, outcome, now).unwrap()
 }
 
 fn idle(payment: &Payment, now: DateTime<Utc>) -> bool {
-    next_step(payment, &generous(), now).is_none()
+    next_step(payment, now).is_none()
 }
 
 /// 62.00 cost, 50.00 held and captured, 12.00 refused.
@@ -110,21 +117,25 @@ fn near_its_hold_a_session_raises_it_where_it_can_and_else_asks_for_a_larger_one
 #[test]
 fn a_session_that_no_hold_covers_is_stopped_where_the_site_says_so() {
     let payment = expect(held(5000), eur(6000));
-    let site = |beyond| Policy { beyond, ..Policy::default() };
-    assert!(must_stop(&payment, &site(Beyond::Stop), at(0)));
-    assert!(!must_stop(&payment, &site(Beyond::GoOn), at(0)));
+    let stops = |beyond| {
+        let policy = PaymentPolicy { beyond, ..PaymentPolicy::default() };
+        let asked = stop_if_uncovered(Payment { policy, ..payment.clone() }, at(0));
+        assert_eq!(stop_if_uncovered(asked.clone(), at(1)), asked);
+        asked.stop_asked
+    };
+    assert!(stops(Beyond::Stop) && !stops(Beyond::GoOn));
     let payment = after(payment, at(0), "hold/2", refused("card_declined"));
-    assert!(must_stop(&payment, &generous(), at(0)));
-    assert!(!must_stop(&held(5000), &generous(), at(0)));
+    assert!(must_stop(&payment, at(0)));
+    assert!(!must_stop(&held(5000), at(0)));
 }
 
 #[test]
 fn a_hold_that_runs_out_soon_is_renewed() {
     let first = Outcome::Held { payment_intent: intent("pi_1"), terms: terms(5000, 5000, false) };
     let payment = after(payment(5000), at(0), "hold/1", first);
-    assert_eq!(look_again_at(&payment, &generous()), Some(at(148)));
+    assert_eq!(look_again_at(&payment, at(0)), Some(at(148)));
     assert!(idle(&payment, at(147)));
-    let next = next_step(&payment, &generous(), at(148));
+    let next = next_step(&payment, at(148));
     assert_eq!(next, Some(Step::PlaceHold { number: 2, amount: eur(5000) }));
 }
 
@@ -161,14 +172,14 @@ fn a_price_below_the_least_amount_is_owed_and_not_asked_for_again() {
 fn a_refused_difference_is_retried_when_it_was_said_and_then_stays_owed() {
     let payment = in_debt("card_declined");
     assert!(payment.is_settled());
-    assert_eq!(look_again_at(&payment, &generous()), Some(at(1)));
+    assert_eq!(look_again_at(&payment, at(0)), Some(at(1)));
     assert!(idle(&payment, at(0)));
     let payment = after(payment, at(1), "difference/2", refused("card_declined"));
     assert!(idle(&payment, at(24)));
     let payment = after(payment, at(25), "difference/3", refused("card_declined"));
     assert!(idle(&payment, at(1000)));
     // The driver brings another card.
-    let payment = collect_again(payment, StripePaymentMethodId("pm_2".to_owned())).unwrap();
+    let payment = collect_again(payment, saved("pm_2")).unwrap();
     let payment = after(payment, at(1000), "difference/4", charged());
     assert_eq!((payment.captured, payment.debt), (eur(6200), None));
 }
@@ -287,19 +298,18 @@ fn news_of_a_dispute_may_come_in_any_order() {
 
 #[test]
 fn a_repeated_intention_keeps_its_moment_and_its_amount() {
-    let policy = generous();
-    let (first, step) = request(payment(5000), &policy, at(1)).unwrap();
+    let (first, step) = request(payment(5000), at(1)).unwrap();
     let changed = expect(first, eur(9000)).with_total(eur(900)).unwrap();
-    let (again, same) = request(changed, &policy, at(2)).unwrap();
+    let (again, same) = request(changed, at(2)).unwrap();
     assert_eq!(same, step);
     let pending = again.pending.unwrap();
-    assert_eq!((pending.since, pending.attempt), (at(1), 2));
+    assert_eq!((pending.since, pending.tried_at, pending.attempt), (at(1), at(2), 2));
 }
 
 #[test]
 fn an_outcome_is_applied_once() {
     let payment = held(5000).with_total(eur(900)).unwrap();
-    let (requested, step) = request(payment, &generous(), at(0)).unwrap();
+    let (requested, step) = request(payment, at(0)).unwrap();
     let payment = apply(requested, &step, Outcome::Captured, at(0)).unwrap();
     let repeated = apply(payment, &step, Outcome::Captured, at(0));
     assert!(matches!(repeated, Err(MoneyError::OutOfStep { .. })));
@@ -311,4 +321,55 @@ fn a_price_never_changes() {
     assert_eq!(payment.clone().with_total(eur(900)), Ok(payment.clone()));
     let session_id = payment.session_id;
     assert_eq!(payment.with_total(eur(901)), Err(MoneyError::TotalChanged { session_id }));
+}
+
+#[test]
+fn a_call_without_an_answer_is_looked_for_again_later_and_later_but_within_the_hour() {
+    let (mut payment, _) = request(payment(5000), at(1)).unwrap();
+    let mut waits = Vec::new();
+    for _ in 0..7 {
+        waits.push((look_again_at(&payment, at(1)).unwrap() - at(1)).num_minutes());
+        (payment, _) = request(payment, at(1)).unwrap();
+    }
+    assert_eq!(waits, [2, 4, 8, 16, 32, 60, 60]);
+}
+
+/// 50.00 held at a reader.
+fn tapped() -> Payment {
+    Payment { card: Card::Present, ..held(5000) }
+}
+
+#[test]
+fn a_presented_card_is_asked_for_no_other_hold() {
+    let payment = expect(tapped(), eur(6000));
+    assert!(idle(&payment, at(1)) && must_stop(&payment, at(1)));
+}
+
+#[test]
+fn what_a_presented_card_did_not_cover_is_a_debt_with_a_pay_link() {
+    let payment = tapped().with_total(eur(6200)).unwrap();
+    let payment = after(payment, at(0), "hold/1/capture/1", Outcome::Captured);
+    assert!(!payment.is_settled());
+    let (id, url) = ("cs_1".to_owned(), "https://pay/cs_1".to_owned());
+    let payment =
+        after(payment, at(0), "link/1", Outcome::LinkMade { id, url, expires_at: at(24) });
+    assert!(payment.is_settled() && payment.debt.is_some());
+    // Nobody pays; the page closes, and the debt stays until the driver asks for another page.
+    let payment = after(payment, at(24), "link/1/expire", Outcome::LinkExpired);
+    assert!(idle(&payment, at(1000)));
+    let no_card = collect_again(payment.clone(), Card::Present);
+    assert!(matches!(no_card, Err(MoneyError::OutOfStep { .. })));
+    let again = offer_link(payment.clone()).unwrap();
+    assert_eq!(next_step(&again, at(25)).unwrap().purpose(), "link/2");
+    let payment = collect_again(payment, saved("pm_2")).unwrap();
+    let payment = after(payment, at(25), "difference/1", charged());
+    assert_eq!((payment.captured, payment.debt), (eur(6200), None));
+}
+
+#[test]
+fn a_page_that_cannot_be_made_leaves_a_debt() {
+    let payment = Payment { card: Card::Present, ..payment(0) }.with_total(eur(20)).unwrap();
+    let payment = after(payment, at(0), "link/1", refused("amount_too_small"));
+    assert!(payment.is_settled() && idle(&payment, at(1000)));
+    assert_eq!(payment.owed, eur(20));
 }

@@ -9,13 +9,13 @@ use bank::{Bank, Mood};
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use network::{StripeCustomerId, StripePaymentMethodId};
+use network::{Beyond, PaymentPolicy};
 use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
 use quantities::{Amount, Currency, SessionId, TransactionId};
 
 use super::{
-    Beyond, Forgiven, LinkState, MoneyError, Payment, Policy, RefundState, Step, apply,
-    collect_again, expect, forgive, learn, look_again_at, next_step, offer_link, refund, request,
+    Forgiven, LinkState, MoneyError, Payment, RefundState, Step, apply, collect_again, expect,
+    forgive, learn, look_again_at, next_step, offer_link, refund, request, tests::saved,
 };
 
 pub(super) fn eur(minor: i64) -> Amount {
@@ -96,18 +96,21 @@ fn mood() -> impl Strategy<Value = Mood> {
     ]
 }
 
-fn policy() -> impl Strategy<Value = Policy> {
+fn policy() -> impl Strategy<Value = PaymentPolicy> {
     let beyond = prop_oneof![Just(Beyond::NewHold), Just(Beyond::Stop), Just(Beyond::GoOn)];
-    let renew = prop::option::of((1_i64..48).prop_map(TimeDelta::hours));
-    let retries = prop::collection::vec((1_i64..72).prop_map(TimeDelta::hours), 0..4);
+    let renew = prop::option::of((1_u32..48).prop_map(|hours| hours * 60));
+    let retries = prop::collection::vec(1_u32..72, 0..4);
     (any::<bool>(), beyond, renew, 1_u32..5, retries, 0_u32..4).prop_map(
-        |(raise, beyond, renew_before, holds_max, retries, links_max)| Policy {
-            raise,
-            beyond,
-            renew_before,
-            holds_max,
-            retries,
-            links_max,
+        |(raise, beyond, renew_before_minutes, holds_max, retry_after_hours, links_max)| {
+            PaymentPolicy {
+                raise,
+                beyond,
+                renew_before_minutes,
+                holds_max,
+                retry_after_hours,
+                links_max,
+                ..PaymentPolicy::default()
+            }
         },
     )
 }
@@ -116,7 +119,6 @@ fn policy() -> impl Strategy<Value = Policy> {
 struct World {
     stored: Payment,
     bank: Bank,
-    policy: Policy,
     total: Amount,
     calls: Vec<(Payment, Step)>,
     /// The answers that were seen, by step and outcome.
@@ -124,14 +126,12 @@ struct World {
 }
 
 impl World {
-    fn new(policy: Policy, wanted: i64, total: i64, terms: (bool, i64)) -> Self {
+    fn new(policy: PaymentPolicy, wanted: i64, total: i64, terms: (bool, i64)) -> Self {
         let session = SessionId::of(&"CP1".parse().unwrap(), TransactionId(1));
-        let customer = StripeCustomerId("cus_1".to_owned());
-        let method = StripePaymentMethodId("pm_1".to_owned());
-        let stored = Payment::new(session, customer, method, eur(wanted));
+        let stored = Payment::new(session, saved("pm_1"), eur(wanted), policy);
         let (raisable, over_percent) = terms;
         let bank = Bank::new(noon(), raisable, over_percent, total);
-        Self { stored, bank, policy, total: eur(total), calls: Vec::new(), seen: BTreeSet::new() }
+        Self { stored, bank, total: eur(total), calls: Vec::new(), seen: BTreeSet::new() }
     }
 
     /// Writes and reads back, and checks what must hold of every record that is stored.
@@ -158,7 +158,7 @@ impl World {
 
     fn work(&mut self, pass: Pass, mood: Mood) {
         let now = self.bank.now;
-        let Some((requested, step)) = request(self.stored.clone(), &self.policy, now) else {
+        let Some((requested, step)) = request(self.stored.clone(), now) else {
             return;
         };
         self.store(&requested);
@@ -229,7 +229,7 @@ impl World {
             }
             Event::DriverAsksForLink => self.want(offer_link),
             Event::DriverPaysAgain => {
-                self.want(|p| collect_again(p, StripePaymentMethodId("pm_2".to_owned())));
+                self.want(|p| collect_again(p, saved("pm_2")));
             }
             Event::Forgive(how) => self.want(|payment| forgive(payment, how)),
             Event::Refund(minor) => self.want(|p| refund(p, eur(minor), "because", &[1])),
@@ -245,11 +245,11 @@ impl World {
         let total = self.total;
         self.want(|payment| payment.with_total(total));
         for _ in 0..200 {
-            if next_step(&self.stored, &self.policy, self.bank.now).is_some() {
+            if next_step(&self.stored, self.bank.now).is_some() {
                 self.work(Pass::Completes, mood);
                 continue;
             }
-            let Some(at) = look_again_at(&self.stored, &self.policy) else { return };
+            let Some(at) = look_again_at(&self.stored, self.bank.now) else { return };
             assert!(at > self.bank.now, "nothing to do at {at}: {:?}", self.stored);
             self.bank.wait_until(at);
         }
@@ -259,7 +259,7 @@ impl World {
 
 /// A walk: the policy, what is wanted held, the price, whether holds can be raised and by how many
 /// percent exceeded, what happens, and how the issuer is at the end.
-type Walk = (Policy, i64, i64, (bool, i64), Vec<Event>, Mood);
+type Walk = (PaymentPolicy, i64, i64, (bool, i64), Vec<Event>, Mood);
 
 fn walk() -> impl Strategy<Value = Walk> {
     (

@@ -10,7 +10,7 @@ use stripe::StripeRequest;
 use stripe_client_core::{RequestBuilder, StripeMethod};
 
 use super::{OffSession, PaymentError, Reference};
-use crate::record::Refusal;
+use crate::Refusal;
 
 /// The part of a PaymentIntent that we read. <https://docs.stripe.com/api/payment_intents/object>
 #[derive(Debug, miniserde::Deserialize)]

@@ -12,7 +12,7 @@ use stripe::{
 };
 
 use super::{StripeClient, calls::Intent};
-use crate::record::Refusal;
+use crate::Refusal;
 
 /// One attempt. Stripe answers in a second or two; whoever waits longer than this asks again.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(6);
@@ -54,11 +54,13 @@ pub enum PaymentError {
         /// Its status.
         status: String,
     },
-    /// A step on the hold of a payment that has none: a bug of ours.
-    #[error("payment of session {session_id} has no hold")]
-    NoHold {
+    /// A step that needs what the payment has not: a bug of ours.
+    #[error("payment of session {session_id} has no such {what}")]
+    Missing {
         /// The session.
         session_id: SessionId,
+        /// What.
+        what: &'static str,
     },
     /// The API key or the base URL is malformed.
     #[error("the Stripe client is configured wrongly")]

@@ -13,7 +13,7 @@ use super::{
     CaptureOutcome, ChargeOutcome, KEYS_MAX, Made, OffSession, PaymentError, Reference,
     StripeClient, failure::Failure, numbered,
 };
-use crate::money::{HoldTerms, Outcome, Payment, RefundState, Step};
+use crate::money::{Card, HoldTerms, Outcome, Payment, RefundState, Step};
 
 impl StripeClient {
     /// Makes the one call that `step` stands for and gives the outcome to
@@ -27,15 +27,11 @@ impl StripeClient {
         let reference = Reference::Session(payment.session_id);
         let purpose = step.purpose();
         let key = reference.key(&purpose);
-        let off_session = |amount| OffSession {
-            customer: &payment.customer,
-            payment_method: &payment.payment_method,
-            amount,
-            requested_at: payment.pending.as_ref().map(|pending| pending.since),
-        };
         match *step {
             Step::PlaceHold { amount, .. } => {
-                let made = self.create(&reference, &purpose, off_session(amount), "manual").await?;
+                let made = self
+                    .create(&reference, &purpose, off_session(payment, amount)?, "manual")
+                    .await?;
                 self.held(made, amount).await
             }
             Step::RaiseHold { number, amount, .. } => {
@@ -43,7 +39,7 @@ impl StripeClient {
             }
             Step::Capture { number, amount, .. } => {
                 let hold = hold(payment, number)?;
-                Ok(match self.capture_under(&key, hold, amount).await? {
+                Ok(match self.capture(&key, hold, amount).await? {
                     CaptureOutcome::Captured => Outcome::Captured,
                     CaptureOutcome::HoldLost => Outcome::HoldLost,
                     CaptureOutcome::Refused(refusal) => Outcome::Refused { refusal },
@@ -54,7 +50,8 @@ impl StripeClient {
                 Ok(Outcome::Canceled)
             }
             Step::ChargeDifference { amount, .. } => {
-                let made = self.create(&reference, &purpose, off_session(amount), "automatic");
+                let made =
+                    self.create(&reference, &purpose, off_session(payment, amount)?, "automatic");
                 Ok(match super::charged(made.await?)? {
                     ChargeOutcome::Charged { payment_intent } => {
                         Outcome::Charged { payment_intent }
@@ -146,7 +143,7 @@ impl StripeClient {
         let call = "make pay link";
         let reference = Reference::Session(payment.session_id);
         let return_url = self.return_url.as_deref().ok_or(PaymentError::Configuration)?;
-        let make = MakeCheckout::new(&reference, purpose, &payment.customer, amount, return_url);
+        let make = MakeCheckout::new(&reference, purpose, &payment.card, amount, return_url);
         for attempt in 1..=KEYS_MAX {
             let key = numbered(reference.key(purpose), attempt);
             match self.send(call, Some(&key), &make).await {
@@ -169,8 +166,7 @@ impl StripeClient {
     ) -> Result<Outcome, PaymentError> {
         let call = "expire pay link";
         let link = payment.links.iter().find(|link| link.number == number);
-        let no_link = || PaymentError::NoHold { session_id: payment.session_id };
-        let id = &link.ok_or_else(no_link)?.id;
+        let id = &link.ok_or_else(|| missing(payment, "pay link"))?.id;
         for attempt in 1..=KEYS_MAX {
             let key = numbered(key.to_owned(), attempt);
             let failure = match self.send(call, Some(&key), &Expire { id }).await {
@@ -200,8 +196,7 @@ impl StripeClient {
         let call = "refund";
         let reference = Reference::Session(payment.session_id);
         let refund = payment.refunds.iter().find(|refund| refund.number == number);
-        let no_refund = || PaymentError::NoHold { session_id: payment.session_id };
-        let refund = refund.ok_or_else(no_refund)?;
+        let refund = refund.ok_or_else(|| missing(payment, "refund"))?;
         let since = payment.pending.as_ref().map(|pending| pending.since);
         let key_is_old = since.is_some_and(|at| super::failure::now() - at > super::KEY_LIFE);
         let asked = MakeRefund::new(&reference, purpose, &refund.payment_intent, refund.amount);
@@ -228,7 +223,20 @@ impl StripeClient {
 fn hold(payment: &Payment, number: u32) -> Result<&StripePaymentIntentId, PaymentError> {
     let mut holds = payment.hold.iter().chain(&payment.to_release);
     let hold = holds.find(|hold| hold.number == number).map(|hold| &hold.payment_intent);
-    hold.ok_or(PaymentError::NoHold { session_id: payment.session_id })
+    hold.ok_or_else(|| missing(payment, "hold"))
+}
+
+/// The saved card, for a write of the pending step.
+fn off_session(payment: &Payment, amount: Amount) -> Result<OffSession<'_>, PaymentError> {
+    let Card::Saved { customer, payment_method } = &payment.card else {
+        return Err(missing(payment, "saved card"));
+    };
+    let requested_at = payment.pending.as_ref().map(|pending| pending.since);
+    Ok(OffSession { customer, payment_method, amount, requested_at })
+}
+
+const fn missing(payment: &Payment, what: &'static str) -> PaymentError {
+    PaymentError::Missing { session_id: payment.session_id, what }
 }
 
 impl HeldIntent {

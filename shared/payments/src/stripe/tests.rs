@@ -1,6 +1,6 @@
 //! The adapter against the twin, over HTTP.
 
-use network::HoldRef;
+use network::{HoldRef, PaymentPolicy};
 use quantities::{Currency, TransactionId};
 use serde_json::Value;
 use stripe::StripeRequest;
@@ -9,7 +9,7 @@ use stripe_twin::{DeclineRule, Fault, FaultKind, Twin, TwinConfig};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::record::{DifferenceState, PaymentState};
+use crate::money::{self, Card, Payment, TakenBy};
 
 pub(super) const EVERY_FAULT: [FaultKind; 8] = [
     FaultKind::RateLimit,
@@ -62,7 +62,11 @@ pub(super) fn eur(minor: i64) -> Amount {
 impl Bench {
     pub(super) fn payment(&self, transaction: i32, hold_minor: i64) -> Payment {
         let session = SessionId::of(&"CP1".parse().unwrap(), TransactionId(transaction));
-        Payment::new(session, self.customer.clone(), self.card.clone(), eur(hold_minor))
+        Payment::new(session, self.saved(), eur(hold_minor), PaymentPolicy::default())
+    }
+
+    pub(super) fn saved(&self) -> Card {
+        Card::Saved { customer: self.customer.clone(), payment_method: self.card.clone() }
     }
 
     fn off_session(&self, minor: i64) -> OffSession<'_> {
@@ -82,16 +86,19 @@ impl Bench {
     }
 
     /// Carries a payment on as the functions do; a queue repeats what nobody knows the end of.
-    async fn carry_on(&self, mut payment: Payment) -> Payment {
+    pub(super) async fn carry_on(&self, mut payment: Payment) -> Payment {
+        let now = failure::now();
         for _ in 0..60 {
-            let Some(step) = machine::next_step(&payment) else { break };
-            payment = machine::request(payment, &step, failure::now()).unwrap();
-            match self.stripe.perform(&payment, &step).await {
-                Ok(outcome) => payment = machine::apply(payment, &step, outcome).unwrap(),
-                Err(error) => assert!(error.is_retryable(), "{error}"),
+            let Some((requested, step)) = money::request(payment.clone(), now) else {
+                return payment;
+            };
+            payment = requested;
+            match self.stripe.carry_out(&payment, &step).await {
+                Ok(outcome) => payment = money::apply(payment, &step, outcome, now).unwrap(),
+                Err(error) => assert!(error.is_retryable(), "{step:?}: {error}"),
             }
         }
-        payment
+        panic!("{payment:?}");
     }
 
     /// From the hold to the end of the money.
@@ -121,9 +128,9 @@ fn start(id: &str) -> Reference {
 async fn a_hold_is_captured_in_part_and_the_rest_is_released() {
     let bench = bench("pm_card_visa").await;
     let payment = bench.pay(1, 5000, 1234).await;
-    assert_eq!((payment.state, payment.captured), (PaymentState::Captured, eur(1234)));
+    assert_eq!((payment.taken[0].by, payment.captured), (TakenBy::Capture, eur(1234)));
     assert_eq!(bench.taken_and_open(), (1234, 0));
-    let view = bench.stripe.retrieve(&payment.payment_intent.unwrap()).await.unwrap();
+    let view = bench.stripe.retrieve(&payment.taken[0].payment_intent).await.unwrap();
     assert_eq!((view.status.as_str(), view.amount_received_minor), ("succeeded", 1234));
 }
 
@@ -133,11 +140,11 @@ async fn every_write_says_what_it_is_for() {
     let payment = bench.pay(1, 5000, 6200).await;
     let intents = bench.intents();
     let purposes: Vec<&Value> = intents.iter().map(|i| &i["metadata"]["purpose"]).collect();
-    assert_eq!(purposes, ["hold", "difference/1"]);
+    assert_eq!(purposes, ["hold/1", "difference/1"]);
     for intent in &intents {
         assert_eq!(intent["metadata"]["session_id"], payment.session_id.to_string());
     }
-    assert_eq!((payment.difference, payment.owed), (DifferenceState::Paid, eur(0)));
+    assert_eq!((payment.taken[1].by, payment.owed), (TakenBy::Difference, eur(0)));
 }
 
 #[tokio::test]
@@ -166,9 +173,9 @@ async fn a_declined_hold_is_an_outcome_and_stays_one() {
 #[tokio::test]
 async fn a_card_that_wants_its_owner_says_so() {
     let bench = bench("pm_card_authenticationRequired").await;
-    let asked = bench.stripe.charge_off_session(&start("s1"), bench.off_session(5000)).await;
-    let ChargeOutcome::Refused { refusal, .. } = asked.unwrap() else { panic!("charged") };
-    assert!(refusal.customer_must_act());
+    let payment = bench.carry_on(bench.payment(1, 0).with_total(eur(5000)).unwrap()).await;
+    assert!(payment.refusal.as_ref().unwrap().customer_must_act());
+    assert_eq!((payment.owed, payment.open_link().unwrap().amount), (eur(5000), eur(5000)));
 }
 
 #[tokio::test]
@@ -202,7 +209,7 @@ async fn a_hold_that_ran_out_is_charged_anew() {
     let payment = bench.carry_on(bench.payment(1, 5000)).await;
     bench.twin.advance(8 * DAY);
     let payment = bench.carry_on(payment.with_total(eur(900)).unwrap()).await;
-    assert_eq!((payment.captured, payment.difference), (eur(900), DifferenceState::Paid));
+    assert_eq!((payment.captured, payment.taken[0].by), (eur(900), TakenBy::Difference));
     assert_eq!(bench.taken_and_open(), (900, 0));
 }
 
@@ -223,8 +230,8 @@ async fn a_hold_placed_before_the_session_is_captured_by_it() {
     let bench = bench("pm_card_visa").await;
     let placed =
         HoldRef { payment_intent: bench.hold(&start("s1"), 5000).await, amount: eur(5000) };
-    let Payment { session_id, customer, payment_method, .. } = bench.payment(1, 0);
-    let payment = Payment::with_placed_hold(session_id, customer, payment_method, placed);
+    let Payment { session_id, card, policy, .. } = bench.payment(1, 0);
+    let payment = Payment::with_placed_hold(session_id, card, placed, policy);
     let payment = bench.carry_on(payment.with_total(eur(900)).unwrap()).await;
     assert_eq!(payment.captured, eur(900));
     assert_eq!(bench.taken_and_open(), (900, 0));
@@ -301,8 +308,8 @@ async fn an_outage_is_an_error_that_can_be_repeated() {
 async fn capturing_another_amount_later_is_for_a_person() {
     let bench = bench("pm_card_visa").await;
     let hold = bench.hold(&start("s1"), 5000).await;
-    bench.stripe.capture(&start("s1"), &hold, eur(900)).await.unwrap();
-    let error = bench.stripe.capture(&start("other"), &hold, eur(901)).await.unwrap_err();
+    bench.stripe.capture("tallywatt/1", &hold, eur(900)).await.unwrap();
+    let error = bench.stripe.capture("tallywatt/2", &hold, eur(901)).await.unwrap_err();
     assert!(matches!(error, PaymentError::Unexpected { .. }), "{error}");
 }
 
@@ -327,8 +334,7 @@ async fn reads_as<T: miniserde::Deserialize>(bench: &Bench, path: &str) -> T {
 async fn the_twins_objects_are_stripes_as_the_library_was_generated_to_read_them() {
     let bench = bench("pm_card_visa").await;
     let payment = bench.pay(1, 5000, 900).await;
-    let intent = payment.payment_intent.unwrap();
-    let intent = format!("/payment_intents/{intent}");
+    let intent = format!("/payment_intents/{}", payment.taken[0].payment_intent);
     let intent = reads_as::<stripe_shared::PaymentIntent>(&bench, &intent).await;
     let charge = format!("/charges/{}", intent.latest_charge.unwrap().id());
     let charge = reads_as::<stripe_shared::Charge>(&bench, &charge).await;

@@ -71,6 +71,7 @@ pub(crate) fn site(zone: Tz) -> Site {
         groups: vec![],
         hold: Amount::new(5000, Currency::EUR),
         hold_rule: None,
+        payment: network::PaymentPolicy::default(),
         silent_after_s: 3600,
         release_wait_s: 3600,
     }
@@ -98,6 +99,7 @@ pub(crate) fn session_of(timeline: &Timeline) -> Session {
         site_groups: vec![],
         hold: Amount::new(5000, Currency::EUR),
         placed_hold: None,
+        payment_policy: network::PaymentPolicy::default(),
         silent_after_s: 3600,
         release_wait_s: 3600,
         started_at: timeline.started_at,

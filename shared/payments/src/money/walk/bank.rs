@@ -10,7 +10,7 @@ use super::{
     super::{Dispute, HoldTerms, News, Outcome, Payment, RefundState, Step},
     eur,
 };
-use crate::record::Refusal;
+use crate::Refusal;
 
 /// What the issuer says to the next call that asks for money.
 #[derive(Debug, Clone, Copy)]
@@ -406,7 +406,7 @@ fn parameters(payment: &Payment, step: Step) -> String {
             format!("{step:?} {} {}", refund.amount, refund.payment_intent)
         }
         Step::PlaceHold { .. } | Step::ChargeDifference { .. } => {
-            format!("{step:?} {}", payment.payment_method)
+            format!("{step:?} {:?}", payment.card)
         }
         _ => format!("{step:?}"),
     }

@@ -1,41 +1,25 @@
 //! The steps against the twin, over HTTP.
 
+use network::{Beyond, PaymentPolicy};
 use stripe_twin::{DeclineRule, Fault};
 
 use super::super::tests::{Bench, EVERY_FAULT, bench, eur, post};
 use super::*;
-use crate::money::{self, Beyond, Policy};
+use crate::money;
 
-fn policy() -> Policy {
-    Policy {
+fn policy() -> PaymentPolicy {
+    PaymentPolicy {
         raise: true,
         beyond: Beyond::NewHold,
-        renew_before: None,
         holds_max: 3,
-        retries: Vec::new(),
         links_max: 1,
+        ..PaymentPolicy::default()
     }
 }
 
 impl Bench {
     fn money(&self, transaction: i32, wanted: i64) -> Payment {
-        let old = self.payment(transaction, wanted);
-        Payment::new(old.session_id, old.customer, old.payment_method, old.hold)
-    }
-
-    async fn go_on(&self, mut payment: Payment) -> Payment {
-        let now = super::super::failure::now();
-        for _ in 0..60 {
-            let Some((requested, step)) = money::request(payment.clone(), &policy(), now) else {
-                return payment;
-            };
-            payment = requested;
-            match self.stripe.carry_out(&payment, &step).await {
-                Ok(outcome) => payment = money::apply(payment, &step, outcome, now).unwrap(),
-                Err(error) => assert!(error.is_retryable(), "{step:?}: {error}"),
-            }
-        }
-        panic!("{payment:?}");
+        Payment { policy: policy(), ..self.payment(transaction, wanted) }
     }
 
     async fn control(&self, path: &str, body: &serde_json::Value) {
@@ -45,7 +29,7 @@ impl Bench {
     }
 
     async fn priced(&self, payment: Payment, minor: i64) -> Payment {
-        self.go_on(payment.with_total(eur(minor)).unwrap()).await
+        self.carry_on(payment.with_total(eur(minor)).unwrap()).await
     }
 }
 
@@ -53,10 +37,10 @@ impl Bench {
 async fn a_hold_is_raised_and_exceeded_where_the_charge_says_so() {
     let bench = bench("pm_card_visa").await;
     bench.control("account", &serde_json::json!({ "ic_plus": true })).await;
-    let payment = bench.go_on(bench.money(1, 5000)).await;
+    let payment = bench.carry_on(bench.money(1, 5000)).await;
     let terms = payment.hold.as_ref().unwrap().terms;
     assert!(terms.raisable && terms.capture_before.is_some());
-    let payment = bench.go_on(money::expect(payment, eur(6000))).await;
+    let payment = bench.carry_on(money::expect(payment, eur(6000))).await;
     assert_eq!(payment.hold.as_ref().unwrap().terms.amount, eur(6000));
     // 15 % above 60.00 is 69.00.
     let payment = bench.priced(payment, 6800).await;
@@ -68,8 +52,8 @@ async fn a_hold_is_raised_and_exceeded_where_the_charge_says_so() {
 #[tokio::test]
 async fn a_hold_that_cannot_be_raised_is_replaced() {
     let bench = bench("pm_card_visa").await;
-    let payment = bench.go_on(bench.money(1, 5000)).await;
-    let payment = bench.go_on(money::expect(payment, eur(6000))).await;
+    let payment = bench.carry_on(bench.money(1, 5000)).await;
+    let payment = bench.carry_on(money::expect(payment, eur(6000))).await;
     assert_eq!(bench.taken_and_open(), (0, 1));
     let payment = bench.priced(payment, 5500).await;
     assert_eq!((payment.captured, bench.taken_and_open()), (eur(5500), (5500, 0)));
@@ -83,7 +67,7 @@ async fn with_link(bench: &Bench) -> Payment {
         code: "authentication_required".to_owned(),
         decline_code: Some("authentication_required".to_owned()),
     });
-    let payment = bench.go_on(bench.money(1, 5000)).await;
+    let payment = bench.carry_on(bench.money(1, 5000)).await;
     bench.priced(payment, 6200).await
 }
 
@@ -96,7 +80,7 @@ async fn a_page_that_was_paid_on_is_found_when_it_is_closed() {
     let pay = format!("checkout/sessions/{}/pay", link.id);
     bench.control(&pay, &serde_json::json!({ "card": "pm_card_visa" })).await;
     let payment = money::forgive(payment, money::Forgiven::Waived).unwrap();
-    let payment = bench.go_on(payment).await;
+    let payment = bench.carry_on(payment).await;
     assert_eq!((payment.captured, payment.waived), (eur(6200), eur(0)));
     assert_eq!(bench.taken_and_open(), (6200, 0));
 }
@@ -107,7 +91,7 @@ async fn a_page_that_nobody_paid_on_is_closed_once_and_again() {
     let payment = with_link(&bench).await;
     post(&bench.twin, &format!("checkout/sessions/{}/expire", payment.links[0].id), &[]).await;
     let payment = money::forgive(payment, money::Forgiven::WrittenOff).unwrap();
-    let payment = bench.go_on(payment).await;
+    let payment = bench.carry_on(payment).await;
     assert_eq!((payment.captured, payment.written_off), (eur(5000), eur(1200)));
 }
 
@@ -118,11 +102,11 @@ async fn any_fault_at_any_new_call_changes_nothing_about_the_money() {
             let bench = bench("pm_card_visa").await;
             bench.control("account", &serde_json::json!({ "ic_plus": true })).await;
             bench.twin.fault(Fault { slow_ms: 5, ..Fault::next(kind, 2).on(path) });
-            let payment = bench.go_on(bench.money(1, 5000)).await;
-            let payment = bench.go_on(money::expect(payment, eur(6000))).await;
+            let payment = bench.carry_on(bench.money(1, 5000)).await;
+            let payment = bench.carry_on(money::expect(payment, eur(6000))).await;
             let payment = bench.priced(payment, 5800).await;
             let payment = money::refund(payment, eur(800), "broken plug", &[]).unwrap();
-            let payment = bench.go_on(payment).await;
+            let payment = bench.carry_on(payment).await;
             assert_eq!(payment.captured, eur(5800), "{kind:?} at {path}");
             assert_eq!(payment.refunds[0].state, RefundState::Succeeded, "{kind:?} at {path}");
             assert_eq!(bench.taken_and_open(), (5800, 0), "{kind:?} at {path}");
@@ -147,17 +131,17 @@ async fn without_a_place_to_return_to_there_is_no_page() {
 async fn a_repeat_after_the_keys_have_died_finds_what_was_done() {
     let bench = bench("pm_card_visa").await;
     bench.control("account", &serde_json::json!({ "ic_plus": true })).await;
-    let payment = money::expect(bench.go_on(bench.money(1, 5000)).await, eur(6000));
+    let payment = money::expect(bench.carry_on(bench.money(1, 5000)).await, eur(6000));
     // The worker dies after the call, and the next one comes two days later.
     let long_ago = super::super::failure::now() - chrono::TimeDelta::hours(25);
-    let (requested, raise) = money::request(payment, &policy(), long_ago).unwrap();
+    let (requested, raise) = money::request(payment, long_ago).unwrap();
     let first = bench.stripe.carry_out(&requested, &raise).await.unwrap();
     bench.twin.advance(2 * super::super::tests::DAY);
     assert_eq!(bench.stripe.carry_out(&requested, &raise).await.unwrap(), first);
     let raised = money::apply(requested, &raise, first, long_ago).unwrap();
     let paid = bench.priced(raised, 5800).await;
     let refunding = money::refund(paid, eur(800), "broken plug", &[]).unwrap();
-    let (requested, refund) = money::request(refunding, &policy(), long_ago).unwrap();
+    let (requested, refund) = money::request(refunding, long_ago).unwrap();
     let first = bench.stripe.carry_out(&requested, &refund).await.unwrap();
     bench.twin.advance(2 * super::super::tests::DAY);
     assert_eq!(bench.stripe.carry_out(&requested, &refund).await.unwrap(), first);

@@ -3,14 +3,17 @@
 use std::collections::{BTreeMap, HashMap};
 
 use chrono::DateTime;
-use network::{StripeCustomerId, StripePaymentIntentId};
+use network::StripePaymentIntentId;
 use quantities::Amount;
 use serde::Serialize;
 use stripe::StripeRequest;
 use stripe_client_core::{RequestBuilder, StripeMethod};
 
 use super::super::{PaymentError, Reference, calls::metadata};
-use crate::{money::Outcome, record::Refusal};
+use crate::{
+    Refusal,
+    money::{Card, Outcome},
+};
 
 pub(super) fn refusal(code: &str) -> Refusal {
     Refusal { code: code.to_owned(), decline_code: None }
@@ -31,11 +34,11 @@ struct Charge {
 
 #[derive(Debug, miniserde::Deserialize)]
 struct Details {
-    card: Option<Card>,
+    card: Option<CardDetails>,
 }
 
 #[derive(Debug, miniserde::Deserialize)]
-pub(super) struct Card {
+pub(super) struct CardDetails {
     pub(super) capture_before: Option<i64>,
     pub(super) incremental_authorization: Option<Availability>,
     pub(super) overcapture: Option<Overcapture>,
@@ -53,7 +56,7 @@ pub(super) struct Overcapture {
 }
 
 impl HeldIntent {
-    pub(super) fn card(&self) -> Option<&Card> {
+    pub(super) fn card(&self) -> Option<&CardDetails> {
         self.latest_charge.as_ref()?.payment_method_details.as_ref()?.card.as_ref()
     }
 }
@@ -110,6 +113,7 @@ impl StripeRequest for Increment<'_> {
 pub(super) struct Page {
     id: String,
     status: String,
+    payment_status: String,
     url: Option<String>,
     expires_at: i64,
     payment_intent: Option<String>,
@@ -124,13 +128,13 @@ impl Page {
         Ok(Outcome::LinkMade { id: self.id, url, expires_at })
     }
 
-    /// `None` while it is open.
+    /// `None` while it is open, or its money is on its way.
     pub(super) fn closed(self) -> Option<Outcome> {
-        match (self.status.as_str(), self.payment_intent) {
-            ("complete", Some(id)) => {
+        match (self.status.as_str(), self.payment_status.as_str(), self.payment_intent) {
+            ("complete", "paid", Some(id)) => {
                 Some(Outcome::LinkPaid { payment_intent: StripePaymentIntentId(id) })
             }
-            ("expired", _) => Some(Outcome::LinkExpired),
+            ("expired", ..) => Some(Outcome::LinkExpired),
             _ => None,
         }
     }
@@ -140,7 +144,10 @@ impl Page {
 #[derive(Debug, Serialize)]
 pub(super) struct MakeCheckout<'a> {
     mode: &'static str,
-    customer: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    customer: Option<&'a str>,
+    /// What is paid at once; others settle days later.
+    payment_method_types: [&'static str; 1],
     success_url: &'a str,
     line_items: [LineItem; 1],
     metadata: BTreeMap<&'static str, String>,
@@ -174,10 +181,14 @@ impl<'a> MakeCheckout<'a> {
     pub(super) fn new(
         reference: &Reference,
         purpose: &str,
-        customer: &'a StripeCustomerId,
+        card: &'a Card,
         amount: Amount,
         success_url: &'a str,
     ) -> Self {
+        let customer = match card {
+            Card::Saved { customer, .. } => Some(customer.0.as_str()),
+            Card::Present => None,
+        };
         let price_data = PriceData {
             currency: amount.currency.code().to_ascii_lowercase(),
             unit_amount: amount.minor,
@@ -185,7 +196,8 @@ impl<'a> MakeCheckout<'a> {
         };
         Self {
             mode: "payment",
-            customer: &customer.0,
+            customer,
+            payment_method_types: ["card"],
             success_url,
             line_items: [LineItem { quantity: 1, price_data }],
             metadata: metadata(reference, purpose),
