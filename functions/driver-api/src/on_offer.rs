@@ -81,7 +81,7 @@ fn choose(entitlements: Vec<Entitlement>, now: DateTime<Utc>) -> Option<Entitlem
 mod tests {
     use network::{
         AppStart, HoldRef, StripeCustomerId, StripePaymentIntentId, StripePaymentMethodId,
-        StripeSubscriptionId, Subscription,
+        Subscription, SubscriptionId, SubscriptionStatus, WhenStale,
     };
     use quantities::{Amount, ConnectorId, Currency};
 
@@ -106,6 +106,7 @@ mod tests {
             subscription: None,
             payer,
             app_start: None,
+            revision: 0,
         }
     }
 
@@ -128,10 +129,15 @@ mod tests {
     fn a_membership_that_has_lapsed_is_not_preferred() {
         let mut lapsed = entitlement("B1", "gold", card());
         lapsed.subscription = Some(Subscription {
-            id: StripeSubscriptionId("sub_1".to_owned()),
-            status: "canceled".to_owned(),
+            id: SubscriptionId("sub_1".to_owned()),
+            status: SubscriptionStatus::Canceled,
+            invoice: None,
+            tier: None,
             current_period_end: "2026-04-01T00:00:00Z".parse().unwrap(),
+            ends_at: None,
             as_of: "2026-02-01T00:00:00Z".parse().unwrap(),
+            stale_after: None,
+            when_stale: WhenStale::Retail,
         });
         let retail = entitlement("A1", "retail", card());
         assert_eq!(chosen(vec![lapsed, retail]), Some("A1".to_owned()));

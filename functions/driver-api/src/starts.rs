@@ -450,6 +450,7 @@ mod tests {
             subscription: None,
             payer: Payer::Unknown,
             app_start: Some(app_start),
+            revision: 0,
         }
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use http_api::{document, role_table};
+use network::Trust;
 use queues::Queues;
 use runtime::Secrets;
 use store::Store;
@@ -25,6 +26,8 @@ pub(crate) struct Api {
     pub(crate) country_code: Arc<str>,
     /// Our party id in OCPI.
     pub(crate) party_id: Arc<str>,
+    /// How long what an operator says of a subscription is gone by.
+    pub(crate) trust: Trust,
 }
 
 /// Every route, with its part of the document.
@@ -94,6 +97,7 @@ mod tests {
             stack: "test".into(),
             country_code: "DE".into(),
             party_id: "TWT".into(),
+            trust: Trust::parse("72", "retail").unwrap(),
         };
         router().split_for_parts().0.with_state(api)
     }

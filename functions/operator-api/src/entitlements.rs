@@ -2,10 +2,11 @@
 
 use axum::{Json, extract::State, http::StatusCode};
 use chrono::{DateTime, Utc};
-use http_api::{Body, Check, Operator, Param, Problem, ProblemType, WriteEntitlements};
+use http_api::{Body, Check, Log, Operator, Param, Problem, ProblemType, WriteEntitlements};
 use network::{
-    AccountKind, Entitlement, EntitlementStatus, Payer, PlanMembership, StripeCustomerId,
-    StripePaymentMethodId, StripeSubscriptionId, Subscription,
+    AccountKind, Entitlement, EntitlementStatus, InvoiceState, Payer, PlanMembership,
+    StripeCustomerId, StripePaymentMethodId, Subscription, SubscriptionId, SubscriptionStatus,
+    Trust, WhenStale,
 };
 use quantities::{DriverId, IdTag, PartnerId, PlanId};
 use serde::{Deserialize, Serialize};
@@ -88,6 +89,32 @@ struct SubscriptionBody {
     status: String,
     /// End of the paid period.
     current_period_end: DateTime<Utc>,
+    /// What else is known of it. Ignored in a request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    known: Option<KnownBody>,
+}
+
+/// What is known of a subscription, and for how long it is gone by.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[schema(as = KnownOfSubscription)]
+struct KnownBody {
+    /// What became of its latest invoice: `settled`, `due` or `failed`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    invoice: Option<String>,
+    /// The tier that is paid for, if the platform names one: it outranks the entitlement's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tier: Option<String>,
+    /// When it ends for certain, if it was canceled for a later day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ends_at: Option<DateTime<Utc>>,
+    /// When the platform last said so; absent if it is an operator's word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    as_of: Option<DateTime<Utc>>,
+    /// From when on this is too old to go by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stale_after: Option<DateTime<Utc>>,
+    /// What then: `retail`, `block` (the tag may not charge) or `keep` (the tier).
+    when_stale: String,
 }
 
 /// Who pays for a session.
@@ -152,13 +179,37 @@ fn retail() -> String {
     network::Tier::retail().into()
 }
 
+impl From<Subscription> for SubscriptionBody {
+    fn from(known: Subscription) -> Self {
+        let invoice = known.invoice.map(|invoice| match invoice {
+            InvoiceState::Settled => "settled",
+            InvoiceState::Due => "due",
+            InvoiceState::Failed => "failed",
+        });
+        let when_stale = match known.when_stale {
+            WhenStale::Retail => "retail",
+            WhenStale::Block => "block",
+            WhenStale::Keep => "keep",
+        };
+        Self {
+            status: known.status.as_str().to_owned(),
+            current_period_end: known.current_period_end,
+            known: Some(KnownBody {
+                invoice: invoice.map(str::to_owned),
+                as_of: known.is_platforms().then_some(known.as_of),
+                tier: known.tier.map(String::from),
+                ends_at: known.ends_at,
+                stale_after: known.stale_after,
+                when_stale: when_stale.to_owned(),
+            }),
+            id: known.id.0,
+        }
+    }
+}
+
 impl From<Entitlement> for EntitlementView {
     fn from(known: Entitlement) -> Self {
-        let subscription = known.subscription.map(|subscription| SubscriptionBody {
-            id: subscription.id.0,
-            status: subscription.status,
-            current_period_end: subscription.current_period_end,
-        });
+        let subscription = known.subscription.map(SubscriptionBody::from);
         let entitlement = EntitlementBody {
             status: match known.status {
                 EntitlementStatus::Accepted => StatusView::Accepted,
@@ -225,11 +276,18 @@ async fn put(
     _: Operator<WriteEntitlements>,
     State(api): State<Api>,
     Param(id_tag): Param<IdTag>,
+    log: Log,
     Body(body): Body<EntitlementBody>,
 ) -> Result<(StatusCode, Json<EntitlementView>), Problem> {
     let before = api.store.entitlement(&id_tag).await?;
     refuse_app_start(before.as_ref())?;
     let standing = before.as_ref().and_then(|before| before.subscription.as_ref());
+    let standing = Standing {
+        subscription: standing,
+        revision: before.as_ref().map_or(0, |before| before.revision),
+        trust: api.trust,
+        now: log.now(),
+    };
     let mut check = Check::default();
     if let PayerBody::Roaming { partner_id, .. } = &body.payer
         && let Some(partner_id) = check.parse::<PartnerId>("/payer/partner_id", partner_id)
@@ -273,18 +331,27 @@ fn refuse_app_start(known: Option<&Entitlement>) -> Result<(), Problem> {
     Err(Problem::new(ProblemType::Conflict, detail))
 }
 
+/// What an entry is written over.
+#[derive(Clone, Copy)]
+struct Standing<'a> {
+    subscription: Option<&'a Subscription>,
+    revision: u64,
+    trust: Trust,
+    now: DateTime<Utc>,
+}
+
 fn read(
     mut check: Check,
     id_tag: IdTag,
     body: EntitlementBody,
-    standing: Option<&Subscription>,
+    standing: Standing<'_>,
 ) -> Result<Entitlement, Problem> {
     let parent_id_tag = body.parent_id_tag.map(|tag| check.parse::<IdTag>("/parent_id_tag", &tag));
     let driver_id = body.driver_id.map(|id| check.parse::<DriverId>("/driver_id", &id));
     let tier = check.parse("/tier", &body.tier);
     let subscription = body.subscription.map(|body| {
         check.that("/subscription/id", body.id.starts_with("sub_"), "must be `sub_…`");
-        subscription(body, standing)
+        subscription(&mut check, body, standing)
     });
     let is_free = matches!(body.payer, PayerBody::Free);
     check.that("/plan", !is_free || body.plan.is_none(), "has no part in what is free of charge");
@@ -303,9 +370,10 @@ fn read(
             driver_id: driver_id.flatten(),
             tier: tier?,
             plan: plan.flatten(),
-            subscription,
+            subscription: subscription.flatten(),
             payer: payer?,
             app_start: None,
+            revision: standing.revision,
         })
     })
 }
@@ -317,19 +385,35 @@ fn membership(check: &mut Check, body: MembershipBody) -> Option<PlanMembership>
     Some(PlanMembership { plan: plan?, account: account?, cost_centre: cost_centre.flatten() })
 }
 
-/// What Stripe said of a subscription outweighs what is entered by hand, then and later.
-fn subscription(body: SubscriptionBody, standing: Option<&Subscription>) -> Subscription {
-    let by_hand = DateTime::UNIX_EPOCH;
-    let id = StripeSubscriptionId(body.id);
-    match standing.filter(|standing| standing.id == id && standing.as_of > by_hand) {
-        Some(standing) => standing.clone(),
-        None => Subscription {
-            id,
-            status: body.status,
-            current_period_end: body.current_period_end,
-            as_of: by_hand,
-        },
+/// What Stripe said of a subscription outweighs what is entered by hand, then and later; what is
+/// entered by hand is gone by as long as if Stripe had said it.
+fn subscription(
+    check: &mut Check,
+    body: SubscriptionBody,
+    standing: Standing<'_>,
+) -> Option<Subscription> {
+    let id = SubscriptionId(body.id);
+    let said = standing.subscription.filter(|said| said.id == id && said.is_platforms());
+    if let Some(said) = said {
+        return Some(said.clone());
     }
+    let named = |status: &&SubscriptionStatus| status.as_str() == body.status;
+    let status = SubscriptionStatus::ALL.iter().find(named);
+    let rule = "one of trialing, active, past_due, unpaid, paused, incomplete, canceled";
+    check.that("/subscription/status", status.is_some(), rule);
+    let by_hand = Subscription {
+        id,
+        status: *status?,
+        invoice: None,
+        tier: None,
+        current_period_end: body.current_period_end,
+        ends_at: None,
+        as_of: DateTime::UNIX_EPOCH,
+        stale_after: None,
+        when_stale: WhenStale::default(),
+    };
+    let trusted = by_hand.trusted(standing.now, standing.trust);
+    Some(Subscription { as_of: DateTime::UNIX_EPOCH, ..trusted })
 }
 
 fn payer(check: &mut Check, body: PayerBody) -> Option<Payer> {
@@ -371,6 +455,12 @@ mod tests {
 
     use super::*;
 
+    fn over(subscription: Option<&Subscription>) -> Standing<'_> {
+        let trust = Trust::parse("72", "block").unwrap();
+        let now = "2026-03-01T12:00:00Z".parse().unwrap();
+        Standing { subscription, revision: 7, trust, now }
+    }
+
     fn member(standing: Option<&Subscription>) -> Entitlement {
         let body = serde_json::from_value(json!({
             "status": "Accepted",
@@ -382,20 +472,22 @@ mod tests {
             },
             "payer": { "kind": "card", "customer": "cus_1", "payment_method": "pm_1" },
         }));
-        read(Check::default(), "04A1".parse().unwrap(), body.unwrap(), standing).unwrap()
+        read(Check::default(), "04A1".parse().unwrap(), body.unwrap(), over(standing)).unwrap()
     }
 
     #[test]
     fn what_stripe_said_of_a_subscription_is_not_undone_by_hand() {
         let entered = member(None).subscription.unwrap();
-        assert_eq!(entered.status, "active");
+        assert_eq!(entered.status, SubscriptionStatus::Active);
+        assert_eq!(entered.stale_after, Some("2026-03-04T12:00:00Z".parse().unwrap()));
+        assert_eq!((entered.when_stale, entered.is_platforms()), (WhenStale::Block, false));
         let said = Subscription {
-            status: "canceled".to_owned(),
+            status: SubscriptionStatus::Canceled,
             as_of: "2026-03-01T00:00:00Z".parse().unwrap(),
             ..entered.clone()
         };
         assert_eq!(member(Some(&said)).subscription.unwrap(), said);
-        let other = Subscription { id: StripeSubscriptionId("sub_0".to_owned()), ..said };
+        let other = Subscription { id: SubscriptionId("sub_0".to_owned()), ..said };
         assert_eq!(member(Some(&other)).subscription.unwrap(), entered);
     }
 
@@ -403,7 +495,21 @@ mod tests {
         let plan = plan.map(|plan| json!({ "plan": plan, "account": "fleet-17" }));
         let body = json!({ "status": "Accepted", "payer": payer, "plan": plan });
         let body = serde_json::from_value(body).unwrap();
-        read(Check::default(), "04A1".parse().unwrap(), body, None)
+        read(Check::default(), "04A1".parse().unwrap(), body, over(None))
+    }
+
+    #[test]
+    fn a_status_that_no_subscription_has_is_refused() {
+        let body = json!({
+            "status": "Accepted",
+            "subscription": {
+                "id": "sub_1", "status": "fine", "current_period_end": "2026-04-01T00:00:00Z",
+            },
+            "payer": { "kind": "free" },
+        });
+        let body = serde_json::from_value(body).unwrap();
+        let refused = read(Check::default(), "04A1".parse().unwrap(), body, over(None));
+        assert_eq!(refused.unwrap_err().status().as_u16(), 422);
     }
 
     #[test]
@@ -434,6 +540,8 @@ mod tests {
         assert_eq!(view["id_tag"], "04A1");
         assert_eq!(view["payer"]["kind"], "card");
         assert_eq!(view["subscription"]["id"], "sub_1");
+        assert_eq!(view["subscription"]["known"]["when_stale"], "block");
+        assert_eq!(member(None).revision, 7);
         assert_eq!(view["plan"]["plan"], "GOLD");
         assert_eq!(view["plan"]["cost_centre"], "4711");
     }

@@ -26,6 +26,7 @@ use std::{env, sync::Arc};
 
 use api::Api;
 use lambda_http::Error;
+use network::Trust;
 use queues::Queues;
 use runtime::{Function, Secrets};
 use store::Store;
@@ -40,6 +41,10 @@ async fn main() -> Result<(), Error> {
         stack: function.variable("STACK_NAME")?.into(),
         country_code: env::var("OPERATOR_COUNTRY_CODE")?.into(),
         party_id: env::var("OPERATOR_PARTY_ID")?.into(),
+        trust: Trust::parse(
+            &function.variable("MEMBERSHIP_TRUST_HOURS")?,
+            &function.variable("MEMBERSHIP_WHEN_STALE")?,
+        )?,
     };
     let (router, _) = api::router().split_for_parts();
     http_api::serve(function, router.with_state(api)).await

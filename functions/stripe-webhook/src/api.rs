@@ -3,6 +3,9 @@
 use std::sync::Arc;
 
 use axum::{Router, routing::post};
+use http_api::Problem;
+use network::Trust;
+use payments::StripeClient;
 use runtime::Secrets;
 use store::Store;
 
@@ -15,6 +18,19 @@ pub(crate) struct Api {
     pub(crate) secrets: Arc<Secrets>,
     /// Name of the Stripe secret, which has the webhook's signing secret.
     pub(crate) secret_name: Arc<str>,
+    /// Where Stripe is; empty is Stripe itself.
+    pub(crate) stripe_base: Arc<str>,
+    /// How long what Stripe says of a subscription is gone by.
+    pub(crate) trust: Trust,
+}
+
+impl Api {
+    /// Stripe, with the key as it is now.
+    pub(crate) async fn stripe(&self) -> Result<StripeClient, Problem> {
+        let secret = self.secrets.stripe(&self.secret_name).await.map_err(Problem::unavailable)?;
+        let client = StripeClient::new(&secret.api_key, Some(&self.stripe_base));
+        client.map_err(Problem::unavailable)
+    }
 }
 
 /// The route that Stripe is told of.

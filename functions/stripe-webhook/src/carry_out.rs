@@ -9,7 +9,7 @@ use store::StoreError;
 use crate::{
     api::Api,
     intents::{follow_intent, follow_pay_link},
-    subscriptions,
+    memberships,
 };
 
 /// Why an event was not carried out.
@@ -52,7 +52,7 @@ pub(crate) async fn carry_out(
     log: &Invocation,
 ) -> Result<(), Failed> {
     match object(&event.event_type) {
-        "customer.subscription" | "invoice" => subscriptions::follow(api, event, log).await,
+        "customer.subscription" | "invoice" => memberships::follow(api, event, log).await,
         "payment_intent" => follow_intent(api, event, log).await,
         "checkout.session" => follow_pay_link(api, event, log).await,
         _ => {

@@ -7,13 +7,14 @@
 mod api;
 mod carry_out;
 mod intents;
+mod memberships;
 mod receive;
-mod subscriptions;
 
 use std::sync::Arc;
 
 use api::Api;
 use lambda_http::Error;
+use network::Trust;
 use runtime::{Function, Secrets};
 use store::Store;
 
@@ -24,6 +25,11 @@ async fn main() -> Result<(), Error> {
         store: Store::from_environment(&function.aws)?,
         secrets: Arc::new(Secrets::new(&function.aws)),
         secret_name: function.variable("STRIPE_SECRET_NAME")?.into(),
+        stripe_base: function.variable("STRIPE_API_BASE")?.into(),
+        trust: Trust::parse(
+            &function.variable("MEMBERSHIP_TRUST_HOURS")?,
+            &function.variable("MEMBERSHIP_WHEN_STALE")?,
+        )?,
     };
     http_api::serve(function, api::router().with_state(api)).await
 }

@@ -9,6 +9,8 @@ use quantities::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::Subscription;
+
 macro_rules! stripe_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -37,8 +39,8 @@ stripe_id!(
     StripePaymentIntentId
 );
 stripe_id!(
-    /// A Stripe Subscription (`sub_…`).
-    StripeSubscriptionId
+    /// A subscription at the platform that bills memberships: at Stripe `sub_…`.
+    SubscriptionId
 );
 
 /// A price group that offers are made to: `retail`, or a membership tier such as `gold`.
@@ -127,33 +129,41 @@ pub struct Entitlement {
     /// Set on the one-time tag of a start from the app.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app_start: Option<AppStart>,
+    /// Counts the writes of the whole entry and of its subscription: whoever writes either says
+    /// over which it does.
+    #[serde(default)]
+    pub revision: u64,
 }
 
 impl Entitlement {
-    /// The status at `now`, its expiry considered.
+    /// The status at `now`: its expiry considered, and whether what is known of the subscription
+    /// is fresh enough to charge at all.
     #[must_use]
     pub fn status_at(&self, now: DateTime<Utc>) -> EntitlementStatus {
-        match (self.status, self.expires_at) {
-            (EntitlementStatus::Accepted, Some(expiry)) if expiry <= now => {
-                EntitlementStatus::Expired
-            }
-            (status, _) => status,
+        if self.status != EntitlementStatus::Accepted {
+            return self.status;
         }
+        if self.expires_at.is_some_and(|expiry| expiry <= now) {
+            return EntitlementStatus::Expired;
+        }
+        let stale = self.subscription.as_ref().is_some_and(|paid| paid.blocks_at(now));
+        if stale { EntitlementStatus::Blocked } else { EntitlementStatus::Accepted }
     }
 
-    /// The tier at `now`: retail as soon as the subscription behind it no longer holds.
+    /// The tier at `now`: retail as soon as the subscription behind it no longer gives one.
     #[must_use]
     pub fn tier_at(&self, now: DateTime<Utc>) -> Tier {
         match &self.subscription {
-            Some(subscription) if !subscription.holds_at(now) => Tier::retail(),
-            _ => self.tier.clone(),
+            Some(paid) if !paid.gives_at(now) => Tier::retail(),
+            Some(paid) => paid.tier.as_ref().unwrap_or(&self.tier).clone(),
+            None => self.tier.clone(),
         }
     }
 
-    /// The plan at `now`: none as soon as the subscription behind the tier no longer holds.
+    /// The plan at `now`: none as soon as the subscription behind the tier no longer gives one.
     #[must_use]
     pub fn plan_at(&self, now: DateTime<Utc>) -> Option<&PlanMembership> {
-        let lapsed = self.subscription.as_ref().is_some_and(|paid| !paid.holds_at(now));
+        let lapsed = self.subscription.as_ref().is_some_and(|paid| !paid.gives_at(now));
         self.plan.as_ref().filter(|_| !lapsed)
     }
 }
@@ -168,27 +178,6 @@ pub struct PlanMembership {
     /// What the account's books call it; the plan's own, if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost_centre: Option<String>,
-}
-
-/// What is known of the Stripe Subscription behind a tier.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Subscription {
-    /// Its id at Stripe.
-    pub id: StripeSubscriptionId,
-    /// Its status as Stripe last said: `active`, `trialing`, `past_due`, `canceled`, `unpaid`, …
-    pub status: String,
-    /// End of the paid period; after it the tier needs word from Stripe again.
-    pub current_period_end: DateTime<Utc>,
-    /// When Stripe said so (`event.created`): an older event does not undo a newer one.
-    pub as_of: DateTime<Utc>,
-}
-
-impl Subscription {
-    /// Whether it gives its tier at `now`.
-    #[must_use]
-    pub fn holds_at(&self, now: DateTime<Utc>) -> bool {
-        matches!(self.status.as_str(), "active" | "trialing") && now < self.current_period_end
-    }
 }
 
 /// Who pays for a session.
@@ -359,6 +348,7 @@ impl StartIntent {
                 hold,
                 used_by: None,
             }),
+            revision: 0,
         }
     }
 }
@@ -368,8 +358,9 @@ mod tests {
     use quantities::Currency;
 
     use super::*;
+    use crate::{SubscriptionStatus, WhenStale};
 
-    fn member(status: &str) -> Entitlement {
+    fn member(status: SubscriptionStatus) -> Entitlement {
         Entitlement {
             id_tag: "TAG1".parse().unwrap(),
             status: EntitlementStatus::Accepted,
@@ -383,13 +374,19 @@ mod tests {
                 cost_centre: None,
             }),
             subscription: Some(Subscription {
-                id: StripeSubscriptionId("sub_1".to_owned()),
-                status: status.to_owned(),
+                id: SubscriptionId("sub_1".to_owned()),
+                status,
+                invoice: None,
+                tier: None,
                 current_period_end: "2026-04-01T00:00:00Z".parse().unwrap(),
+                ends_at: None,
                 as_of: "2026-03-01T00:00:00Z".parse().unwrap(),
+                stale_after: None,
+                when_stale: WhenStale::Retail,
             }),
             payer: Payer::Unknown,
             app_start: None,
+            revision: 0,
         }
     }
 
@@ -397,18 +394,44 @@ mod tests {
     fn a_lapsed_member_is_a_retail_customer() {
         let march = "2026-03-15T00:00:00Z".parse().unwrap();
         let april = "2026-04-01T00:00:00Z".parse().unwrap();
-        assert_eq!(member("active").tier_at(march).as_str(), "gold");
-        assert_eq!(member("past_due").tier_at(march), Tier::retail());
-        assert_eq!(member("active").tier_at(april), Tier::retail());
-        assert_eq!(member("active").plan_at(march), member("active").plan.as_ref());
-        assert_eq!(member("past_due").plan_at(march), None);
-        assert_eq!(member("active").plan_at(april), None);
+        let (active, past_due) =
+            (member(SubscriptionStatus::Active), member(SubscriptionStatus::PastDue));
+        assert_eq!(active.tier_at(march).as_str(), "gold");
+        assert_eq!(past_due.tier_at(march), Tier::retail());
+        assert_eq!(active.tier_at(april), Tier::retail());
+        assert_eq!(active.plan_at(march), active.plan.as_ref());
+        assert_eq!(past_due.plan_at(march), None);
+        assert_eq!(active.plan_at(april), None);
+        assert_eq!(past_due.status_at(march), EntitlementStatus::Accepted);
+    }
+
+    #[test]
+    fn the_tier_that_is_paid_for_outranks_the_one_that_was_entered() {
+        let march = "2026-03-15T00:00:00Z".parse().unwrap();
+        let mut moved = member(SubscriptionStatus::Active);
+        moved.subscription.as_mut().unwrap().tier = Some("silver".parse().unwrap());
+        assert_eq!(moved.tier_at(march).as_str(), "silver");
+        moved.subscription.as_mut().unwrap().status = SubscriptionStatus::Canceled;
+        assert_eq!(moved.tier_at(march), Tier::retail());
+    }
+
+    #[test]
+    fn a_membership_of_which_nothing_fresh_is_known_blocks_only_if_that_is_the_policy() {
+        let april = "2026-04-01T00:00:00Z".parse().unwrap();
+        let mut stale = member(SubscriptionStatus::Active);
+        assert_eq!(stale.status_at(april), EntitlementStatus::Accepted);
+        stale.subscription.as_mut().unwrap().when_stale = WhenStale::Block;
+        assert_eq!(stale.status_at(april), EntitlementStatus::Blocked);
+        stale.subscription.as_mut().unwrap().when_stale = WhenStale::Keep;
+        assert_eq!(stale.status_at(april), EntitlementStatus::Accepted);
+        assert_eq!(stale.tier_at(april).as_str(), "gold");
+        assert_eq!(stale.plan_at(april), stale.plan.as_ref());
     }
 
     #[test]
     fn an_expired_tag_is_expired_and_a_blocked_one_stays_blocked() {
         let late = "2027-01-01T00:00:00Z".parse().unwrap();
-        let mut tag = member("active");
+        let mut tag = member(SubscriptionStatus::Active);
         assert_eq!(tag.status_at(late), EntitlementStatus::Expired);
         tag.status = EntitlementStatus::Blocked;
         assert_eq!(tag.status_at(late), EntitlementStatus::Blocked);

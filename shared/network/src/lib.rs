@@ -8,14 +8,18 @@ mod entitlement;
 mod partner;
 mod policy;
 mod site;
+mod subscription;
 
 pub use entitlement::{
     AccountKind, AppStart, Entitlement, EntitlementStatus, HoldRef, HoldRequest, Payer,
     PlanMembership, StartIntent, StartState, StripeCustomerId, StripePaymentIntentId,
-    StripePaymentMethodId, StripeSubscriptionId, Subscription, Tier,
+    StripePaymentMethodId, SubscriptionId, Tier,
 };
 pub use partner::{RoamingPartner, WebhookSubscriber};
 pub use policy::{Beyond, OnOutage, PaymentPolicy};
 pub use site::{
     Address, Charger, ExpectedEnergy, HoldRule, Jurisdiction, LegalEntity, Offer, Offers, Site, Tax,
+};
+pub use subscription::{
+    InvoiceState, Standing, Subscription, SubscriptionStatus, Trust, WhenStale,
 };

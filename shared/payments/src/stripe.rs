@@ -7,6 +7,7 @@
 
 mod calls;
 mod failure;
+mod get;
 mod money;
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,6 @@
 
 mod intents;
 mod pay_links;
-mod subscriptions;
 #[cfg(test)]
 mod tests;
 
@@ -14,11 +13,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, de::DeserializeOwned};
 use stripe_webhook::{Webhook, WebhookError as SignatureError};
 
-pub use self::{
-    intents::IntentEvent,
-    pay_links::PayLinkEvent,
-    subscriptions::{InvoiceEvent, SubscriptionEvent},
-};
+pub use self::{intents::IntentEvent, pay_links::PayLinkEvent};
 
 /// The events that an endpoint at Stripe has to be enabled for. Others are stored and change
 /// nothing.
@@ -29,9 +24,13 @@ pub const EVENT_TYPES: &[&str] = &[
     "customer.subscription.deleted",
     "customer.subscription.paused",
     "customer.subscription.resumed",
+    "customer.subscription.trial_will_end",
     "customer.subscription.updated",
+    "invoice.marked_uncollectible",
     "invoice.paid",
+    "invoice.payment_action_required",
     "invoice.payment_failed",
+    "invoice.voided",
     "payment_intent.amount_capturable_updated",
     "payment_intent.canceled",
     "payment_intent.created",
@@ -63,7 +62,9 @@ impl StripeEvent {
         serde_json::from_str(&self.object).map_err(|_| self.unreadable())
     }
 
-    fn unreadable(&self) -> WebhookError {
+    /// The error that it is about something else than its type says.
+    #[must_use]
+    pub fn unreadable(&self) -> WebhookError {
         let (event_id, event_type) = (self.id.clone(), self.event_type.clone());
         WebhookError::Unreadable { event_id, event_type }
     }

@@ -13,6 +13,10 @@ use crate::{
     outbox::{CONFLICT_ATTEMPTS_MAX, CONFLICT_PAUSE},
 };
 
+/// Where a page of an index ended.
+#[derive(Debug, Clone)]
+pub struct IndexKey(Item);
+
 /// One page-free query: all items of a partition whose sort key begins with, or lies between.
 pub(crate) enum Range<'a> {
     /// The whole partition.
@@ -48,12 +52,26 @@ impl Store {
 
     /// Puts `item` if there is none under its key.
     pub(crate) async fn put_new(&self, table: &str, item: Item) -> Result<Saved, StoreError> {
-        let request = self
+        self.put_if(table, item, "attribute_not_exists(pk)", vec![]).await
+    }
+
+    /// Puts `item` if `condition` holds of what is there; `values` fill its placeholders.
+    pub(crate) async fn put_if(
+        &self,
+        table: &str,
+        item: Item,
+        condition: &str,
+        values: Vec<(&str, AttributeValue)>,
+    ) -> Result<Saved, StoreError> {
+        let mut request = self
             .client
             .put_item()
             .table_name(table)
             .set_item(Some(item))
-            .condition_expression("attribute_not_exists(pk)");
+            .condition_expression(condition);
+        for (placeholder, value) in values {
+            request = request.expression_attribute_values(placeholder, value);
+        }
         match request.send().await {
             Ok(_) => Ok(Saved::New),
             Err(error) if is_duplicate(&error) => Ok(Saved::Duplicate),
@@ -138,6 +156,20 @@ impl Store {
         };
         let pages = request.into_paginator().items().send();
         pages.collect::<Result<Vec<_>, _>>().await.map_err(dynamo("Query"))
+    }
+
+    /// Some of a sparse index's items, in no order, and where to go on.
+    pub(crate) async fn scan_index(
+        &self,
+        table: &str,
+        index: &str,
+        after: Option<IndexKey>,
+    ) -> Result<(Vec<Item>, Option<IndexKey>), StoreError> {
+        let request = self.client.scan().table_name(table).index_name(index);
+        let request = request.set_exclusive_start_key(after.map(|key| key.0));
+        let answer = request.send().await.map_err(dynamo("Scan"))?;
+        let next = answer.last_evaluated_key.map(IndexKey);
+        Ok((answer.items.unwrap_or_default(), next))
     }
 
     /// All items of an index partition, newest first where the index sorts by time.

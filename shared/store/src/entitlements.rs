@@ -5,12 +5,12 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Utc};
 use messages::Envelope;
-use network::{Entitlement, StartIntent, StartState, StripeSubscriptionId, Subscription};
+use network::{Entitlement, StartIntent, StartState, Subscription, SubscriptionId};
 use quantities::{DriverId, IdTag};
 
 use crate::{
-    Change, Saved, Store, StoreError,
-    item::{Item, PK, from_item, instant, s, sortable, to_item},
+    Change, IndexKey, Saved, Store, StoreError,
+    item::{Item, PK, from_item, s, sortable, to_item},
     outbox::Transacted,
 };
 
@@ -41,13 +41,20 @@ impl Store {
         item.map(from_item).transpose()
     }
 
-    /// Stores an entry over the one before.
+    /// Stores an entry over the one whose revision it has, or as the first. One write.
     ///
     /// # Errors
     ///
-    /// [`StoreError`].
+    /// [`StoreError::Stale`] when the entry changed since it was read, or somebody else was first.
     pub async fn put_entitlement(&self, entitlement: &Entitlement) -> Result<(), StoreError> {
-        self.put(&self.tables.entitlements, entitlement_item(entitlement)?).await
+        let (condition, seen) = at_revision(entitlement.revision);
+        let next = Entitlement { revision: entitlement.revision + 1, ..entitlement.clone() };
+        let item = entitlement_item(&next)?;
+        let table = &self.tables.entitlements;
+        match self.put_if(table, item, condition, vec![(":seen", seen)]).await? {
+            Saved::New => Ok(()),
+            Saved::Duplicate => Err(StoreError::Stale { what: "entitlement" }),
+        }
     }
 
     /// Removes an entry.
@@ -78,7 +85,7 @@ impl Store {
     /// [`StoreError`].
     pub async fn entitlements_by_subscription(
         &self,
-        subscription: &StripeSubscriptionId,
+        subscription: &SubscriptionId,
     ) -> Result<Vec<Entitlement>, StoreError> {
         let table = &self.tables.entitlements;
         let key = subscription.0.as_str();
@@ -86,8 +93,8 @@ impl Store {
         items.into_iter().map(from_item).collect()
     }
 
-    /// Stores what Stripe said of the subscription behind an entry, unless Stripe has said
-    /// something newer. One write.
+    /// Stores what is known of the subscription behind an entry, unless the entry changed since
+    /// `revision` or has another subscription now. One write.
     ///
     /// # Errors
     ///
@@ -95,26 +102,43 @@ impl Store {
     pub async fn update_subscription(
         &self,
         id_tag: &IdTag,
+        revision: u64,
         subscription: &Subscription,
     ) -> Result<Saved, StoreError> {
         let pk = token_pk(id_tag);
+        let (condition, seen) = at_revision(revision);
+        let values = vec![
+            (":subscription", AttributeValue::M(to_item("TOKEN#…", subscription)?)),
+            (":id", s(&subscription.id.0)),
+            (":next", AttributeValue::N((revision + 1).to_string())),
+            (":seen", seen),
+        ];
         let updated = self
             .update(
                 &self.tables.entitlements,
                 &[(PK, &pk)],
-                "SET subscription.#status = :status, subscription.current_period_end = :end, \
-                 subscription.as_of = :as_of",
-                "subscription.id = :id AND subscription.as_of <= :as_of",
-                &[("#status", "status")],
-                vec![
-                    (":status", s(&subscription.status)),
-                    (":end", s(instant(subscription.current_period_end))),
-                    (":as_of", s(instant(subscription.as_of))),
-                    (":id", s(&subscription.id.0)),
-                ],
+                "SET subscription = :subscription, revision = :next",
+                &format!("subscription.id = :id AND ({condition})"),
+                &[],
+                values,
             )
             .await?;
         Ok(if updated.is_some() { Saved::New } else { Saved::Duplicate })
+    }
+
+    /// The entries whose tier a subscription pays for, some at a time; begins after `after`, the
+    /// key that the page before ended with. Eventually consistent.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn subscribed_entitlements(
+        &self,
+        after: Option<IndexKey>,
+    ) -> Result<(Vec<Entitlement>, Option<IndexKey>), StoreError> {
+        let table = &self.tables.entitlements;
+        let (items, next) = self.scan_index(table, "by_subscription", after).await?;
+        Ok((items.into_iter().map(from_item).collect::<Result<_, _>>()?, next))
     }
 
     /// A start from the app as it was asked for.
@@ -273,6 +297,16 @@ impl Store {
             Transacted::Refused { .. } => Saved::Duplicate,
         })
     }
+}
+
+/// The condition that an entry has the revision `:seen`. Those of before there were revisions
+/// count as the first.
+fn at_revision(revision: u64) -> (&'static str, AttributeValue) {
+    let condition = match revision {
+        0 => "attribute_not_exists(revision) OR revision = :seen",
+        _ => "revision = :seen",
+    };
+    (condition, AttributeValue::N(revision.to_string()))
 }
 
 fn state(state: &StartState) -> Result<AttributeValue, StoreError> {

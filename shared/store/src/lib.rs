@@ -23,6 +23,7 @@ mod usage;
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
 
+pub use access::IndexKey;
 pub use chargers::{CallRecord, CallState, ConnectorRow};
 pub use deliveries::Delivery;
 pub use error::{Saved, StoreError};

@@ -51,6 +51,7 @@ pub(crate) struct Price {
     interval: String,
     interval_count: i64,
     created: i64,
+    metadata: BTreeMap<String, String>,
 }
 
 impl Price {
@@ -77,7 +78,7 @@ impl Price {
             "custom_unit_amount": null,
             "livemode": false,
             "lookup_key": null,
-            "metadata": {},
+            "metadata": self.metadata,
             "nickname": null,
             "product": self.product,
             "recurring": {
@@ -110,7 +111,7 @@ impl Price {
             "interval": self.interval,
             "interval_count": self.interval_count,
             "livemode": false,
-            "metadata": {},
+            "metadata": self.metadata,
             "meter": null,
             "nickname": null,
             "product": self.product,
@@ -149,13 +150,15 @@ pub(crate) fn create_price(world: &mut World, mut params: Params) -> Answer<Valu
     let interval = recurring.one_of("interval", &["day", "week", "month", "year"])?;
     let interval_count = recurring.integer("interval_count")?.unwrap_or(1);
     recurring.finish()?;
+    let metadata = params.metadata()?;
     params.finish()?;
     let Some(interval) = interval else {
         let message = "The twin has recurring prices only.";
         return Err(ApiError::invalid(None, Some("recurring[interval]"), message));
     };
     let (id, created) = (world.id("price"), world.now);
-    let price = Price { id, unit_amount, currency, product, interval, interval_count, created };
+    let price =
+        Price { id, unit_amount, currency, product, interval, interval_count, created, metadata };
     let rendered = price.render();
     let id = price.id.clone();
     world.prices.insert(&id, price);

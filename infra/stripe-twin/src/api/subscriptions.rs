@@ -50,7 +50,7 @@ impl Subscription {
             "billing_mode": { "flexible": null, "type": "classic" },
             "billing_schedules": [],
             "billing_thresholds": null,
-            "cancel_at": null,
+            "cancel_at": self.cancel_at_period_end.then_some(self.current_period_end),
             "cancel_at_period_end": self.cancel_at_period_end,
             "canceled_at": self.canceled_at,
             "cancellation_details": { "comment": null, "feedback": null, "reason": null },
@@ -174,15 +174,37 @@ fn one_item(world: &World, params: &mut Params) -> Answer<(Price, i64)> {
     Ok((world.prices.referenced(&price, "items[0][price]")?.clone(), quantity))
 }
 
-pub(crate) fn retrieve(world: &World, id: &str, params: Params) -> Answer<Value> {
+pub(crate) fn retrieve(world: &World, id: &str, mut params: Params) -> Answer<Value> {
+    let expand = expansions(&mut params, "latest_invoice")?;
     params.finish()?;
-    Ok(world.subscriptions.get(id)?.render())
+    Ok(expanded(world, world.subscriptions.get(id)?, expand))
+}
+
+/// Whether `expand[]` asks for `field`, the only one that the twin expands
+/// (<https://docs.stripe.com/api/expanding_objects>).
+fn expansions(params: &mut Params, field: &str) -> Answer<bool> {
+    let asked = params.list("expand");
+    if let Some(other) = asked.iter().find(|asked| *asked != field) {
+        let message = format!("This property cannot be expanded ({other}).");
+        return Err(ApiError::invalid(None, Some("expand"), message));
+    }
+    Ok(!asked.is_empty())
+}
+
+fn expanded(world: &World, subscription: &Subscription, expand: bool) -> Value {
+    let mut rendered = subscription.render();
+    let invoice = subscription.latest_invoice.as_ref().filter(|_| expand);
+    if let Some(invoice) = invoice.and_then(|id| world.invoices.find(id)) {
+        rendered["latest_invoice"] = invoice.render();
+    }
+    rendered
 }
 
 /// Those that have not ended, unless `status` says otherwise; `all` for all
 /// (<https://docs.stripe.com/api/subscriptions/list>).
 pub(crate) fn list(world: &World, mut params: Params) -> Answer<Value> {
     let customer = params.text("customer");
+    let expand = expansions(&mut params, "data.latest_invoice")?;
     let statuses = ["active", "all", "canceled", "incomplete", "past_due", "trialing", "unpaid"];
     let status = params.one_of("status", &statuses)?;
     let keep = |subscription: &Subscription| {
@@ -193,7 +215,8 @@ pub(crate) fn list(world: &World, mut params: Params) -> Answer<Value> {
         };
         wanted && customer.as_ref().is_none_or(|customer| subscription.customer == *customer)
     };
-    world.subscriptions.page(params, "/v1/subscriptions", keep, Subscription::render)
+    let render = |subscription: &Subscription| expanded(world, subscription, expand);
+    world.subscriptions.page(params, "/v1/subscriptions", keep, render)
 }
 
 pub(crate) fn update(world: &mut World, id: &str, mut params: Params) -> Answer<Value> {

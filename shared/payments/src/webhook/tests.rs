@@ -7,7 +7,7 @@ use sha2::Sha256;
 use stripe_twin::{Twin, TwinConfig, WebhookEndpoint};
 use tokio::{net::TcpListener, sync::mpsc};
 
-use network::StripeSubscriptionId;
+use network::StripePaymentIntentId;
 
 use super::*;
 
@@ -34,20 +34,15 @@ fn read_signed(body: &str) -> Result<StripeEvent, WebhookError> {
 }
 
 #[test]
-fn a_subscription_says_until_when_it_is_paid() {
-    let subscription = json!({
-        "id": "sub_1",
-        "customer": "cus_1",
-        "status": "past_due",
-        "items": { "data": [{ "current_period_end": NOW + 60 }] },
-    });
-    let read = read_signed(&event("customer.subscription.updated", &subscription)).unwrap();
-    let said = SubscriptionEvent {
-        subscription: StripeSubscriptionId("sub_1".to_owned()),
-        status: "past_due".to_owned(),
-        current_period_end: at(NOW + 60),
+fn an_event_says_when_it_was_made_and_what_it_is_about() {
+    let intent = json!({ "id": "pi_1", "status": "canceled" });
+    let read = read_signed(&event("payment_intent.canceled", &intent)).unwrap();
+    let said = IntentEvent {
+        payment_intent: StripePaymentIntentId("pi_1".to_owned()),
+        status: "canceled".to_owned(),
+        session_id: None,
     };
-    assert_eq!((SubscriptionEvent::read(&read), read.created), (Ok(said), at(NOW)));
+    assert_eq!((IntentEvent::read(&read), read.created), (Ok(said), at(NOW)));
 }
 
 #[test]
@@ -67,10 +62,9 @@ fn a_bad_signature_is_refused() {
 
 #[test]
 fn what_cannot_be_read_is_not_called_badly_signed() {
-    let subscription = json!({ "id": "sub_1", "items": "gone" });
-    let read = read_signed(&event("customer.subscription.updated", &subscription)).unwrap();
-    let event_type = "customer.subscription.updated".to_owned();
-    let unreadable = SubscriptionEvent::read(&read);
+    let read = read_signed(&event("payment_intent.canceled", &json!({ "id": "pi_1" }))).unwrap();
+    let event_type = "payment_intent.canceled".to_owned();
+    let unreadable = IntentEvent::read(&read);
     assert_eq!(unreadable, Err(WebhookError::Unreadable { event_id: "evt_1".into(), event_type }));
     let no_json = WebhookError::Unreadable { event_id: String::new(), event_type: String::new() };
     assert_eq!(read_signed("no json"), Err(no_json));
