@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, mem, sync::Arc};
 
+use chrono::{DateTime, Utc};
 use plans::{Month, Usage, UsageError};
 use quantities::{Amount, MoneyError, TariffRef, WattHours};
 use rust_decimal::{Decimal, prelude::ToPrimitive};
@@ -10,12 +11,12 @@ use crate::{
     Cost, FindingCode, Item, Line, Method, PlanApplied, PricedSession, RatingError, Rules, Segment,
     SegmentKind, Totals, Unit, Why,
     charges::{Charge, Charges},
-    compile::{Bounds, Compiled},
-    draft::{Draft, Drafts},
-    exact::{Exact, thousandth, to_wh, trim},
+    compile::{Bounds, Compiled, Component},
+    draft::Drafts,
+    exact::{Exact, UWH_DECIMALS, thousandth, trim, trimmed},
     limit::{Span, cap_idle, limit, set_free},
     plan::Applier,
-    round::{Settled, Settlement, settle},
+    round::{Settlement, settle},
     stretch::{Findings, moment},
     taxes::Taxes,
     walk::Run,
@@ -41,34 +42,26 @@ impl Bill<'_> {
     ///
     /// [`RatingError`] on overflow.
     pub(crate) fn write(self, mut findings: Findings) -> Result<PricedSession, RatingError> {
-        let (drafts, usage) = self.drafts(&mut findings)?;
-        let Drafts { mut list, taxes, currency, rounding } = drafts;
-        let is_limited = self.is_limited();
-        let rates_include_tax = taxes.are_included();
-        let Settlement { lines, taxes, method } =
-            settle(&mut list, taxes, currency, rounding, is_limited)?;
-        let settled = list.into_iter().zip(lines);
-        let lines = settled.map(|(Draft { line, .. }, Settled { amount, taxes })| {
-            let rate = rate(&line, amount, rates_include_tax);
-            Line { rate, taxes, amount, ..line }
-        });
-        let lines: Vec<Line> = lines.collect();
-        let (charging, idle) = self.seconds()?;
-        let first = self.runs.first().map_or(0, |run| run.from_uwh);
-        let last = self.runs.last().map_or(0, |run| run.to_uwh);
-        let energy = to_wh(last.checked_sub(first).ok_or(MoneyError::Overflow)?);
+        let segments = self.segments();
+        let (drafts, usage) = self.drafts(&segments, &mut findings)?;
+        let currency = drafts.currency;
+        let rates_include_tax = drafts.taxes.are_included();
+        let Settlement { mut lines, taxes, method } = settle(drafts, self.is_limited())?;
+        for line in &mut lines {
+            line.rate = rate(line, rates_include_tax);
+        }
         let totals = Totals::of(&lines, currency)?;
-        let plan = self.plan_applied(usage, totals.total.incl_vat, &mut findings)?;
+        let (charging, idle) = self.seconds()?;
         Ok(PricedSession {
             tariff: self.reference.clone(),
             currency,
             totals,
             lines,
-            segments: self.segments(),
+            plan: self.plan_applied(usage, totals.total.incl_vat, &segments, &mut findings)?,
+            segments,
             taxes,
             rates_include_tax,
-            plan,
-            total_energy: WattHours::new(trim(energy)),
+            total_energy: self.energy()?,
             total_time_s: charging.checked_add(idle).ok_or(MoneyError::Overflow)?,
             total_parking_time_s: idle,
             findings: findings.into_sorted(),
@@ -77,27 +70,28 @@ impl Bill<'_> {
                 activity: None,
                 interpolation: Cow::Borrowed(INTERPOLATION),
                 rounding: method,
-                minor_digits: self.compiled.currency.minor_digits(),
+                minor_digits: currency.minor_digits(),
             },
         })
     }
 
     /// All lines with their exact amounts, and what they add to the usage of the plan's account.
-    fn drafts(&self, findings: &mut Findings) -> Result<(Drafts<'_>, Option<Usage>), RatingError> {
+    fn drafts(
+        &self,
+        segments: &[Segment],
+        findings: &mut Findings,
+    ) -> Result<(Drafts<'_>, Option<Usage>), RatingError> {
         let mut charges = Charges::of(self.runs, self.compiled)?;
-        let (least, most) = (self.compiled.min_price, self.compiled.max_price);
-        let is_changed = least.or(most).is_some() || self.idle_cap.is_some();
-        let mut drafts = Drafts {
-            list: Vec::with_capacity(charges.list.len() + usize::from(is_changed)),
-            taxes: Taxes::new(self.rules.taxes, self.compiled.tax_included)?,
-            currency: self.compiled.currency,
-            rounding: self.rules.rounding,
-        };
+        let is_changed = self.is_limited() || self.idle_cap.is_some();
+        let count = charges.list.len() + usize::from(is_changed);
+        let taxes = Taxes::new(self.rules.taxes, self.compiled.tax_included)?;
+        let rounding = self.rules.rounding;
+        let mut drafts = Drafts::new(count, taxes, self.compiled.currency, rounding);
         for charge in &mut charges.list {
-            self.draft(charge, &mut drafts, findings)?;
+            self.draft(charge, segments, &mut drafts, findings)?;
         }
-        let usage = self.apply_plan(&charges.list, &mut drafts, findings)?;
-        let span = Span::of(self.runs);
+        let usage = self.apply_plan(&charges.list, segments, &mut drafts, findings)?;
+        let span = Span::of(segments);
         if let Some(cap) = self.idle_cap {
             cap_idle(&mut drafts, cap, span)?;
         }
@@ -118,6 +112,7 @@ impl Bill<'_> {
     fn apply_plan(
         &self,
         charges: &[Charge],
+        segments: &[Segment],
         drafts: &mut Drafts<'_>,
         findings: &mut Findings,
     ) -> Result<Option<Usage>, RatingError> {
@@ -134,7 +129,7 @@ impl Bill<'_> {
             return Err(UsageError::MonthMismatch { left, right }.into());
         }
         let (tariff, runs) = (self.compiled, self.runs);
-        Applier { plan, tariff, runs, charges, drafts }.apply().map(Some)
+        Applier { plan, tariff, runs, segments, charges, drafts }.apply().map(Some)
     }
 
     /// What the plan has come to, now that the price is known.
@@ -142,6 +137,7 @@ impl Bill<'_> {
         &self,
         usage: Option<Usage>,
         gross: Amount,
+        segments: &[Segment],
         findings: &mut Findings,
     ) -> Result<Option<PlanApplied>, RatingError> {
         let Some((plan, usage)) = self.rules.plan.zip(usage) else { return Ok(None) };
@@ -151,7 +147,7 @@ impl Bill<'_> {
             None => false,
         };
         if spending_cap_reached {
-            let end = moment(Span::of(self.runs).to_ms);
+            let end = Span::of(segments).to;
             let detail = "the account has reached its spending cap; this session is billed in full";
             findings.note(FindingCode::SpendingCapReached, end, detail);
         }
@@ -173,49 +169,84 @@ impl Bill<'_> {
             };
             *sum_ms = sum_ms.checked_add(run.time_ms).ok_or(MoneyError::Overflow)?;
         }
-        let seconds = |ms| trim(Decimal::new(ms, 3));
+        let seconds = |ms| trimmed(ms, 3);
         Ok((seconds(charging_ms), seconds(idle_ms)))
     }
 
+    /// Adds the line of `charge`.
     fn draft(
         &self,
         charge: &mut Charge,
+        segments: &[Segment],
         drafts: &mut Drafts<'_>,
         findings: &mut Findings,
     ) -> Result<(), RatingError> {
         let component = charge.component(self.compiled)?;
-        let amount = price_of(charge.item, component.price, charge.billed)?;
+        let billed = charge.quantity(charge.billed);
+        let amount = price_of(charge.item, component.price, billed)?;
         let set = drafts.taxes.of(component.vat);
+        let line = self.line(charge, component, billed, segments)?;
         if drafts.taxes.are_unknown(set) && !amount.is_zero() {
             let detail = "a price component states no VAT; none is added";
-            findings.note(FindingCode::VatNotStated, moment(charge.from_ms), detail);
+            findings.note(FindingCode::VatNotStated, line.from, detail);
         }
+        Ok(drafts.add(line, set, amount)?)
+    }
+
+    /// The line of `charge`, of which `billed` is billed; its amounts are still to come.
+    fn line(
+        &self,
+        charge: &mut Charge,
+        component: &Component,
+        billed: Decimal,
+        segments: &[Segment],
+    ) -> Result<Line, MoneyError> {
         let (unit, rate_unit) = units(charge.item);
-        let quantity = in_units(charge.item, charge.billed)?;
+        let quantity = in_units(charge.item, billed)?;
         let is_stepped = charge.billed != charge.measured;
-        let line = Line {
+        let measured = || in_units(charge.item, charge.quantity(charge.measured));
+        let Extent { from, to, energy } = Extent::of(segments, &charge.segments)?;
+        Ok(Line {
             item: charge.item,
             description: Arc::clone(&component.description),
             element: Some(component.element),
             quantity,
-            measured: if is_stepped { in_units(charge.item, charge.measured)? } else { quantity },
+            measured: if is_stepped { measured()? } else { quantity },
             unit,
             rate: component.price,
             rate_unit,
             taxes: Vec::new(),
             amount: Cost::zero(self.compiled.currency),
-            from: moment(charge.from_ms),
-            to: moment(charge.to_ms),
-            energy: WattHours::new(trim(charge.energy_wh)),
-            segments: segments(charge, self.rules.plan.is_some()),
+            from,
+            to,
+            energy,
+            segments: self.segments_of(charge),
             why: Why {
                 component: Some(component.position),
                 conditions: Arc::clone(&component.conditions),
                 step_size: component.step_size,
-                ..Why::default()
+                exact_excl_vat: Decimal::ZERO,
+                exact_incl_vat: Decimal::ZERO,
+                reduces: None,
+                plan: None,
             },
-        };
-        Ok(drafts.add(line, set, amount)?)
+        })
+    }
+
+    /// The segments of `charge`, which keeps them only where a plan asks for them.
+    fn segments_of(&self, charge: &mut Charge) -> Vec<usize> {
+        match self.rules.plan {
+            Some(_) => charge.segments.clone(),
+            None => mem::take(&mut charge.segments),
+        }
+    }
+
+    /// All energy of the session.
+    fn energy(&self) -> Result<WattHours, MoneyError> {
+        let first = self.runs.first().map_or(0, |run| run.from_uwh);
+        let last = self.runs.last().map_or(0, |run| run.to_uwh);
+        let uwh = last.checked_sub(first).ok_or(MoneyError::Overflow)?;
+        Ok(WattHours::new(trimmed(uwh, UWH_DECIMALS)))
     }
 
     fn segments(&self) -> Vec<Segment> {
@@ -225,7 +256,7 @@ impl Bill<'_> {
             Segment {
                 start: moment(run.start_ms),
                 end: moment(run.end_ms),
-                energy: WattHours::new(trim(run.wh())),
+                energy: WattHours::new(trimmed(run.uwh(), UWH_DECIMALS)),
                 kind: run.kind,
                 min_power_kw: power.low,
                 max_power_kw: power.high,
@@ -236,21 +267,44 @@ impl Bill<'_> {
 }
 
 /// The rate of `line`. What changes the sum of others is at the rate that it comes to.
-fn rate(line: &Line, amount: Cost, with_tax: bool) -> Decimal {
+fn rate(line: &Line, with_tax: bool) -> Decimal {
     match line.item {
         Item::IdleCap | Item::MinPrice | Item::MaxPrice | Item::Free if with_tax => {
-            amount.incl_vat.to_money().value
+            line.amount.incl_vat.to_money().value
         }
         Item::IdleCap | Item::MinPrice | Item::MaxPrice | Item::Free => {
-            amount.excl_vat.to_money().value
+            line.amount.excl_vat.to_money().value
         }
         _ => line.rate,
     }
 }
 
-/// The segments of `charge`, which keeps them only where a plan asks for them.
-fn segments(charge: &mut Charge, keep: bool) -> Vec<usize> {
-    if keep { charge.segments.clone() } else { mem::take(&mut charge.segments) }
+/// When some of a session's segments are, and the energy that flows in them.
+pub(crate) struct Extent {
+    pub(crate) from: DateTime<Utc>,
+    pub(crate) to: DateTime<Utc>,
+    pub(crate) energy: WattHours,
+}
+
+impl Extent {
+    /// Of those of `segments` that `indexes` name, in order of time.
+    ///
+    /// # Errors
+    ///
+    /// [`MoneyError::Overflow`].
+    pub(crate) fn of(segments: &[Segment], indexes: &[usize]) -> Result<Self, MoneyError> {
+        let mut named = indexes.iter().filter_map(|index| segments.get(*index));
+        let Some(&Segment { start: from, end, energy, .. }) = named.next() else {
+            let epoch = DateTime::UNIX_EPOCH;
+            return Ok(Self { from: epoch, to: epoch, energy: WattHours::ZERO });
+        };
+        let (mut to, mut wh) = (end, energy.wh());
+        for segment in named {
+            to = segment.end;
+            wh = wh.checked_add(segment.energy.wh()).ok_or(MoneyError::Overflow)?;
+        }
+        Ok(Self { from, to, energy: WattHours::new(trim(wh)) })
+    }
 }
 
 /// What `quantity` (Wh, milliseconds, or 1) of `item` costs at `price`.

@@ -8,7 +8,7 @@ use rust_decimal::Decimal;
 use crate::{
     Item, RatingError, SegmentKind,
     compile::{Compiled, Component},
-    exact::{few_digits, power_of_ten},
+    exact::{UWH_DECIMALS, trimmed},
     walk::Run,
 };
 
@@ -28,16 +28,14 @@ pub(crate) struct Charges {
     last_reservation: Option<usize>,
 }
 
-/// What falls under one component: Wh, milliseconds, or 1 for a flat fee.
+/// What falls under one component: millionths of a Wh, milliseconds, or 1 for a flat fee.
 #[derive(Debug)]
 pub(crate) struct Charge {
     pub(crate) item: Item,
     pub(crate) component: usize,
-    pub(crate) measured: Decimal,
-    pub(crate) billed: Decimal,
-    pub(crate) from_ms: i64,
-    pub(crate) to_ms: i64,
-    pub(crate) energy_wh: Decimal,
+    pub(crate) measured: i64,
+    pub(crate) billed: i64,
+    /// Where it was used.
     pub(crate) segments: Vec<usize>,
 }
 
@@ -45,6 +43,11 @@ impl Charge {
     pub(crate) fn component<'a>(&self, tariff: &'a Compiled) -> Result<&'a Component, RatingError> {
         let component = tariff.components.get(self.component);
         component.ok_or(RatingError::NoComponent { component: self.component })
+    }
+
+    /// `count` of it in Wh, milliseconds, or times.
+    pub(crate) fn quantity(&self, count: i64) -> Decimal {
+        trimmed(count, if self.item == Item::Energy { UWH_DECIMALS } else { 0 })
     }
 }
 
@@ -65,14 +68,14 @@ impl Charges {
     }
 
     fn add_run(&mut self, index: usize, run: &Run) -> Result<(), RatingError> {
-        let wh = run.wh();
+        let uwh = run.uwh();
         let reserved = run.kind == SegmentKind::Reservation;
         if let Some(flat) = run.flat {
             let item = if reserved { Item::ReservationFlat } else { Item::Flat };
-            self.add(item, flat, Decimal::ONE, index, run)?;
+            self.add(item, flat, 1, index)?;
         }
-        if let Some(energy) = run.energy.filter(|_| !wh.is_zero()) {
-            self.add(Item::Energy, energy, wh, index, run)?;
+        if let Some(energy) = run.energy.filter(|_| uwh != 0) {
+            self.add(Item::Energy, energy, uwh, index)?;
             self.last_energy = Some(energy);
         }
         let Some(time) = run.time.filter(|_| run.time_ms > 0) else { return Ok(()) };
@@ -81,7 +84,7 @@ impl Charges {
             SegmentKind::Idle => Item::ParkingTime,
             _ => Item::Time,
         };
-        self.add(item, time, Decimal::from(run.time_ms), index, run)?;
+        self.add(item, time, run.time_ms, index)?;
         match item {
             Item::ReservationTime => self.last_reservation = Some(time),
             item => self.last_time = Some((item, time)),
@@ -93,29 +96,17 @@ impl Charges {
         &mut self,
         item: Item,
         component: usize,
-        quantity: Decimal,
+        count: i64,
         segment: usize,
-        run: &Run,
     ) -> Result<(), MoneyError> {
-        let energy_wh = run.wh();
         let place = self.place(component);
         let Some(charge) = place.and_then(|place| self.list.get_mut(place)) else {
-            self.push(Charge {
-                item,
-                component,
-                measured: quantity,
-                billed: quantity,
-                from_ms: run.start_ms,
-                to_ms: run.end_ms,
-                energy_wh,
-                segments: vec![segment],
-            });
+            let segments = vec![segment];
+            self.push(Charge { item, component, measured: count, billed: count, segments });
             return Ok(());
         };
-        charge.measured = charge.measured.checked_add(quantity).ok_or(MoneyError::Overflow)?;
+        charge.measured = charge.measured.checked_add(count).ok_or(MoneyError::Overflow)?;
         charge.billed = charge.measured;
-        charge.energy_wh = charge.energy_wh.checked_add(energy_wh).ok_or(MoneyError::Overflow)?;
-        charge.to_ms = run.end_ms;
         charge.segments.push(segment);
         Ok(())
     }
@@ -144,34 +135,26 @@ impl Charges {
         let energy = self.last_energy.map(|component| (Item::Energy, component));
         let reservation = self.last_reservation.map(|component| (Item::ReservationTime, component));
         for (item, last) in [energy, self.last_time, reservation].into_iter().flatten() {
-            let mut total = Decimal::ZERO;
+            let mut total = 0_i64;
             for charge in self.list.iter().filter(|charge| charge.item == item) {
                 total = total.checked_add(charge.measured).ok_or(MoneyError::Overflow)?;
             }
             let is_last = |charge: &&mut Charge| charge.item == item && charge.component == last;
             let Some(charge) = self.list.iter_mut().find(is_last) else { continue };
-            let step = Decimal::from(charge.component(tariff)?.step_size);
-            let unit = if item == Item::Energy { Decimal::ONE } else { Decimal::ONE_THOUSAND };
-            let extra = missing_to_step(total, step * unit)?;
+            // A step is of Wh or seconds.
+            let unit = if item == Item::Energy { 1_000_000 } else { 1_000 };
+            let extra =
+                missing_to_step(total, i64::from(charge.component(tariff)?.step_size) * unit);
             charge.billed = charge.billed.checked_add(extra).ok_or(MoneyError::Overflow)?;
         }
         Ok(())
     }
 }
 
-/// What is left of `total` above whole steps, where there are few digits.
-fn quick_rest(total: Decimal, step: Decimal) -> Option<Decimal> {
-    let (rest, step) = (few_digits(total)?, few_digits(step).filter(|_| step.scale() == 0)?);
-    let step = step.checked_mul(power_of_ten(total.scale())?)?;
-    Some(Decimal::new(rest.checked_rem(step)?, total.scale()))
-}
-
 /// What `total` lacks to a multiple of `step`; nothing for a step of 0.
-fn missing_to_step(total: Decimal, step: Decimal) -> Result<Decimal, MoneyError> {
-    if step.is_zero() {
-        return Ok(Decimal::ZERO);
+const fn missing_to_step(total: i64, step: i64) -> i64 {
+    match total.checked_rem(step) {
+        None | Some(0) => 0,
+        Some(rest) => step - rest,
     }
-    let rest = quick_rest(total, step);
-    let rest = rest.or_else(|| total.checked_rem(step)).ok_or(MoneyError::Overflow)?;
-    Ok(if rest.is_zero() { Decimal::ZERO } else { step - rest })
 }

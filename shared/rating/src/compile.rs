@@ -58,6 +58,8 @@ pub(crate) struct Component {
     pub(crate) vat: Option<TaxPercent>,
     pub(crate) step_size: u32,
     pub(crate) rule: Rule,
+    /// Whether the rule asks about nothing, so that it holds at every moment.
+    pub(crate) always: bool,
     /// What it prices, in words.
     pub(crate) description: Arc<str>,
     /// The rule in words; empty when it always holds.
@@ -334,6 +336,7 @@ impl Compiled {
             vat: component.vat.map(TaxPercent::try_from).transpose()?,
             step_size: component.step_size,
             rule: rule.clone(),
+            always: *rule == Rule::default(),
             description: label::describe(component.dimension, rule.reservation, conditions),
             conditions: Arc::clone(conditions),
         });

@@ -10,10 +10,12 @@ use crate::{
     taxes::{TaxSet, Taxes},
 };
 
-/// A line and its exact amounts.
+/// A line's exact amounts.
 #[derive(Debug)]
 pub(crate) struct Draft {
-    pub(crate) line: Line,
+    pub(crate) item: Item,
+    /// Which line it reduces.
+    pub(crate) reduces: Option<usize>,
     pub(crate) set: TaxSet,
     pub(crate) excl: Exact,
     pub(crate) incl: Exact,
@@ -21,20 +23,32 @@ pub(crate) struct Draft {
     pub(crate) exact: (Exact, Exact),
     /// Whether both amounts are given, and not one by the other and the taxes.
     pub(crate) is_given: bool,
-    /// The rounded amounts, where every line is rounded by itself.
-    pub(crate) settled: Option<Settled>,
 }
 
 /// Lines in the making.
 #[derive(Debug)]
 pub(crate) struct Drafts<'a> {
+    /// The lines. Where every line is rounded by itself, with what they cost.
+    pub(crate) lines: Vec<Line>,
+    /// Of each line its exact amounts.
     pub(crate) list: Vec<Draft>,
     pub(crate) taxes: Taxes<'a>,
     pub(crate) currency: Currency,
     pub(crate) rounding: Rounding,
 }
 
-impl Drafts<'_> {
+impl<'a> Drafts<'a> {
+    /// No lines yet, and room for `count`.
+    pub(crate) fn new(
+        count: usize,
+        taxes: Taxes<'a>,
+        currency: Currency,
+        rounding: Rounding,
+    ) -> Self {
+        let (lines, list) = (Vec::with_capacity(count), Vec::with_capacity(count));
+        Self { lines, list, taxes, currency, rounding }
+    }
+
     /// Adds `line` at `price`, which is with tax or without as all the tariff's prices are.
     ///
     /// # Errors
@@ -47,8 +61,7 @@ impl Drafts<'_> {
         } else {
             (price, price.plus_percent(percent)?)
         };
-        let exact = (excl, incl);
-        self.push(Draft { line, set, excl, incl, exact, is_given: false, settled: None })
+        self.push(line, set, (excl, incl), false)
     }
 
     /// Adds `line` at `excl` without tax and `incl` with it.
@@ -60,39 +73,47 @@ impl Drafts<'_> {
         &mut self,
         line: Line,
         set: TaxSet,
-        (excl, incl): (Exact, Exact),
+        exact: (Exact, Exact),
     ) -> Result<(), MoneyError> {
-        let exact = (excl, incl);
-        self.push(Draft { line, set, excl, incl, exact, is_given: true, settled: None })
+        self.push(line, set, exact, true)
     }
 
     /// Puts the taxes of `set` on lines that carry none, at what they cost: it is a limit that tells
     /// of these taxes, and its own line that has them to pay.
     pub(crate) fn tell_taxes(&mut self, set: TaxSet) {
         let nothing = Amount::zero(self.currency);
-        for draft in &mut self.list {
+        for (draft, line) in self.list.iter_mut().zip(&mut self.lines) {
             if !self.taxes.rows(draft.set).is_empty() {
                 continue;
             }
             draft.set = set;
             draft.is_given = true;
-            if let Some(settled) = &mut draft.settled {
+            if self.rounding.scope == RoundingScope::Line {
                 let taxes = self.taxes.rows(set).map(|tax| LineTax { tax, amount: nothing });
-                settled.taxes.extend(taxes);
+                line.taxes.extend(taxes);
             }
         }
     }
 
-    fn push(&mut self, mut draft: Draft) -> Result<(), MoneyError> {
-        draft.line.why.exact_excl_vat = trim(draft.excl.major()?);
-        draft.line.why.exact_incl_vat = trim(draft.incl.major()?);
+    fn push(
+        &mut self,
+        mut line: Line,
+        set: TaxSet,
+        exact: (Exact, Exact),
+        is_given: bool,
+    ) -> Result<(), MoneyError> {
+        let (item, reduces, (excl, incl)) = (line.item, line.why.reduces, exact);
+        let mut draft = Draft { item, reduces, set, excl, incl, exact, is_given };
+        line.why.exact_excl_vat = trim(excl.major()?);
+        line.why.exact_incl_vat = trim(incl.major()?);
         if self.rounding.scope == RoundingScope::Line {
-            let settled = self.settle(&draft)?;
-            draft.excl = Exact::for_once(settled.amount.excl_vat.to_money().value)?;
-            draft.incl = Exact::for_once(settled.amount.incl_vat.to_money().value)?;
+            let Settled { amount, taxes } = self.settle(&draft)?;
+            draft.excl = Exact::for_once(amount.excl_vat.to_money().value)?;
+            draft.incl = Exact::for_once(amount.incl_vat.to_money().value)?;
             draft.is_given = true;
-            draft.settled = Some(settled);
+            (line.amount, line.taxes) = (amount, taxes);
         }
+        self.lines.push(line);
         self.list.push(draft);
         Ok(())
     }
@@ -101,8 +122,8 @@ impl Drafts<'_> {
     /// so that what is left is rounded once, and never falls below nothing by rounding.
     fn settle(&self, draft: &Draft) -> Result<Settled, MoneyError> {
         let (mut excl, mut incl) = (draft.excl, draft.incl);
-        let reduces = draft.line.why.reduces.is_some();
-        for other in self.changed_by(draft) {
+        let reduces = draft.reduces.is_some();
+        for (other, _) in self.changed_by(draft) {
             let (of_excl, of_incl) = if reduces { other.exact } else { (other.excl, other.incl) };
             (excl, incl) = (excl.plus(of_excl)?, incl.plus(of_incl)?);
         }
@@ -110,29 +131,30 @@ impl Drafts<'_> {
         let mode = self.rounding.mode;
         let mut left =
             settle_line(draft.set, amounts, draft.is_given, &self.taxes, self.currency, mode)?;
-        for other in self.changed_by(draft).filter_map(|other| other.settled.as_ref()) {
-            left.take_off(other)?;
+        for (_, line) in self.changed_by(draft) {
+            left.take_off(line)?;
         }
         Ok(left)
     }
 
     /// The lines that `draft` changes: what it is taken off with all that was taken off it before;
     /// for a cap or a limit, all that it limits and that has the same taxes.
-    fn changed_by<'a>(&'a self, draft: &'a Draft) -> impl Iterator<Item = &'a Draft> {
-        let is_changed = move |(place, other): &(usize, &Draft)| {
-            let changed = other.line.why.reduces.unwrap_or(*place);
-            match draft.line.item {
-                _ if draft.line.why.reduces.is_some() => draft.line.why.reduces == Some(changed),
+    fn changed_by(&self, draft: &Draft) -> impl Iterator<Item = (&Draft, &Line)> {
+        let is_changed = move |(place, (other, _)): &(usize, (&Draft, &Line))| {
+            let changed = other.reduces.unwrap_or(*place);
+            match draft.item {
+                _ if draft.reduces.is_some() => draft.reduces == Some(changed),
                 Item::IdleCap => other.set == draft.set && self.is_idle(changed),
                 Item::MinPrice | Item::MaxPrice | Item::Free => other.set == draft.set,
                 _ => false,
             }
         };
-        self.list.iter().enumerate().filter(is_changed).map(|(_, other)| other)
+        let all = self.list.iter().zip(&self.lines).enumerate();
+        all.filter(is_changed).map(|(_, changed)| changed)
     }
 
     fn is_idle(&self, place: usize) -> bool {
-        let item = self.list.get(place).map(|draft| draft.line.item);
+        let item = self.list.get(place).map(|draft| draft.item);
         matches!(item, Some(Item::ParkingTime | Item::IdleCap))
     }
 }

@@ -36,13 +36,13 @@ impl Exact {
 
     /// This with `percent` added.
     pub(crate) fn plus_percent(self, percent: Decimal) -> Result<Self, MoneyError> {
-        let hundredths = Decimal::ONE_HUNDRED.checked_add(percent).ok_or(MoneyError::Overflow)?;
+        let hundredths = add(Decimal::ONE_HUNDRED, percent)?;
         mul(self.0, mul(hundredths, HUNDREDTH)?).map(Self)
     }
 
     /// What gives this with `percent` added; exact to the digits that a decimal has.
     pub(crate) fn less_percent(self, percent: Decimal) -> Result<Self, MoneyError> {
-        let hundredths = Decimal::ONE_HUNDRED.checked_add(percent).ok_or(MoneyError::Overflow)?;
+        let hundredths = add(Decimal::ONE_HUNDRED, percent)?;
         let parts = mul(self.0, Decimal::ONE_HUNDRED)?;
         parts.checked_div(hundredths).map(Self).ok_or(MoneyError::Overflow)
     }
@@ -63,17 +63,14 @@ impl Exact {
     }
 
     pub(crate) fn plus(self, other: Self) -> Result<Self, MoneyError> {
-        if let Some(sum) = aligned(self.0, other.0, i64::checked_add) {
-            return Ok(Self(sum));
-        }
-        self.0.checked_add(other.0).map(Self).ok_or(MoneyError::Overflow)
+        add(self.0, other.0).map(Self)
     }
 
     pub(crate) fn minus(self, other: Self) -> Result<Self, MoneyError> {
-        if let Some(difference) = aligned(self.0, other.0, i64::checked_sub) {
-            return Ok(Self(difference));
+        match aligned(self.0, other.0, i64::checked_sub) {
+            Some(difference) => Ok(Self(difference)),
+            None => slowly(Decimal::checked_sub, self.0, other.0).map(Self),
         }
-        self.0.checked_sub(other.0).map(Self).ok_or(MoneyError::Overflow)
     }
 
     pub(crate) fn is_zero(self) -> bool {
@@ -84,7 +81,7 @@ impl Exact {
     pub(crate) fn major(self) -> Result<Decimal, MoneyError> {
         match whole_quotient(self.0) {
             Some(quotient) => Ok(quotient),
-            None => self.0.checked_div(Decimal::from(3600)).ok_or(MoneyError::Overflow),
+            None => slowly(Decimal::checked_div, self.0, Decimal::from(3600)),
         }
     }
 }
@@ -109,13 +106,29 @@ pub(crate) fn thousandth(value: Decimal) -> Result<Decimal, MoneyError> {
 
 /// [`Decimal::normalize`], quicker where there are few digits.
 pub(crate) fn trim(value: Decimal) -> Decimal {
-    let Some(mut mantissa) = few_digits(value) else { return value.normalize() };
-    let mut scale = value.scale();
-    if mantissa == 0 {
-        return Decimal::ZERO;
+    match few_digits(value) {
+        Some(mantissa) => trimmed(mantissa, value.scale()),
+        None => value.normalize(),
     }
-    if scale == 0 || mantissa % 10 != 0 {
-        return value;
+}
+
+/// `mantissa` with `scale` decimals, of which those that are 0 at the end are left out.
+pub(crate) fn trimmed(mantissa: i64, scale: u32) -> Decimal {
+    let (mantissa, scale) = without_zeros(mantissa, scale);
+    Decimal::new(mantissa, scale)
+}
+
+/// How many decimals `value` has, those that are 0 at the end aside.
+pub(crate) fn decimals(value: Decimal) -> u32 {
+    match few_digits(value) {
+        Some(mantissa) => without_zeros(mantissa, value.scale()).1,
+        None => value.normalize().scale(),
+    }
+}
+
+fn without_zeros(mut mantissa: i64, mut scale: u32) -> (i64, u32) {
+    if mantissa == 0 {
+        return (0, 0);
     }
     while scale >= 4 && mantissa % 10_000 == 0 {
         mantissa /= 10_000;
@@ -125,7 +138,7 @@ pub(crate) fn trim(value: Decimal) -> Decimal {
         mantissa /= 10;
         scale -= 1;
     }
-    Decimal::new(mantissa, scale)
+    (mantissa, scale)
 }
 
 /// The mantissa of `value` where it has few digits, which is the usual case and the quick one.
@@ -136,7 +149,26 @@ pub(crate) fn few_digits(value: Decimal) -> Option<i64> {
     Some(if parts.negative { -mantissa } else { mantissa })
 }
 
+fn add(left: Decimal, right: Decimal) -> Result<Decimal, MoneyError> {
+    match aligned(left, right, i64::checked_add) {
+        Some(sum) => Ok(sum),
+        None => slowly(Decimal::checked_add, left, right),
+    }
+}
+
+/// What `compute` makes of numbers of many digits. Never inlined, so that what has few digits is.
+#[cold]
+#[inline(never)]
+fn slowly(
+    compute: fn(Decimal, Decimal) -> Option<Decimal>,
+    left: Decimal,
+    right: Decimal,
+) -> Result<Decimal, MoneyError> {
+    compute(left, right).ok_or(MoneyError::Overflow)
+}
+
 /// The sum or difference of two decimals with few digits. `None`: it has many, or is nothing.
+#[inline]
 fn aligned(
     left: Decimal,
     right: Decimal,
@@ -156,18 +188,18 @@ fn mul(left: Decimal, right: Decimal) -> Result<Decimal, MoneyError> {
     let product = few_digits(left).zip(few_digits(right));
     let product = product.and_then(|(left, right)| left.checked_mul(right));
     let scale = left.scale() + right.scale();
-    if let Some(product) = product.filter(|product| *product != 0)
-        && scale <= Decimal::MAX_SCALE
-    {
-        return Ok(Decimal::new(product, scale));
+    match product {
+        Some(product) if product != 0 && scale <= Decimal::MAX_SCALE => {
+            Ok(Decimal::new(product, scale))
+        }
+        _ => slowly(Decimal::checked_mul, left, right),
     }
-    left.checked_mul(right).ok_or(MoneyError::Overflow)
 }
 
 /// Millionths of a Wh in a tenth of a Wh: OCPI numbers have four decimals of a kWh.
 const UWH_PER_TENTH: i64 = 100_000;
 /// Decimals of a Wh in a count of millionths.
-const UWH_DECIMALS: u32 = 6;
+pub(crate) const UWH_DECIMALS: u32 = 6;
 
 /// `value` in whole units of 10^-`decimals`, half to even. `None`: it does not fit.
 pub(crate) fn scaled_integer(value: Decimal, decimals: u32) -> Option<i64> {
@@ -178,11 +210,11 @@ pub(crate) fn scaled_integer(value: Decimal, decimals: u32) -> Option<i64> {
 
 /// `hours` in milliseconds, half to even. `None`: they do not fit.
 pub(crate) fn hours_to_ms(hours: Decimal) -> Option<i64> {
-    let few = few_digits(hours).and_then(|hours| hours.checked_mul(MS_PER_HOUR));
-    if let Some((ms, unit)) = few.zip(power_of_ten(hours.scale()))
-        && ms % unit == 0
+    // An hour is 36 times 100,000 ms: up to five decimals are whole ones.
+    if let Some(unit) = 5_u32.checked_sub(hours.scale()).and_then(power_of_ten)
+        && let Some(hours) = few_digits(hours)
     {
-        return Some(ms / unit);
+        return hours.checked_mul(36 * unit);
     }
     let ms = hours.mantissa().checked_mul(MS_PER_HOUR.into())?;
     i64::try_from(half_even(ms, 10_i128.checked_pow(hours.scale())?)?).ok()

@@ -2,18 +2,17 @@
 
 use std::sync::{Arc, LazyLock};
 
+use chrono::{DateTime, Utc};
 use ocpi::Price;
 use quantities::MoneyError;
 use rust_decimal::Decimal;
 
 use crate::{
-    Item, Line,
+    Item, Line, Segment,
     compile::Compiled,
     draft::{Drafts, Sums},
     exact::Exact,
-    stretch::moment,
     taxes::TaxSet,
-    walk::Run,
 };
 
 static MIN_PRICE: LazyLock<Arc<str>> = LazyLock::new(|| "Minimum price".into());
@@ -21,19 +20,19 @@ static MAX_PRICE: LazyLock<Arc<str>> = LazyLock::new(|| "Maximum price".into());
 static FREE: LazyLock<Arc<str>> = LazyLock::new(|| "Free of charge".into());
 static IDLE_CAP: LazyLock<Arc<str>> = LazyLock::new(|| "Cap on idle fees".into());
 
-/// From when to when a line is about, in milliseconds.
+/// From when to when a line is about.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Span {
-    pub(crate) from_ms: i64,
-    pub(crate) to_ms: i64,
+    from: DateTime<Utc>,
+    pub(crate) to: DateTime<Utc>,
 }
 
 impl Span {
-    /// All of `runs`.
-    pub(crate) fn of(runs: &[Run]) -> Self {
+    /// All of `segments`.
+    pub(crate) fn of(segments: &[Segment]) -> Self {
         Self {
-            from_ms: runs.first().map_or(0, |run| run.start_ms),
-            to_ms: runs.last().map_or(0, |run| run.end_ms),
+            from: segments.first().map_or(DateTime::UNIX_EPOCH, |segment| segment.start),
+            to: segments.last().map_or(DateTime::UNIX_EPOCH, |segment| segment.end),
         }
     }
 }
@@ -257,8 +256,8 @@ fn idle(drafts: &Drafts<'_>) -> Result<(Vec<(TaxSet, Exact)>, Exact), MoneyError
     let mut groups: Vec<(TaxSet, Exact)> = Vec::new();
     let mut all = Exact::ZERO;
     for draft in &drafts.list {
-        let reduced = draft.line.why.reduces.and_then(|reduced| drafts.list.get(reduced));
-        if !matches!(reduced.unwrap_or(draft).line.item, Item::ParkingTime | Item::IdleCap) {
+        let reduced = draft.reduces.and_then(|reduced| drafts.list.get(reduced));
+        if !matches!(reduced.unwrap_or(draft).item, Item::ParkingTime | Item::IdleCap) {
             continue;
         }
         let price = if drafts.taxes.are_included() { draft.incl } else { draft.excl };
@@ -275,8 +274,8 @@ fn idle(drafts: &Drafts<'_>) -> Result<(Vec<(TaxSet, Exact)>, Exact), MoneyError
 fn line(item: Item, description: &Arc<str>, drafts: &Drafts<'_>, span: Span) -> Line {
     Line {
         description: Arc::clone(description),
-        from: moment(span.from_ms),
-        to: moment(span.to_ms),
+        from: span.from,
+        to: span.to,
         ..Line::blank(item, drafts.currency)
     }
 }

@@ -1,16 +1,19 @@
 //! Local time: when a site's clocks show a time of day, through summer time and back.
 
-use chrono::{
-    DateTime, Datelike, Days, LocalResult, NaiveDateTime, NaiveTime, Offset, TimeZone, Utc,
-};
+use std::ops::Range;
+
+use chrono::{DateTime, Days, LocalResult, NaiveDateTime, NaiveTime, Offset, TimeZone, Utc};
 use chrono_tz::Tz;
 
-use crate::RatingError;
+use crate::{RatingError, stretch::moment};
+
+/// The years 1970 to 9999, in milliseconds after 1970.
+const CALENDAR_MS: Range<i64> = 0..253_402_300_800_000;
 
 /// Whether local time can be told at all: chrono's own range ends where an offset would leave it.
-pub(crate) fn check_calendar(at: DateTime<Utc>) -> Result<(), RatingError> {
-    let known = (1970..=9999).contains(&at.year());
-    if known { Ok(()) } else { Err(RatingError::OutsideCalendar { at }) }
+pub(crate) fn check_calendar(at_ms: i64) -> Result<(), RatingError> {
+    let known = CALENDAR_MS.contains(&at_ms);
+    if known { Ok(()) } else { Err(RatingError::OutsideCalendar { at: moment(at_ms) }) }
 }
 
 /// Local date and time of `at`.

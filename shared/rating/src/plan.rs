@@ -8,18 +8,17 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use ocpi::TariffDimensionType;
 use plans::{Allowance, Period, PlanVersion, Reduction, Usage};
-use quantities::{MoneyError, WattHours};
+use quantities::MoneyError;
 use rust_decimal::Decimal;
 
 use crate::{
-    Item, Line, PlanRule, RatingError, SegmentKind, Why,
-    bill::{in_units, price_of, units},
+    Item, Line, PlanRule, RatingError, Segment, SegmentKind, Why,
+    bill::{Extent, in_units, price_of, units},
     charges::Charge,
     compile::Compiled,
     draft::Drafts,
-    exact::Exact,
+    exact::{Exact, to_wh},
     explain,
-    stretch::moment,
     walk::Run,
 };
 
@@ -37,6 +36,7 @@ pub(crate) struct Applier<'a, 'b> {
     pub(crate) plan: PlanInForce<'a>,
     pub(crate) tariff: &'a Compiled,
     pub(crate) runs: &'a [Run],
+    pub(crate) segments: &'a [Segment],
     pub(crate) charges: &'a [Charge],
     /// The lines, the first of which are those of `charges`, in the same order.
     pub(crate) drafts: &'a mut Drafts<'b>,
@@ -46,9 +46,6 @@ pub(crate) struct Applier<'a, 'b> {
 struct Cover {
     charge: usize,
     quantity: Decimal,
-    from_ms: i64,
-    to_ms: i64,
-    energy_wh: Decimal,
     segments: Vec<usize>,
 }
 
@@ -59,7 +56,8 @@ impl Applier<'_, '_> {
     ///
     /// [`RatingError`].
     pub(crate) fn apply(mut self) -> Result<Usage, RatingError> {
-        let mut left: Vec<Decimal> = self.charges.iter().map(|charge| charge.billed).collect();
+        let billed = |charge: &Charge| charge.quantity(charge.billed);
+        let mut left: Vec<Decimal> = self.charges.iter().map(billed).collect();
         self.waive(&mut left)?;
         for allowance in &self.plan.plan.plan.allowances {
             self.allow(allowance, &mut left)?;
@@ -133,13 +131,12 @@ impl Applier<'_, '_> {
             let part = quantity.min(free);
             if !part.is_zero() {
                 free = free.checked_sub(part).ok_or(MoneyError::Overflow)?;
-                Cover::add(&mut covers, *place, part, segment, run)?;
+                Cover::add(&mut covers, *place, part, segment)?;
             }
         }
         for place in of_component.into_values() {
             let Some(charge) = self.charges.get(place) else { continue };
-            let stepped = charge.billed.checked_sub(charge.measured).ok_or(MoneyError::Overflow)?;
-            let stepped = stepped.min(free);
+            let stepped = charge.quantity(charge.billed - charge.measured).min(free);
             if !stepped.is_zero() {
                 free = free.checked_sub(stepped).ok_or(MoneyError::Overflow)?;
                 let cover = covers.entry(place);
@@ -185,6 +182,7 @@ impl Applier<'_, '_> {
         let amount = Exact::ZERO.minus(price_of(charge.item, off, cover.quantity)?)?;
         let (unit, rate_unit) = units(charge.item);
         let quantity = in_units(charge.item, cover.quantity)?;
+        let Extent { from, to, energy } = Extent::of(self.segments, &cover.segments)?;
         let line = Line {
             description: Arc::from(format!("{text}: {}", component.description)),
             quantity,
@@ -192,9 +190,9 @@ impl Applier<'_, '_> {
             unit,
             rate: -off,
             rate_unit,
-            from: moment(cover.from_ms),
-            to: moment(cover.to_ms),
-            energy: WattHours::new(cover.energy_wh.normalize()),
+            from,
+            to,
+            energy,
             segments: cover.segments.clone(),
             why: Why { reduces: Some(cover.charge), plan: Some(rule), ..Why::default() },
             ..Line::blank(item, self.drafts.currency)
@@ -209,13 +207,10 @@ impl Applier<'_, '_> {
             if self.price(charge)?.is_zero() {
                 continue;
             }
-            let ms = |sum: i64| {
-                let ms = i64::try_from(charge.billed).map_err(|_| MoneyError::Overflow)?;
-                sum.checked_add(ms).ok_or(MoneyError::Overflow)
-            };
+            let ms = |sum: i64| sum.checked_add(charge.billed).ok_or(MoneyError::Overflow);
             match charge.item {
                 Item::Energy => {
-                    let sum = usage.energy_wh.checked_add(charge.billed);
+                    let sum = usage.energy_wh.checked_add(to_wh(charge.billed));
                     usage.energy_wh = sum.ok_or(MoneyError::Overflow)?;
                 }
                 Item::Time => usage.time_ms = ms(usage.time_ms)?,
@@ -234,14 +229,7 @@ impl Applier<'_, '_> {
 impl Cover {
     /// `quantity` of `charge`, wherever it was used.
     fn all_of(place: usize, charge: &Charge, quantity: Decimal) -> Self {
-        Self {
-            charge: place,
-            quantity,
-            from_ms: charge.from_ms,
-            to_ms: charge.to_ms,
-            energy_wh: charge.energy_wh,
-            segments: charge.segments.clone(),
-        }
+        Self { charge: place, quantity, segments: charge.segments.clone() }
     }
 
     fn add(
@@ -249,18 +237,12 @@ impl Cover {
         charge: usize,
         quantity: Decimal,
         segment: usize,
-        run: &Run,
     ) -> Result<(), MoneyError> {
-        let energy_wh = run.wh();
         let Some(cover) = covers.get_mut(&charge) else {
-            let (from_ms, to_ms, segments) = (run.start_ms, run.end_ms, vec![segment]);
-            let cover = Self { charge, quantity, from_ms, to_ms, energy_wh, segments };
-            covers.insert(charge, cover);
+            covers.insert(charge, Self { charge, quantity, segments: vec![segment] });
             return Ok(());
         };
         cover.quantity = cover.quantity.checked_add(quantity).ok_or(MoneyError::Overflow)?;
-        cover.energy_wh = cover.energy_wh.checked_add(energy_wh).ok_or(MoneyError::Overflow)?;
-        cover.to_ms = run.end_ms;
         cover.segments.push(segment);
         Ok(())
     }
@@ -273,7 +255,7 @@ fn used(run: &Run, item: Item) -> Option<(usize, Decimal)> {
         time.map(|component| (component, Decimal::from(run.time_ms)))
     };
     match item {
-        Item::Energy => run.energy.map(|component| (component, run.wh())),
+        Item::Energy => run.energy.map(|component| (component, to_wh(run.uwh()))),
         Item::Time => time(SegmentKind::Charging),
         Item::ParkingTime => time(SegmentKind::Idle),
         _ => None,

@@ -95,15 +95,7 @@ impl Pricer {
             let (left, right) = (cdr.currency.parse()?, self.compiled.currency);
             return Err(MoneyError::CurrencyMismatch { left, right }.into());
         }
-        let mut course = read::course(cdr, self.compiled.depends_on_power)?;
-        let id = &self.compiled.id;
-        let names_it = |named: &String| named == id || named.eq_ignore_ascii_case(id);
-        let mut named = cdr.charging_periods.iter().filter_map(|period| period.tariff_id.as_ref());
-        if named.any(|named| !names_it(named)) {
-            let detail = "the CDR names another tariff than the one it is priced with";
-            let at = moment(course.session_start_ms);
-            course.findings.note(FindingCode::OtherTariff, at, detail);
-        }
+        let course = read::course(cdr, &self.compiled)?;
         self.price(course, rules, &Idle::default(), None)
     }
 

@@ -169,8 +169,8 @@ impl Pricer {
         rules: &Rules<'_>,
     ) -> Result<Quote, RatingError> {
         let end = at.checked_add_signed(horizon).ok_or(RatingError::OutsideCalendar { at })?;
-        check_calendar(at)?;
-        check_calendar(end)?;
+        check_calendar(at.timestamp_millis())?;
+        check_calendar(end.timestamp_millis())?;
         let mut view = View::new(&self.compiled, &self.terms, rules)?;
         let now = view.at(local(rules.zone, at))?;
         let mut changes: Vec<PriceChange> = Vec::new();

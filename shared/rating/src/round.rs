@@ -14,8 +14,8 @@ use rust_decimal::{Decimal, prelude::ToPrimitive};
 use smallvec::{SmallVec, smallvec};
 
 use crate::{
-    Cost, Item, LineTax, TaxTotal,
-    draft::{Draft, Sums},
+    Cost, Item, Line, LineTax, TaxTotal,
+    draft::{Draft, Drafts, Sums},
     exact::{Exact, few_digits, power_of_ten},
     taxes::{TaxSet, Taxes},
 };
@@ -88,9 +88,9 @@ pub(crate) struct Settled {
     pub(crate) taxes: Vec<LineTax>,
 }
 
-/// The amounts of every line of a bill, and its taxes.
+/// The lines of a bill with what they cost, and its taxes.
 pub(crate) struct Settlement {
-    pub(crate) lines: Vec<Settled>,
+    pub(crate) lines: Vec<Line>,
     pub(crate) taxes: Vec<TaxTotal>,
     /// How they were rounded, in words.
     pub(crate) method: Cow<'static, str>,
@@ -102,7 +102,7 @@ impl Settled {
     /// # Errors
     ///
     /// [`MoneyError`].
-    pub(crate) fn take_off(&mut self, other: &Self) -> Result<(), MoneyError> {
+    pub(crate) fn take_off(&mut self, other: &Line) -> Result<(), MoneyError> {
         self.amount = Cost {
             excl_vat: self.amount.excl_vat.checked_sub(other.amount.excl_vat)?,
             incl_vat: self.amount.incl_vat.checked_sub(other.amount.incl_vat)?,
@@ -217,20 +217,12 @@ impl Fixed {
 /// # Errors
 ///
 /// [`MoneyError`].
-pub(crate) fn settle(
-    drafts: &mut [Draft],
-    taxes: Taxes<'_>,
-    currency: Currency,
-    rounding: Rounding,
-    is_limited: bool,
-) -> Result<Settlement, MoneyError> {
-    let fixed = Fixed::of_bill(&taxes, is_limited);
-    let mut lines = Vec::with_capacity(drafts.len());
-    if rounding.scope == RoundingScope::Line {
-        lines.extend(drafts.iter_mut().filter_map(|draft| draft.settled.take()));
-    } else {
-        lines = share_out(drafts, &taxes, currency, rounding.mode, fixed)?;
+pub(crate) fn settle(mut drafts: Drafts<'_>, is_limited: bool) -> Result<Settlement, MoneyError> {
+    let fixed = Fixed::of_bill(&drafts.taxes, is_limited);
+    if drafts.rounding.scope == RoundingScope::Total {
+        share_out(&mut drafts, fixed)?;
     }
+    let Drafts { mut lines, taxes, currency, rounding, .. } = drafts;
     let zero = Amount::zero(currency);
     let mut rows: Few<(Amount, Amount)> = smallvec![(zero, zero); taxes.len()];
     for line in &lines {
@@ -250,29 +242,27 @@ pub(crate) fn settle(
 /// Rounds the total, and shares it out to the lines. Where prices are before several taxes, the
 /// amounts without tax are shared out and each tax; else the amounts with tax, for they are what is
 /// paid, and the taxes in them. A line that costs nothing gets nothing.
-fn share_out(
-    drafts: &[Draft],
-    taxes: &Taxes<'_>,
-    currency: Currency,
-    mode: RoundingMode,
-    fixed: Fixed,
-) -> Result<Vec<Settled>, MoneyError> {
+fn share_out(drafts: &mut Drafts<'_>, fixed: Fixed) -> Result<(), MoneyError> {
+    let Drafts { lines, list: drafts, taxes, currency, rounding } = drafts;
+    let (currency, mode) = (*currency, rounding.mode);
     let sums = Sums::of(drafts, taxes)?;
     let rounded = fixed.round(sums.total()?, &sums.by_row(taxes)?, currency, mode)?;
     let groups = groups(drafts);
     let from_net = !taxes.are_included() && taxes.are_several();
-    let parts = drafts.iter().map(|draft| if from_net { draft.excl } else { draft.incl }.major());
+    let mut parts: Few<Decimal> = Few::new();
+    for draft in &*drafts {
+        parts.push(if from_net { draft.excl } else { draft.incl }.major()?);
+    }
     let total = if from_net { rounded.excl } else { rounded.incl };
-    let shared = share(&parts.collect::<Result<Few<_>, _>>()?, &groups, total, |_| None)?;
-    let mut lines: Vec<Settled> = Vec::with_capacity(drafts.len());
-    for (draft, amount) in drafts.iter().zip(shared) {
-        let taxes = Vec::with_capacity(taxes.rows(draft.set).len());
-        lines.push(Settled { amount: Cost { excl_vat: amount, incl_vat: amount }, taxes });
+    let shared = share(&parts, &groups, total, |_| None)?;
+    for ((line, draft), amount) in lines.iter_mut().zip(&*drafts).zip(&shared) {
+        line.amount = Cost { excl_vat: *amount, incl_vat: *amount };
+        line.taxes = Vec::with_capacity(taxes.rows(draft.set).len());
     }
-    for (row, total) in rounded.taxes.into_iter().enumerate() {
-        share_tax(row, total, drafts, taxes, &groups, from_net, &mut lines)?;
+    for (row, total) in rounded.taxes.iter().enumerate() {
+        share_tax(row, *total, drafts, taxes, &groups, from_net, lines)?;
     }
-    Ok(lines)
+    Ok(())
 }
 
 /// Shares one tax out to the lines that carry it: on top of what they cost, or out of it.
@@ -283,7 +273,7 @@ fn share_tax(
     taxes: &Taxes<'_>,
     groups: &[usize],
     on_top: bool,
-    lines: &mut [Settled],
+    lines: &mut [Line],
 ) -> Result<(), MoneyError> {
     let (mut parts, mut places): (Few<Decimal>, Few<usize>) = (Few::new(), Few::new());
     for (place, draft) in drafts.iter().enumerate() {
@@ -299,7 +289,7 @@ fn share_tax(
         line.filter(|_| !on_top).map(|line| line.amount.excl_vat.minor)
     };
     let shares = share(&parts, &own, total, room)?;
-    for (place, amount) in places.into_iter().zip(shares) {
+    for (&place, &amount) in places.iter().zip(&shares) {
         let Some(line) = lines.get_mut(place) else { continue };
         if on_top {
             line.amount.incl_vat = line.amount.incl_vat.checked_add(amount)?;
@@ -315,16 +305,16 @@ fn share_tax(
 /// it, all idle time goes with the cap on it, and where nobody pays, all that has the same taxes.
 /// So a sum that is whole stays what it is.
 fn groups(drafts: &[Draft]) -> Few<usize> {
-    if drafts.last().is_some_and(|draft| draft.line.item == Item::Free) {
+    if drafts.last().is_some_and(|draft| draft.item == Item::Free) {
         let first = |draft: &Draft| drafts.iter().position(|other| other.set == draft.set);
         return drafts.iter().filter_map(first).collect();
     }
-    let is_idle = |draft: &Draft| draft.line.item == Item::ParkingTime;
-    let capped = drafts.iter().any(|draft| draft.line.item == Item::IdleCap);
+    let is_idle = |draft: &Draft| draft.item == Item::ParkingTime;
+    let capped = drafts.iter().any(|draft| draft.item == Item::IdleCap);
     let idle = drafts.iter().position(is_idle).filter(|_| capped);
     let group = |(place, draft): (usize, &Draft)| {
-        let first = draft.line.why.reduces.unwrap_or(place);
-        let of_cap = draft.line.item == Item::IdleCap || drafts.get(first).is_some_and(is_idle);
+        let first = draft.reduces.unwrap_or(place);
+        let of_cap = draft.item == Item::IdleCap || drafts.get(first).is_some_and(is_idle);
         idle.filter(|_| of_cap).unwrap_or(first)
     };
     drafts.iter().enumerate().map(group).collect()

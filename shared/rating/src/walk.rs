@@ -1,8 +1,7 @@
 //! Walks along a course, stops wherever a price can change, and notes which component applies.
 
-use chrono::{DateTime, NaiveTime, Utc};
+use chrono::{DateTime, NaiveDateTime, NaiveTime};
 use chrono_tz::Tz;
-use rust_decimal::Decimal;
 
 use crate::{
     FindingCode, RatingError, SegmentKind,
@@ -44,9 +43,9 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// Its energy in Wh.
-    pub(crate) fn wh(&self) -> Decimal {
-        to_wh(self.to_uwh.saturating_sub(self.from_uwh))
+    /// Its energy, in millionths of a Wh.
+    pub(crate) const fn uwh(&self) -> i64 {
+        self.to_uwh.saturating_sub(self.from_uwh)
     }
 
     fn continues(&self, next: &Self) -> bool {
@@ -121,21 +120,22 @@ fn cuts(
     let (Some(first), Some(last)) = (course.stretches.first(), course.stretches.last()) else {
         return Ok(Vec::new());
     };
-    let (start, end) = (moment(first.start_ms), moment(last.end_ms));
-    check_calendar(start)?;
-    check_calendar(end)?;
+    check_calendar(first.start_ms)?;
+    check_calendar(last.end_ms)?;
+    let span = || (moment(first.start_ms), moment(last.end_ms));
     if last.end_ms - first.start_ms > LONGEST_MS {
-        return Err(RatingError::TooLong { started_at: start, ended_at: end });
+        let (started_at, ended_at) = span();
+        return Err(RatingError::TooLong { started_at, ended_at });
     }
     let mut cuts = Vec::new();
     if tariff.is_local() {
-        let mut found = Vec::new();
+        let ((start, end), mut found) = (span(), Vec::new());
         moments(zone, start, end, &tariff.local_times, &mut found);
         cuts.extend(found.iter().map(DateTime::timestamp_millis));
     }
     if idle.is_local() {
         let times: Vec<NaiveTime> = idle.times().chain([NaiveTime::MIN]).collect();
-        let mut found = Vec::new();
+        let ((start, end), mut found) = (span(), Vec::new());
         moments(zone, start, end, &times, &mut found);
         cuts.extend(found.iter().map(DateTime::timestamp_millis));
     }
@@ -385,9 +385,8 @@ impl Walker<'_> {
     /// Finds the components that apply to `run`, from `here` on.
     fn choose(&mut self, asked: Asked, here: Position, run: &mut Run) -> Result<(), RatingError> {
         let tariff = self.tariff;
-        let at = moment(here.at_ms);
-        let moment = self.moment_at(&asked, here, at);
-        let pick = |list, needed| first_match(tariff, list, &moment, at, needed);
+        let moment = self.moment_at(&asked, here);
+        let pick = |list, needed| first_match(tariff, list, &moment, here.at_ms, needed);
         run.energy = pick(&tariff.energy, asked.needs_energy)?;
         run.time = match asked.kind {
             SegmentKind::Charging => pick(&tariff.time, asked.needs_time)?,
@@ -409,13 +408,17 @@ impl Walker<'_> {
         Ok(())
     }
 
-    fn moment_at(&self, asked: &Asked, here: Position, at: DateTime<Utc>) -> Moment {
+    fn moment_at(&self, asked: &Asked, here: Position) -> Moment {
         let powers = asked.power.unwrap_or_default();
         let is_reserved = asked.kind == SegmentKind::Reservation;
         let from_ms = if is_reserved { self.reserved_from_ms } else { self.session_start_ms };
         Moment {
-            // Who needs no local time does not pay for it.
-            local: if self.tariff.is_local() { local(self.zone, at) } else { at.naive_utc() },
+            local: if self.tariff.is_local() {
+                local(self.zone, moment(here.at_ms))
+            } else {
+                // Nobody asks.
+                NaiveDateTime::default()
+            },
             elapsed_ms: (here.at_ms - from_ms).max(0),
             energy_wh: to_wh(here.uwh),
             power_kw: powers.power_kw,
@@ -467,18 +470,19 @@ fn widest(left: Bounds, right: Bounds) -> Bounds {
 fn first_match(
     tariff: &Compiled,
     list: &List,
-    moment: &Moment,
-    at: DateTime<Utc>,
+    at: &Moment,
+    at_ms: i64,
     needed: bool,
 ) -> Result<Option<usize>, RatingError> {
-    for index in list.candidates(moment) {
+    for index in list.candidates(at) {
         let Some(component) = tariff.components.get(*index) else { continue };
-        match component.rule.holds(moment) {
+        let holds = if component.always { Holds::Yes } else { component.rule.holds(at) };
+        match holds {
             Holds::Yes => return Ok(Some(*index)),
             Holds::No => {}
             Holds::Unknown(_) if !needed => return Ok(None),
             Holds::Unknown(what) => {
-                let element = component.element;
+                let (element, at) = (component.element, moment(at_ms));
                 return Err(RatingError::Unknown { element, what, at });
             }
         }

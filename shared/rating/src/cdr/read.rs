@@ -1,32 +1,25 @@
 //! From a CDR's charging periods to stretches.
 
 use arrayvec::ArrayVec;
-use chrono::{DateTime, Utc};
-use ocpi::{Cdr, CdrDimension, CdrDimensionType, ChargingPeriod};
+use ocpi::{Cdr, CdrDimensionType, ChargingPeriod};
 use quantities::MoneyError;
 use rust_decimal::Decimal;
 
 use crate::{
     FindingCode, RatingError, SegmentKind,
-    compile::Bounds,
+    compile::{Bounds, Compiled},
     course::still,
-    exact::{MS_PER_HOUR, Reading, hours_to_ms, power_kw, power_of_ten, scaled_integer, trim},
-    stretch::{Course, Findings, Powers, Stretch},
+    exact::{MS_PER_HOUR, Reading, decimals, hours_to_ms, power_kw, scaled_integer},
+    stretch::{Course, Findings, Powers, Stretch, moment},
 };
 
-/// The course that a CDR's periods describe.
+/// The course that a CDR's periods describe, for pricing with `tariff`.
 ///
 /// A period's stated time is billed. Where it says the same as the period's own start and end to
 /// the digits it has (`0.6667` hours for 40 minutes), start and end are meant. Charging comes
 /// before parking in a period that states both; time it does not state is not billed.
-pub(crate) fn course(cdr: &Cdr, asks_power: bool) -> Result<Course, RatingError> {
-    let mut reader = Reader {
-        uwh: 0,
-        some_name_a_tariff: cdr.charging_periods.iter().any(|period| period.tariff_id.is_some()),
-        asks_power,
-        stretches: Vec::with_capacity(cdr.charging_periods.len()),
-        findings: Findings::default(),
-    };
+pub(crate) fn course(cdr: &Cdr, tariff: &Compiled) -> Result<Course, RatingError> {
+    let mut reader = Reader::new(&cdr.charging_periods, &tariff.id, tariff.depends_on_power);
     let end_ms = cdr.end_date_time.timestamp_millis();
     let mut periods = cdr.charging_periods.iter().enumerate().peekable();
     let starts = |period: &ChargingPeriod| period.start_date_time.timestamp_millis();
@@ -42,30 +35,21 @@ pub(crate) fn course(cdr: &Cdr, asks_power: bool) -> Result<Course, RatingError>
     }
     let in_session = |stretch: &&Stretch| stretch.kind != SegmentKind::Reservation;
     let session = reader.stretches.iter().find(in_session);
-    let is_reserved = reader.stretches.iter().any(|s| s.kind == SegmentKind::Reservation);
     let start_ms = cdr.start_date_time.timestamp_millis();
-    Ok(Course {
-        session_start_ms: session.map_or(start_ms, |stretch| stretch.start_ms),
-        reservation_expired: is_reserved && session.is_none(),
-        stated: true,
-        stretches: reader.stretches,
-        findings: reader.findings,
-    })
+    let session_start_ms = session.map_or(start_ms, |stretch| stretch.start_ms);
+    let reservation_expired = session.is_none() && !reader.stretches.is_empty();
+    if reader.names_another {
+        let detail = "the CDR names another tariff than the one it is priced with";
+        reader.findings.note(FindingCode::OtherTariff, moment(session_start_ms), detail);
+    }
+    let Reader { stretches, findings, .. } = reader;
+    Ok(Course { stretches, session_start_ms, reservation_expired, stated: true, findings })
 }
 
 /// The most energy of a period that is believed: a million kWh, in millionths of a Wh.
 const UWH_MAX: i64 = 1_000_000_000_000_000;
 /// The most time of a period that is believed: a leap year, in milliseconds.
 const MS_MAX: i64 = 366 * 24 * MS_PER_HOUR;
-
-struct Reader {
-    /// The energy of the periods so far, in millionths of a Wh.
-    uwh: i64,
-    some_name_a_tariff: bool,
-    asks_power: bool,
-    stretches: Vec<Stretch>,
-    findings: Findings,
-}
 
 /// Decimals of a kWh in a count of millionths of a Wh.
 const KWH_DECIMALS: u32 = 9;
@@ -74,47 +58,52 @@ fn micro_wh_of(kwh: Decimal) -> Option<i64> {
     scaled_integer(kwh, KWH_DECIMALS)
 }
 
-/// A time in milliseconds that a period states.
-type Part = (SegmentKind, i64);
-/// Reservation, charging and parking.
-const PARTS_MAX: usize = 3;
-
-/// Where in its period a part is.
-struct Span {
-    kind: SegmentKind,
-    /// What it states.
-    time_ms: i64,
-    from_ms: i64,
-    to_ms: i64,
-}
-
 /// What a period states, each dimension once: the first counts.
 #[derive(Default)]
 struct Volumes {
     /// In millionths of a Wh.
     uwh: Option<i64>,
-    /// In milliseconds and as stated, in the order of [`TIMES`].
-    times: [Option<(i64, Decimal)>; PARTS_MAX],
-    /// Only where the tariff asks for them.
-    powers: Option<Box<Powers>>,
+    times: ArrayVec<Time, TIMES_MAX>,
 }
 
-/// The times that a period states, in the order in which they are taken to happen.
-const TIMES: [SegmentKind; PARTS_MAX] =
-    [SegmentKind::Reservation, SegmentKind::Charging, SegmentKind::Idle];
+/// A time that a period states.
+#[derive(Clone, Copy)]
+struct Time {
+    kind: SegmentKind,
+    ms: i64,
+    /// How many decimals its hours have; none of a time of nothing.
+    decimals: u32,
+}
+
+impl Time {
+    /// Less than a millisecond is something.
+    const fn is_zero(self) -> bool {
+        self.ms == 0 && self.decimals == 0
+    }
+
+    /// One unit of the last digit of its hours in milliseconds, rounded up. A number with fewer than
+    /// two decimals is taken to have had three, such as `0.500` written `0.5`.
+    const fn last_digit_ms(self) -> i64 {
+        match self.decimals {
+            2 => 36_000,
+            0 | 1 | 3 => 3_600,
+            4 => 360,
+            5 => 36,
+            6 => 4,
+            _ => 1,
+        }
+    }
+}
+
+/// Reservation, charging and parking.
+const TIMES_MAX: usize = 3;
 
 impl Volumes {
-    /// Takes what `period` states.
-    fn take(
-        &mut self,
-        index: usize,
-        period: &ChargingPeriod,
-        asks_power: bool,
-    ) -> Result<(), RatingError> {
+    /// Takes what `period`, the one at `index`, states.
+    fn take(&mut self, index: usize, period: &ChargingPeriod) -> Result<(), RatingError> {
         for stated in &period.dimensions {
             let volume = stated.volume;
-            let [reservation, charging, idle] = &mut self.times;
-            let (name, time) = match stated.dimension {
+            let (name, kind) = match stated.dimension {
                 CdrDimensionType::Energy => {
                     if self.uwh.is_none() {
                         let uwh = micro_wh_of(volume);
@@ -122,33 +111,53 @@ impl Volumes {
                     }
                     continue;
                 }
-                CdrDimensionType::ReservationTime => ("RESERVATION_TIME", reservation),
-                CdrDimensionType::Time => ("TIME", charging),
-                CdrDimensionType::ParkingTime => ("PARKING_TIME", idle),
-                _ => {
-                    if asks_power {
-                        self.note_power(stated);
-                    }
-                    continue;
-                }
+                CdrDimensionType::ReservationTime => ("RESERVATION_TIME", SegmentKind::Reservation),
+                CdrDimensionType::Time => ("TIME", SegmentKind::Charging),
+                CdrDimensionType::ParkingTime => ("PARKING_TIME", SegmentKind::Idle),
+                _ => continue,
             };
-            if time.is_none() {
-                *time = Some((check(index, name, volume, hours_to_ms(volume), MS_MAX)?, volume));
+            if self.times.iter().all(|time| time.kind != kind) {
+                let ms = check(index, name, volume, hours_to_ms(volume), MS_MAX)?;
+                self.times.push(Time { kind, ms, decimals: decimals(volume) });
             }
+        }
+        match self.times.as_slice() {
+            [] => {}
+            [time] if !time.is_zero() => {}
+            _ => self.tidy(),
         }
         Ok(())
     }
 
-    fn note_power(&mut self, stated: &CdrDimension) {
-        let powers = self.powers.get_or_insert_default();
+    /// Puts the times in order, and leaves out those of nothing.
+    fn tidy(&mut self) {
+        self.times.sort_unstable_by_key(|time| order(time.kind));
+        self.times.retain(|time| !time.is_zero());
+    }
+}
+
+/// The power and current that `period` states, each bound once: the first counts.
+fn powers(period: &ChargingPeriod) -> Powers {
+    let mut powers = Powers::default();
+    for stated in &period.dimensions {
         let bound = match stated.dimension {
             CdrDimensionType::MinPower => &mut powers.power_kw.low,
             CdrDimensionType::MaxPower => &mut powers.power_kw.high,
             CdrDimensionType::MinCurrent => &mut powers.current_a.low,
             CdrDimensionType::MaxCurrent => &mut powers.current_a.high,
-            _ => return,
+            _ => continue,
         };
         bound.get_or_insert(stated.volume);
+    }
+    powers
+}
+
+/// The order in which the times of a period are taken to happen.
+const fn order(kind: SegmentKind) -> u8 {
+    match kind {
+        SegmentKind::Reservation => 0,
+        SegmentKind::Charging => 1,
+        _ => 2,
     }
 }
 
@@ -166,7 +175,32 @@ fn check(
     }
 }
 
-impl Reader {
+struct Reader<'a> {
+    /// The id of the tariff that it is priced with.
+    tariff_id: &'a str,
+    asks_power: bool,
+    some_name_a_tariff: bool,
+    names_another: bool,
+    /// The energy of the periods so far, in millionths of a Wh.
+    uwh: i64,
+    stretches: Vec<Stretch>,
+    findings: Findings,
+}
+
+impl<'a> Reader<'a> {
+    fn new(periods: &[ChargingPeriod], tariff_id: &'a str, asks_power: bool) -> Self {
+        Self {
+            tariff_id,
+            asks_power,
+            some_name_a_tariff: periods.iter().any(|period| period.tariff_id.is_some()),
+            names_another: false,
+            uwh: 0,
+            stretches: Vec::with_capacity(periods.len()),
+            findings: Findings::default(),
+        }
+    }
+
+    /// Adds the period at `index`, which lasts from `start_ms` to `end_ms`.
     fn period(
         &mut self,
         index: usize,
@@ -174,45 +208,81 @@ impl Reader {
         start_ms: i64,
         end_ms: i64,
     ) -> Result<(), RatingError> {
-        let start = period.start_date_time;
         if end_ms < start_ms {
+            let start = period.start_date_time;
             return Err(RatingError::PeriodOutOfOrder { period: index, start });
         }
-        let billable = period.tariff_id.is_some() || !self.some_name_a_tariff;
-        if !billable {
-            let detail = "a period that names no tariff, while others do, is not billed";
-            self.findings.note(FindingCode::PeriodWithoutTariff, start, detail);
-        }
+        let billable = self.is_billable(period);
         let mut volumes = Volumes::default();
-        volumes.take(index, period, self.asks_power)?;
-        let before = self.uwh;
+        volumes.take(index, period)?;
+        let from = Reading { at_ms: start_ms, uwh: self.uwh };
         let energy = volumes.uwh.unwrap_or_default();
-        let after = before.checked_add(energy).ok_or(MoneyError::Overflow)?;
-        self.uwh = after;
-        let parts = self.stated(&volumes, start, end_ms - start_ms)?;
-        let from = Reading { at_ms: start_ms, uwh: before };
-        let to = Reading { at_ms: end_ms, uwh: after };
-        match *parts.as_slice() {
+        self.uwh = self.uwh.checked_add(energy).ok_or(MoneyError::Overflow)?;
+        let to = Reading { at_ms: end_ms, uwh: self.uwh };
+        self.set_straight(&mut volumes.times, period, end_ms - start_ms);
+        match volumes.times.as_slice() {
             // It states its time: the usual case, and the quick one.
-            [(kind, time_ms)] if time_ms == end_ms - start_ms && !self.asks_power => {
-                self.stretches.push(Stretch::between(from, to, kind, time_ms, billable));
+            [time] if time.ms == end_ms - start_ms && !self.asks_power => {
+                self.stretches.push(Stretch::between(from, to, time.kind, time.ms, billable));
                 Ok(())
             }
-            _ => self.split(&parts, &volumes, from, to, billable),
+            times => self.split(period, times, from, to, billable),
         }
     }
 
-    /// Adds the `parts` of a period that goes from one reading to another.
+    /// Whether a tariff is relevant in `period`, whichever it names.
+    fn is_billable(&mut self, period: &ChargingPeriod) -> bool {
+        let Some(named) = &period.tariff_id else {
+            if self.some_name_a_tariff {
+                let detail = "a period that names no tariff, while others do, is not billed";
+                let start = period.start_date_time;
+                self.findings.note(FindingCode::PeriodWithoutTariff, start, detail);
+            }
+            return !self.some_name_a_tariff;
+        };
+        if named != self.tariff_id && !named.eq_ignore_ascii_case(self.tariff_id) {
+            self.names_another = true;
+        }
+        true
+    }
+
+    /// Sets the `times` of `period` straight, which lasts `lasts_ms`.
+    fn set_straight(&mut self, times: &mut [Time], period: &ChargingPeriod, lasts_ms: i64) {
+        let off_ms = lasts_ms - sum_ms(times);
+        if off_ms == 0 {
+            return;
+        }
+        // The digits end where start and end go on, rounded or cut off: these are meant.
+        let is_meant = off_ms.abs() < times.iter().copied().map(Time::last_digit_ms).sum();
+        let (code, detail) = match times.last_mut() {
+            Some(last) if is_meant => {
+                last.ms = (last.ms + off_ms).max(0);
+                return;
+            }
+            Some(_) => {
+                let detail = "a period's stated time differs from its duration; it is billed";
+                (FindingCode::PeriodTimeDiffers, detail)
+            }
+            None => {
+                let detail = "a period that states no time is billed for no time";
+                (FindingCode::PeriodWithoutTime, detail)
+            }
+        };
+        self.findings.note(code, period.start_date_time, detail);
+    }
+
+    /// Adds the parts of `period`, whose `times` are set straight, from one reading to another.
     fn split(
         &mut self,
-        parts: &[Part],
-        volumes: &Volumes,
+        period: &ChargingPeriod,
+        times: &[Time],
         start: Reading,
         end: Reading,
         billable: bool,
     ) -> Result<(), RatingError> {
         let (before, after) = (start.uwh, end.uwh);
-        let spans = spans(parts, end.at_ms - start.at_ms);
+        let spans = spans(times, end.at_ms - start.at_ms);
+        let stated = self.asks_power.then(|| powers(period));
         // Energy flows while the vehicle charges, or all along where nothing says when.
         let charges = |span: &&Span| span.kind == SegmentKind::Charging;
         let flows = spans.iter().find(charges).or(spans.first()).map_or(0, |span| span.from_ms);
@@ -223,99 +293,55 @@ impl Reader {
             let to =
                 Reading { at_ms: to_ms, uwh: if span.from_ms < flows { before } else { after } };
             self.stretches.push(Stretch {
-                start_ms: from_ms,
-                end_ms: to_ms,
-                kind: span.kind,
-                time_ms: span.time_ms,
-                from,
-                to,
-                power: self.powers(volumes, span.kind, from, to)?,
-                billable,
+                power: match stated {
+                    Some(stated) => Some(Box::new(known(stated, span.kind, from, to)?)),
+                    None => None,
+                },
+                ..Stretch::between(from, to, span.kind, span.time_ms, billable)
             });
         }
         Ok(())
     }
-
-    /// The times that a period states.
-    fn stated(
-        &mut self,
-        volumes: &Volumes,
-        at: DateTime<Utc>,
-        lasts_ms: i64,
-    ) -> Result<ArrayVec<Part, PARTS_MAX>, RatingError> {
-        let mut parts = ArrayVec::new();
-        let mut off_ms = lasts_ms;
-        for (kind, stated) in TIMES.iter().zip(&volumes.times) {
-            let Some((ms, hours)) = *stated else { continue };
-            if hours.is_zero() {
-                continue;
-            }
-            off_ms = off_ms.checked_sub(ms).ok_or(MoneyError::Overflow)?;
-            parts.push((*kind, ms));
-        }
-        match parts.last_mut() {
-            None if lasts_ms > 0 => {
-                let detail = "a period that states no time is billed for no time";
-                self.findings.note(FindingCode::PeriodWithoutTime, at, detail);
-            }
-            _ if off_ms == 0 => {}
-            None => {}
-            // The digits end where start and end go on, rounded or cut off: these are meant.
-            Some((_, part_ms)) if off_ms.abs() < tolerance_ms(&volumes.times) => {
-                *part_ms = (*part_ms + off_ms).max(0);
-            }
-            Some(_) => {
-                let detail = "a period's stated time differs from its duration; it is billed";
-                self.findings.note(FindingCode::PeriodTimeDiffers, at, detail);
-            }
-        }
-        Ok(parts)
-    }
-
-    fn powers(
-        &self,
-        volumes: &Volumes,
-        kind: SegmentKind,
-        from: Reading,
-        to: Reading,
-    ) -> Result<Option<Box<Powers>>, MoneyError> {
-        if !self.asks_power {
-            return Ok(None);
-        }
-        let stated = volumes.powers.as_deref().copied().unwrap_or_default();
-        let (power, current) = (stated.power_kw, stated.current_a);
-        let power_kw = if power.is_known() {
-            power
-        } else {
-            power_kw(from, to)?.map(Bounds::exactly).unwrap_or_default()
-        };
-        let current_a = if current.is_known() { current } else { still(kind) };
-        Ok(Some(Box::new(Powers { power_kw, current_a })))
-    }
 }
 
-/// One unit of the last digit of every number of hours, in milliseconds.
-fn tolerance_ms(times: &[Option<(i64, Decimal)>; PARTS_MAX]) -> i64 {
-    let hours = times.iter().flatten().map(|(_, hours)| *hours);
-    hours.filter(|hours| !hours.is_zero()).map(last_digit_ms).sum()
+/// What is known of power and current from one reading to another: what is `stated`, or follows.
+fn known(
+    stated: Powers,
+    kind: SegmentKind,
+    from: Reading,
+    to: Reading,
+) -> Result<Powers, MoneyError> {
+    let (power, current) = (stated.power_kw, stated.current_a);
+    let power_kw = if power.is_known() {
+        power
+    } else {
+        power_kw(from, to)?.map(Bounds::exactly).unwrap_or_default()
+    };
+    let current_a = if current.is_known() { current } else { still(kind) };
+    Ok(Powers { power_kw, current_a })
 }
 
-/// One unit of the last digit of a number of hours, in milliseconds. A number with fewer than two
-/// decimals is taken to have had three, such as `0.500` written `0.5`.
-fn last_digit_ms(hours: Decimal) -> i64 {
-    let decimals = trim(hours).scale();
-    let units = power_of_ten(if decimals < 2 { 3 } else { decimals });
-    // Rounded up.
-    units.map_or(1, |units| (MS_PER_HOUR - 1) / units + 1)
+/// All of `times`, each of which is checked.
+fn sum_ms(times: &[Time]) -> i64 {
+    times.iter().map(|time| time.ms).sum()
 }
 
-/// Where in a period that lasts `lasts_ms` its parts are: one after the other, squeezed to fit
-/// where they state more time than there is; what is left over is unstated.
-fn spans(parts: &[Part], lasts_ms: i64) -> ArrayVec<Span, { PARTS_MAX + 1 }> {
-    let sum_ms: i64 = parts.iter().map(|(_, ms)| ms).sum();
+/// Where in its period a time is.
+struct Span {
+    kind: SegmentKind,
+    /// What it states.
+    time_ms: i64,
+    from_ms: i64,
+    to_ms: i64,
+}
+
+/// Where in a period that lasts `lasts_ms` its times are: one after the other, squeezed to fit
+/// where they are more time than there is; what is left over is unstated.
+fn spans(times: &[Time], lasts_ms: i64) -> ArrayVec<Span, { TIMES_MAX + 1 }> {
+    let sum_ms = sum_ms(times);
     let mut spans = ArrayVec::new();
     let (mut from_ms, mut stated_ms) = (0, 0);
-    for (kind, time_ms) in parts.iter().copied() {
+    for &Time { kind, ms: time_ms, .. } in times {
         stated_ms += time_ms;
         let to_ms = if sum_ms <= lasts_ms {
             stated_ms
@@ -335,6 +361,8 @@ fn spans(parts: &[Part], lasts_ms: i64) -> ArrayVec<Span, { PARTS_MAX + 1 }> {
 
 #[cfg(test)]
 mod tests {
+    use ocpi::CdrDimension;
+
     use super::*;
 
     /// The charging time, in milliseconds, of a period of `lasts_s` that states `volume` hours.
@@ -343,14 +371,9 @@ mod tests {
         let volume = volume.parse().unwrap();
         let dimensions = vec![CdrDimension { dimension: CdrDimensionType::Time, volume }];
         let period = ChargingPeriod { start_date_time, dimensions, tariff_id: None };
-        let mut reader = Reader {
-            uwh: 0,
-            some_name_a_tariff: false,
-            asks_power: false,
-            stretches: Vec::new(),
-            findings: Findings::default(),
-        };
-        reader.period(0, &period, 0, lasts_s * 1000).unwrap();
+        let periods = [period];
+        let mut reader = Reader::new(&periods, "T", false);
+        reader.period(0, &periods[0], 0, lasts_s * 1000).unwrap();
         reader.stretches[0].time_ms
     }
 

@@ -39,7 +39,8 @@ pub(super) fn validity(tariff: &Tariff, place: &Place) -> Validity {
     let slack = Days::new(u64::from(place.zone.is_none()));
     let start = tariff.start_date_time.unwrap_or(tariff.last_updated);
     // A moment that no calendar has is as good as none.
-    let known = |at: DateTime<Utc>| check_calendar(at).is_ok().then(|| local(zone, at));
+    let known =
+        |at: DateTime<Utc>| check_calendar(at.timestamp_millis()).is_ok().then(|| local(zone, at));
     let ends = [Some(start), tariff.end_date_time].map(|at| at.and_then(known));
     let [from, until] = ends;
     let up = |at: NaiveDateTime| {
