@@ -77,7 +77,9 @@ async fn charged(world: &World, id: &str, tag: &str, driver: &str) -> anyhow::Re
     Ok(session)
 }
 
-pub(crate) async fn a_capture_that_stripe_cannot_make_is_made_when_its_dead_letter_is_redriven(
+/// The queue's own repeats are over soon; then the payment waits, seen by the operator, and goes on
+/// when its time has come, or sooner at a person's word.
+pub(crate) async fn a_capture_that_stripe_cannot_make_waits_and_is_made_when_stripe_is_back(
     suite: &Suite,
 ) -> anyhow::Result<()> {
     let world = &*suite.shared().await?;
@@ -85,19 +87,20 @@ pub(crate) async fn a_capture_that_stripe_cannot_make_is_made_when_its_dead_lett
     let mut station = world.station("PIPE-02").await?;
     let (session, number) = station.start("PIPE-TAG-02", CHARGE).await?;
     let file = world.file_when(session, "the hold", is_held).await?;
-    let intent =
-        file["payment"]["hold"]["payment_intent"].as_str().context("no intent")?.to_owned();
+    let hold = &file["payment"]["hold"]["payment_intent"];
+    let intent = hold.as_str().context("no intent")?.to_owned();
     let outage = Fault::by_chance(FaultKind::BadGateway, 1000);
     world.platform.stripe().fault(outage.on(&format!("{intent}/capture")));
     station.stop(number, CHARGE).await?;
 
-    let dead = dead_letters(world, Queue::Capture, 1).await;
+    let waiting = waits_for_stripe(world, session).await;
     world.platform.stripe().clear_faults();
-    if let Err(error) = dead {
-        return Err(error.context(world.troubles().await));
-    }
-    let file = world.file(session).await?;
-    assert_eq!(file["payment"]["captured"]["minor"], 0, "{:#}", file["payment"]);
+    let waiting = match waiting {
+        Ok(waiting) => waiting,
+        Err(error) => return Err(error.context(world.troubles().await)),
+    };
+    assert_eq!(waiting["step"], "hold/1/capture/1", "{waiting:#}");
+    assert_eq!(waiting["owed"]["minor"], CHARGE_GROSS, "{waiting:#}");
     assert_eq!(world.intent(&intent)?["status"], "requires_capture");
     world
         .logged("a failed capture", |line| {
@@ -105,18 +108,42 @@ pub(crate) async fn a_capture_that_stripe_cannot_make_is_made_when_its_dead_lett
         })
         .await?;
 
-    let redrive = json!({ "limit": 10 });
-    let moved =
-        world.operator(Method::POST, "/dead-letters/capture/redrive", Some(&redrive)).await?;
-    assert_eq!(moved["moved"], 1, "{moved}");
+    let path = format!("/payments/{session}/collect");
+    world.operator(Method::POST, &path, None).await?;
     let file = world.file_when(session, "the capture", is_captured).await?;
     assert_eq!(file["payment"]["captured"]["minor"], CHARGE_GROSS, "{:#}", file["payment"]);
     assert_eq!(world.intent(&intent)?["amount_received"], CHARGE_GROSS);
+    let open = world.operator(Method::GET, "/payments", None).await?;
+    ensure!(!open.to_string().contains(&session.to_string()), "still open: {open:#}");
+    Ok(())
+}
 
-    // What is no event at all ends there too, and its body is in no log.
+/// The operator's word on a payment that the queue repeats no more.
+async fn waits_for_stripe(world: &World, session: SessionId) -> anyhow::Result<Value> {
+    eventually("the payment to wait for Stripe", async || {
+        let open = world.operator(Method::GET, "/payments", None).await?;
+        let mut open = open.as_array().into_iter().flatten();
+        let ours = open.find(|one| one["session_id"] == session.to_string());
+        let waits = |one: &&Value| one["waits_for"] == "stripe" && one["tries"] == 3;
+        Ok(ours.filter(waits).cloned())
+    })
+    .await
+}
+
+/// What is no event at all ends as a dead letter, again when it is re-driven, and its body is in no
+/// log.
+pub(crate) async fn what_is_no_event_ends_as_a_dead_letter_and_can_be_redriven(
+    suite: &Suite,
+) -> anyhow::Result<()> {
+    let world = &*suite.shared().await?;
     let queue = world.platform.output("CaptureQueue")?;
     let garbage = json!({ "QueueUrl": queue, "MessageBody": r#"{"nonsense":"GARBAGE-BODY"}"# });
     world.platform.aws().call(Service::Sqs, "SendMessage", &garbage).await?;
+    dead_letters(world, Queue::Capture, 1).await?;
+    let redrive = json!({ "limit": 10 });
+    let path = "/dead-letters/capture/redrive";
+    let moved = world.operator(Method::POST, path, Some(&redrive)).await?;
+    assert_eq!(moved["moved"], 1, "{moved}");
     dead_letters(world, Queue::Capture, 1).await?;
     let log = world.log().await?;
     ensure!(!log.iter().any(|line| line.contains("GARBAGE-BODY")), "a body is in the log");

@@ -10,8 +10,8 @@ use store::Store;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
-    chargers, dead_letters, entitlements, exceptions, offers, partners, plans, sessions, sites,
-    subscribers, tariffs,
+    chargers, dead_letters, entitlements, exceptions, offers, open_payments, partners, plans,
+    sessions, sites, subscribers, tariffs,
 };
 
 /// What the handlers work with.
@@ -50,6 +50,7 @@ pub(crate) fn router() -> OpenApiRouter<Api> {
         .merge(subscribers::router())
         .merge(exceptions::router())
         .merge(sessions::router())
+        .merge(open_payments::router())
         .merge(dead_letters::router())
 }
 

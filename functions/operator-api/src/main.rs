@@ -11,6 +11,7 @@ mod exceptions;
 mod hold;
 mod jurisdiction;
 mod offers;
+mod open_payments;
 mod partners;
 mod payment_policy;
 mod plans;

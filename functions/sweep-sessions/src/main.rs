@@ -2,8 +2,8 @@
 //!
 //! A session whose charger went silent is closed from its last reading and held; one whose
 //! connector is never reported free is held; one that waits too long for its price is counted; a
-//! start from the app that no charger took up is given up, and its hold released. Each is one
-//! conditional write, so a sweep may stop anywhere and the next goes on.
+//! start from the app that no charger took up is given up, and its hold released; a payment whose
+//! time has come is told to be due. Each is one conditional write, so a sweep may stop anywhere and the next goes on.
 
 mod sweep;
 

@@ -3,6 +3,7 @@
 use chrono::TimeDelta;
 use messages::{Envelope, Event};
 use network::{Entitlement, StartIntent};
+use payments::Payment;
 use runtime::{Invocation, Metric};
 use session::{ExceptionReason, ExceptionRecord, Session, SessionState, released_at, timeline};
 use store::{End, EndsIn, Store, StoreError};
@@ -12,6 +13,8 @@ const PRICED_WITHIN: TimeDelta = TimeDelta::minutes(15);
 /// A hold that is being placed for this long is not: a request lives for half a minute, and whoever
 /// sends it again does so by now.
 const PLACED_WITHIN: TimeDelta = TimeDelta::minutes(10);
+/// A payment that was told to be due is told again after this long, if nobody carried it on.
+const CARRIED_ON_WITHIN: TimeDelta = TimeDelta::minutes(15);
 
 /// Sweeps once; gives what failed, so that one bad session stops no other.
 pub(crate) async fn sweep(
@@ -39,6 +42,10 @@ pub(crate) async fn sweep(
     for intent in store.start_intents().await? {
         let swept = give_up_if_interrupted(store, intent, invocation).await;
         collect(swept, "an interrupted start from the app", &mut failures);
+    }
+    for payment in store.due_payments(invocation.now()).await? {
+        let swept = carry_on(store, &payment, invocation).await;
+        collect(swept, &format!("payment of {}", payment.session_id), &mut failures);
     }
     invocation.count(Metric::StuckSessions, stuck);
     Ok(failures)
@@ -155,4 +162,17 @@ async fn give_up_if_interrupted(
     let envelope = Envelope::new(event, invocation.now(), invocation.trace());
     store.abandon_start_intent(&start_id, &envelope).await?;
     Ok(())
+}
+
+/// Its time has come: a hold that runs out soon, a retry, a link that closed, a call that Stripe did
+/// not answer.
+async fn carry_on(
+    store: &Store,
+    payment: &Payment,
+    invocation: &Invocation,
+) -> Result<(), StoreError> {
+    let Payment { session_id, version, .. } = *payment;
+    let event = Event::PaymentDue { session_id, version };
+    let envelope = Envelope::new(event, invocation.now(), invocation.trace());
+    store.tell_due(payment, invocation.now() + CARRIED_ON_WITHIN, &envelope).await
 }

@@ -26,6 +26,8 @@ pub use told::told;
 
 /// How long a charger is asked to stop a session that no hold covers.
 const STOP_FOR: chrono::TimeDelta = chrono::TimeDelta::minutes(10);
+/// A call that Stripe has not answered so often waits for the sweep; before, the queue repeats it.
+const QUICK_TRIES_MAX: u32 = 3;
 /// How often a change is made anew because somebody else was faster.
 const CHANGES_MAX: u32 = 5;
 
@@ -45,11 +47,14 @@ pub async fn stripe(function: &Function) -> anyhow::Result<StripeClient> {
 /// Makes `change` to the payment of a session, and takes every step that it has before it then.
 /// `None` when nothing is collected by card.
 ///
+/// When Stripe is out the payment is left with its call pending: it is looked at again later and
+/// later, and `GET /operator/payments` shows it.
+///
 /// # Errors
 ///
-/// When Stripe or the store did not answer, or somebody else moved the payment: the message comes
-/// again and goes on from what is stored, with the same idempotency keys. [`MoneyError`] of
-/// `change`.
+/// When Stripe did not answer for the first times, when the store did not, or somebody else moved
+/// the payment: the message comes again and goes on from what is stored, with the same idempotency
+/// keys. [`MoneyError`] of `change`.
 pub async fn advance(
     store: &Store,
     stripe: &StripeClient,
@@ -69,8 +74,18 @@ pub async fn advance(
         };
         payment = save(store, session, stored.as_ref(), next, invocation).await?;
         let Some(step) = step else { return Ok(Some(payment)) };
-        let outcome = stripe.carry_out(&payment, &step).await;
-        let outcome = outcome.with_context(|| format!("asking Stripe for {}", step.purpose()))?;
+        let outcome = match stripe.carry_out(&payment, &step).await {
+            Ok(outcome) => outcome,
+            Err(error) if error.is_retryable() && tries(&payment) >= QUICK_TRIES_MAX => {
+                invocation.count(Metric::WaitingPayments, 1);
+                invocation.outcome("waiting for Stripe");
+                return Ok(Some(payment));
+            }
+            Err(error) => {
+                let asked = format!("asking Stripe for {}", step.purpose());
+                return Err(anyhow::Error::from(error).context(asked));
+            }
+        };
         stored = Some(payment.clone());
         payment = stop_if_uncovered(apply(payment, &step, outcome, now)?, now);
         log(&payment, &step, invocation);
@@ -132,6 +147,11 @@ pub async fn change(
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+/// How often the call in progress was tried.
+fn tries(payment: &Payment) -> u32 {
+    payment.pending.as_ref().map_or(0, |pending| pending.attempt)
 }
 
 /// A new payment of a session, when its payer's card is known.

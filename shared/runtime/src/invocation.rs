@@ -44,6 +44,8 @@ pub enum Metric {
     QueueAgeMs,
     /// Sessions that are not done and should be.
     StuckSessions,
+    /// Payments left waiting, because Stripe does not answer.
+    WaitingPayments,
     /// Webhooks delivered.
     Deliveries,
 }
@@ -63,6 +65,7 @@ impl Metric {
             Self::Retries => "Retries",
             Self::QueueAgeMs => "QueueAgeMs",
             Self::StuckSessions => "StuckSessions",
+            Self::WaitingPayments => "WaitingPayments",
             Self::Deliveries => "Deliveries",
         }
     }

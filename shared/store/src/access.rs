@@ -5,11 +5,12 @@ use aws_sdk_dynamodb::{
     operation::{put_item::PutItemError, update_item::UpdateItemError},
     types::{AttributeValue, ReturnValue},
 };
+use chrono::{DateTime, Utc};
 
 use crate::{
     Saved, Store, StoreError,
     error::dynamo,
-    item::{Item, PK, SK, s},
+    item::{Item, PK, SK, s, sortable},
     outbox::{CONFLICT_ATTEMPTS_MAX, CONFLICT_PAUSE},
 };
 
@@ -189,6 +190,27 @@ impl Store {
             .expression_attribute_names("#key", attribute)
             .expression_attribute_values(":key", s(value))
             .scan_index_forward(false);
+        let pages = request.into_paginator().items().send();
+        pages.collect::<Result<Vec<_>, _>>().await.map_err(dynamo("Query"))
+    }
+
+    /// The items of an index partition whose `gsi_at` is no later than `until`, oldest first.
+    pub(crate) async fn query_index_until(
+        &self,
+        table: &str,
+        index: &str,
+        (attribute, value): (&str, &str),
+        until: DateTime<Utc>,
+    ) -> Result<Vec<Item>, StoreError> {
+        let request = self
+            .client
+            .query()
+            .table_name(table)
+            .index_name(index)
+            .key_condition_expression("#key = :key AND gsi_at <= :until")
+            .expression_attribute_names("#key", attribute)
+            .expression_attribute_values(":key", s(value))
+            .expression_attribute_values(":until", s(sortable(until)));
         let pages = request.into_paginator().items().send();
         pages.collect::<Result<Vec<_>, _>>().await.map_err(dynamo("Query"))
     }

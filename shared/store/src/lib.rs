@@ -28,6 +28,7 @@ pub use chargers::{CallRecord, CallState, ConnectorRow};
 pub use deliveries::Delivery;
 pub use error::{Saved, StoreError};
 pub use outbox::{Change, envelope_in};
+pub use payments::OpenPayment;
 pub use rated::Rated;
 pub use sessions::{End, EndsIn, SessionFile, StartContext, Started};
 pub use so_far::{PricedWith, SoFar};

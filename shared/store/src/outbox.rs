@@ -164,6 +164,15 @@ pub fn envelope_in(image: serde_dynamo::Item) -> Result<Envelope, StoreError> {
 }
 
 impl Store {
+    /// Tells of `envelope` alone, again if it was told before. One write.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn tell(&self, envelope: &Envelope) -> Result<(), StoreError> {
+        self.put(&self.tables.outbox, outbox_item(envelope)?).await
+    }
+
     /// Tells of `envelope` alone, once. One write.
     ///
     /// # Errors

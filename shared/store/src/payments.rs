@@ -1,7 +1,8 @@
 //! Payments: item `PAYMENT` of the session's partition, written under an optimistic lock, with
 //! what it tells and books in the same transaction.
 //!
-//! Sparse index `open`, partition `DUE`: payments by when they are to be looked at again.
+//! Sparse index `open`: in partition `DUE` payments by when they are to be looked at again, in
+//! `OWED` debts that nothing will move by itself, by when a charge was last refused.
 
 use chrono::{DateTime, Utc};
 use messages::{Envelope, Event, Queue};
@@ -10,7 +11,7 @@ use quantities::SessionId;
 
 use crate::{
     Change, Store, StoreError,
-    item::{from_document, s, sortable},
+    item::{Item, PK, SK, from_document, s, sortable, string},
     sessions::{document, journal_item, session_pk},
 };
 
@@ -18,6 +19,17 @@ const PAYMENT: &str = "PAYMENT";
 
 /// Value of `gsi_open` on payments that are to be looked at again.
 const DUE: &str = "DUE";
+/// Value of `gsi_open` on debts that wait for the driver or a person.
+const OWED: &str = "OWED";
+
+/// A payment that is to be looked at again, or a debt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenPayment {
+    /// The record.
+    pub payment: Payment,
+    /// When it is looked at again; `None`: when somebody does something about it.
+    pub look_at: Option<DateTime<Utc>>,
+}
 
 impl Store {
     /// The payment of a session, if there is one. One read.
@@ -49,8 +61,10 @@ impl Store {
         let pk = session_pk(payment.session_id);
         let mut item = document(&pk, PAYMENT, &payment)?;
         item.insert("version".to_owned(), s(payment.version.to_string()));
-        if let Some(at) = look_again_at(&payment, now) {
-            item.insert("gsi_open".to_owned(), s(DUE));
+        let due = look_again_at(&payment, now).map(|at| (DUE, at));
+        let owed = payment.debt.as_ref().map(|debt| (OWED, debt.refused_at));
+        if let Some((open, at)) = due.or(owed) {
+            item.insert("gsi_open".to_owned(), s(open));
             item.insert("gsi_at".to_owned(), s(sortable(at)));
         }
         let change = Change::default();
@@ -69,4 +83,67 @@ impl Store {
         self.committed(change, "payment").await?;
         Ok(payment)
     }
+
+    /// Payments that are to be looked at again, and debts. Eventually consistent.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn open_payments(&self) -> Result<Vec<OpenPayment>, StoreError> {
+        let table = &self.tables.sessions;
+        let due = self.query_index(table, "open", "gsi_open", DUE).await?;
+        let owed = self.query_index(table, "open", "gsi_open", OWED).await?;
+        due.into_iter().chain(owed).map(|item| open_payment(&item)).collect()
+    }
+
+    /// Payments whose time has come. Eventually consistent.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn due_payments(&self, now: DateTime<Utc>) -> Result<Vec<Payment>, StoreError> {
+        let table = &self.tables.sessions;
+        let due = self.query_index_until(table, "open", ("gsi_open", DUE), now).await?;
+        due.iter().map(from_document).collect()
+    }
+
+    /// Tells that a payment is due, and looks at it again at `look_at` should that be lost.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Stale`] when it was changed meanwhile: who did that told of it.
+    pub async fn tell_due(
+        &self,
+        payment: &Payment,
+        look_at: DateTime<Utc>,
+        envelope: &Envelope,
+    ) -> Result<(), StoreError> {
+        let pk = session_pk(payment.session_id);
+        let change = Change::default().update(
+            &self.tables.sessions,
+            &[(PK, &pk), (SK, PAYMENT)],
+            "SET gsi_at = :at",
+            "version = :seen AND gsi_open = :due",
+            &[],
+            vec![
+                (":at", s(sortable(look_at))),
+                (":seen", s(payment.version.to_string())),
+                (":due", s(DUE)),
+            ],
+        )?;
+        self.committed(change.tell(&self.tables.outbox, envelope)?, "payment").await
+    }
+}
+
+fn open_payment(item: &Item) -> Result<OpenPayment, StoreError> {
+    let payment: Payment = from_document(item)?;
+    let corrupt = |error| StoreError::Corrupt {
+        key: session_pk(payment.session_id),
+        source: Box::new(error),
+    };
+    let look_at = match string(item, "gsi_open")? {
+        DUE => Some(string(item, "gsi_at")?.parse().map_err(corrupt)?),
+        _ => None,
+    };
+    Ok(OpenPayment { payment, look_at })
 }

@@ -8,9 +8,9 @@ use super::{
     step::Step,
 };
 
-/// How long after a call without an answer the next is looked for; each further wait is twice as
-/// long …
-const AGAIN_AFTER: TimeDelta = TimeDelta::minutes(2);
+/// How long after a call without an answer somebody looks again, should the queue not have brought
+/// it by then; each further wait is twice as long …
+const AGAIN_AFTER: TimeDelta = TimeDelta::minutes(4);
 /// … up to this.
 const AGAIN_WITHIN: TimeDelta = TimeDelta::hours(1);
 
