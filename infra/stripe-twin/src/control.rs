@@ -8,6 +8,7 @@
 //! | `POST`, `DELETE /_twin/declines` | adds ([`DeclineRule`]), clears rules of issuers |
 //! | `POST /_twin/webhook_endpoints` | adds a [`WebhookEndpoint`] |
 //! | `POST /_twin/payment_intents/{id}/authenticate` | the customer passes 3-D Secure |
+//! | `POST /_twin/payment_intents/{id}/expire` | the hold runs out before its time |
 //! | `POST /_twin/setup_intents/{id}/authenticate` | the same for a card that is saved |
 //! | `POST /_twin/checkout/sessions/{id}/pay` `{"card":"pm_card_visa"}` | the driver pays on the page |
 //! | `POST /_twin/disputes` `{"charge","reason","inquiry"}` | the cardholder disputes a charge |
@@ -43,6 +44,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/_twin/declines", post(add_decline).delete(clear_declines))
         .route("/_twin/webhook_endpoints", post(add_endpoint))
         .route("/_twin/payment_intents/{id}/authenticate", post(authenticate))
+        .route("/_twin/payment_intents/{id}/expire", post(expire_hold))
         .route("/_twin/setup_intents/{id}/authenticate", post(authenticate_setup))
         .route("/_twin/checkout/sessions/{id}/pay", post(pay_checkout))
         .route("/_twin/disputes", post(open_dispute))
@@ -106,6 +108,10 @@ async fn add_endpoint(
 
 async fn authenticate(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Response {
     answered(shared.with_world(|world| api::authenticate(world, &id)))
+}
+
+async fn expire_hold(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Response {
+    answered(shared.with_world(|world| api::expire_hold(world, &id)))
 }
 
 async fn authenticate_setup(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Response {

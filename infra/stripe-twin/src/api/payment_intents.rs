@@ -417,6 +417,16 @@ fn set_canceled(world: &mut World, id: &str, reason: Option<String>) -> Answer<(
     Ok(())
 }
 
+/// A hold runs out before its time: the clock is everybody's, this is one hold's.
+pub(crate) fn expire(world: &mut World, id: &str) -> Answer<serde_json::Value> {
+    let intent = world.payment_intents.get(id)?;
+    if intent.status != Status::RequiresCapture {
+        return Err(intent.unexpected_state("expired", "requires_capture"));
+    }
+    set_canceled(world, id, Some("automatic".to_owned()))?;
+    Ok(world.payment_intents.get(id)?.render())
+}
+
 /// Cancels holds that were not captured in time
 /// (<https://docs.stripe.com/payments/place-a-hold-on-a-payment-method>). Stripe names the reasons
 /// it gives itself without saying which is whose; `automatic` is the twin's reading.
