@@ -10,6 +10,7 @@ mod command;
 mod disturbed;
 mod drivers;
 mod harness;
+mod membership;
 mod pipeline;
 mod plans;
 mod refusals;
@@ -75,6 +76,10 @@ fn main() -> ExitCode {
         plans::a_plan_published_while_a_session_runs_is_for_the_next_one,
         plans::a_driver_sees_what_the_plan_leaves_and_is_told_at_the_cap,
         plans::a_plan_with_mistakes_is_refused_with_all_of_them,
+        membership::a_lapse_at_the_charger_is_seen_at_once_and_the_next_session_is_retail,
+        membership::trial_failure_recovery_pause_and_return_are_followed,
+        membership::a_lost_webhook_is_caught_by_the_expiry_and_by_the_night,
+        membership::a_lost_webhook_is_taken_from_stripes_list,
         taxes::two_taxes_are_named_booked_and_owed_one_by_one,
         taxes::a_price_with_tax_in_it_is_what_is_paid,
         drivers::the_app_shows_price_running_cost_history_and_receipt,

@@ -22,6 +22,9 @@ async fn authorize(
     let charge_point_id = &call.caller.charge_point_id;
     let id_tag_info = session::authorize(entitlement.as_ref(), charge_point_id, invocation.now());
     invocation.outcome(id_tag_info.status.as_str());
+    if let Some(known) = &entitlement {
+        invocation.field("tier", known.tier_at(invocation.now()).as_str());
+    }
     if id_tag_info.status != AuthorizationStatus::Accepted {
         invocation.count(Metric::Refusals, 1);
     }

@@ -11,7 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
     chargers, dead_letters, entitlements, exceptions, offers, open_payments, partners, plans,
-    sessions, sites, subscribers, tariffs,
+    reconciliations, sessions, sites, subscribers, tariffs,
 };
 
 /// What the handlers work with.
@@ -46,6 +46,7 @@ pub(crate) fn router() -> OpenApiRouter<Api> {
         .merge(tariffs::router())
         .merge(plans::router())
         .merge(entitlements::router())
+        .merge(reconciliations::router())
         .merge(partners::router())
         .merge(subscribers::router())
         .merge(exceptions::router())

@@ -15,6 +15,7 @@ mod open_payments;
 mod partners;
 mod payment_policy;
 mod plans;
+mod reconciliations;
 mod schedules;
 mod secret;
 mod sessions;

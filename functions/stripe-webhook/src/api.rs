@@ -1,4 +1,4 @@
-//! The surface as a whole: one route.
+//! The surface as a whole: its state and its routes.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use payments::StripeClient;
 use runtime::Secrets;
 use store::Store;
 
-use crate::receive::receive;
+use crate::receive::{receive, take_undelivered};
 
 /// What the handler works with.
 #[derive(Debug, Clone)]
@@ -33,7 +33,9 @@ impl Api {
     }
 }
 
-/// The route that Stripe is told of.
+/// The route that Stripe is told of, and the one of the schedule.
 pub(crate) fn router() -> Router<Api> {
-    Router::new().route("/stripe/webhook", post(receive))
+    Router::new()
+        .route("/stripe/webhook", post(receive))
+        .route("/stripe/undelivered", post(take_undelivered))
 }

@@ -3,6 +3,9 @@
 //! Trigger: `POST /stripe/webhook`. Stripe's signature is the authorization. An event is stored
 //! before anything acts on it and answered when what it says is carried out; until then Stripe
 //! sends it again, for three days. Repeats and disorder change nothing.
+//!
+//! Trigger too: a schedule, whose event is `POST /stripe/undelivered`. What Stripe could not deliver
+//! is taken from its list.
 
 mod api;
 mod carry_out;

@@ -7,7 +7,8 @@ use axum::{
 };
 use chrono::{DateTime, Utc};
 use http_api::{Log, Problem, ProblemType};
-use payments::webhook::{StripeEvent, WebhookError, verify};
+use payments::webhook::{StripeEvent, WebhookError, listed_event, verify};
+use runtime::{Invocation, Metric};
 use store::StripeEventRow;
 
 use crate::{
@@ -18,7 +19,7 @@ use crate::{
 /// Stripe's header with the time and the signatures.
 const SIGNATURE: &str = "stripe-signature";
 
-/// A webhook that Stripe has signed.
+/// A webhook that Stripe has signed, or an event that it has listed.
 #[derive(Debug, PartialEq, Eq)]
 struct Signed {
     /// Stripe's id of it, or one made from its content.
@@ -40,26 +41,68 @@ pub(crate) async fn receive(
     let signed = read(body, &headers, &secret.webhook_secret, log.now())?;
     log.field("stripe_event", signed.id.as_str());
     log.field("stripe_event_type", signed.event_type.as_str());
+    take(&api, signed, body, &log).await?;
+    Ok(StatusCode::OK)
+}
 
+/// Stores an event and carries it out, unless that was done before.
+async fn take(api: &Api, signed: Signed, body: &str, log: &Invocation) -> Result<(), Problem> {
     let standing = api.store.keep_stripe_event(&signed.row(body, log.now())).await?;
     if standing.handled_at.is_some() {
         log.outcome("repeat");
-        return Ok(StatusCode::OK);
+        return Ok(());
     }
     let carried_out = match signed.event {
-        Ok(event) => carry_out(&api, &event, &log).await,
+        Ok(event) => carry_out(api, &event, log).await,
         Err(error) => Err(error.into()),
     };
     match carried_out {
         Ok(()) => api.store.stripe_event_handled(&signed.id, log.now()).await?,
-        // Not the sender's fault, and sending it again would not help: kept for a person.
+        // Not the sender's fault, and sending it again would not help: kept for a person, who is
+        // alarmed.
         Err(Failed::Unreadable(error)) => {
             log.field("unreadable", error.to_string());
+            log.count(Metric::UnhandledEvents, 1);
             log.outcome("unreadable");
         }
         Err(Failed::Problem(problem)) => return Err(problem),
     }
-    Ok(StatusCode::OK)
+    Ok(())
+}
+
+/// Takes the events that Stripe could not deliver. On a schedule, and not reachable from outside:
+/// API Gateway has no such route. <https://docs.stripe.com/webhooks/process-undelivered-events>
+///
+/// Stripe gives up after three days and lists them for thirty; one that was taken before costs two
+/// requests and changes nothing.
+pub(crate) async fn take_undelivered(
+    State(api): State<Api>,
+    log: Log,
+) -> Result<StatusCode, Problem> {
+    let stripe = api.stripe().await?;
+    let (mut after, mut listed, mut failed) = (None, 0, None);
+    loop {
+        let page = stripe.undelivered_events(after.as_deref()).await;
+        let page = page.map_err(Problem::unavailable)?;
+        for (id, body) in &page.events {
+            listed += 1;
+            let event = listed_event(body);
+            let event_type = event.as_ref().map(|event| event.event_type.clone());
+            let event_type = event_type.unwrap_or_default();
+            let signed = Signed { id: id.clone(), event_type, event };
+            // One that fails stops no other.
+            if let Err(problem) = take(&api, signed, body, &log).await {
+                log.count(Metric::UnhandledEvents, 1);
+                failed = Some(problem);
+            }
+        }
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    log.field("listed", listed);
+    failed.map_or(Ok(StatusCode::OK), Err)
 }
 
 impl Signed {

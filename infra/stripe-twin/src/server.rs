@@ -1,6 +1,7 @@
 //! The server and the handle on it.
 
 use std::{
+    collections::HashSet,
     io,
     net::SocketAddr,
     pin::Pin,
@@ -29,7 +30,7 @@ use crate::{
     control,
     faults::{DeclineRule, Fault},
     idempotency::{Fingerprint, Keys, Lookup, Saved},
-    webhooks::{Sender, WebhookEndpoint},
+    webhooks::{Outgoing, Sender, WebhookEndpoint},
 };
 
 /// How the twin is set up.
@@ -76,13 +77,17 @@ pub struct Twin {
 /// [`TwinError`]: the listener has no address, or the webhook sender cannot be set up.
 pub fn serve(listener: TcpListener, config: TwinConfig) -> Result<Twin, TwinError> {
     let address = listener.local_addr().map_err(TwinError::Address)?;
+    let sender = Sender::new().map_err(TwinError::Webhooks)?;
+    let mut world = World::new(config.seed);
+    world.undelivered = sender.undelivered.clone();
     let shared = Arc::new(Shared {
         api_key: config.api_key,
         clock: Clock::default(),
-        world: Mutex::new(World::new(config.seed)),
+        world: Mutex::new(world),
         keys: Mutex::default(),
         endpoints: Mutex::new(config.webhook_endpoints),
-        sender: Sender::new().map_err(TwinError::Webhooks)?,
+        unlucky: Mutex::default(),
+        sender,
     });
     let app = control::router(Arc::clone(&shared));
     let service = app.into_make_service_with_connect_info::<Connection>();
@@ -140,6 +145,12 @@ impl Twin {
         self.shared.add_endpoint(endpoint);
     }
 
+    /// From now on loses every event about what belongs to this customer, on the way to every
+    /// endpoint.
+    pub fn lose_events_of(&self, customer: &str) {
+        lock(&self.shared.unlucky).insert(customer.to_owned());
+    }
+
     /// Runs until the process ends.
     pub async fn wait(mut self) {
         let _ = (&mut self.task).await;
@@ -160,6 +171,8 @@ pub(crate) struct Shared {
     world: Mutex<World>,
     keys: Mutex<Keys>,
     endpoints: Mutex<Vec<WebhookEndpoint>>,
+    /// Customers whose events are lost.
+    unlucky: Mutex<HashSet<String>>,
     sender: Sender,
 }
 
@@ -178,8 +191,11 @@ impl Shared {
         for id in std::mem::take(&mut world.outgoing) {
             let Some(event) = world.events.find(&id) else { continue };
             let body = event.render().to_string();
+            let outgoing = Outgoing { id: id.clone(), kind: event.kind.clone(), body };
+            let customer = event.object["customer"].as_str();
+            let lose = customer.is_some_and(|customer| lock(&self.unlucky).contains(customer));
             for endpoint in &endpoints {
-                self.sender.send(endpoint.clone(), &event.kind, body.clone());
+                self.sender.send(endpoint.clone(), outgoing.clone(), lose);
             }
         }
         done

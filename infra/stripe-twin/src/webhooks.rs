@@ -2,8 +2,9 @@
 //! answered with 2xx, sometimes twice, in no order.
 
 use std::{
+    collections::HashMap,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -86,39 +87,80 @@ pub(crate) struct Tally {
     pub(crate) given_up: AtomicU64,
 }
 
+/// Events that some endpoint has not taken: on their way, given up, or lost.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Undelivered {
+    deliveries: Arc<Mutex<HashMap<String, u32>>>,
+}
+
+impl Undelivered {
+    fn begin(&self, event: &str) {
+        *self.lock().entry(event.to_owned()).or_default() += 1;
+    }
+
+    fn done(&self, event: &str) {
+        let mut deliveries = self.lock();
+        if let Some(left) = deliveries.get_mut(event) {
+            *left -= 1;
+        }
+    }
+
+    pub(crate) fn contains(&self, event: &str) -> bool {
+        self.lock().get(event).is_some_and(|left| *left > 0)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, u32>> {
+        self.deliveries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One event on its way.
+#[derive(Debug, Clone)]
+pub(crate) struct Outgoing {
+    pub(crate) id: String,
+    pub(crate) kind: String,
+    pub(crate) body: String,
+}
+
 /// Sends events, each on its own.
 #[derive(Debug, Clone)]
 pub(crate) struct Sender {
     http: reqwest::Client,
     pub(crate) tally: Arc<Tally>,
+    pub(crate) undelivered: Undelivered,
 }
 
 impl Sender {
     pub(crate) fn new() -> Result<Self, reqwest::Error> {
         let http = reqwest::Client::builder().timeout(TIMEOUT).build()?;
-        Ok(Self { http, tally: Arc::default() })
+        Ok(Self { http, tally: Arc::default(), undelivered: Undelivered::default() })
     }
 
-    /// Starts the delivery of one event to one endpoint.
-    pub(crate) fn send(&self, endpoint: WebhookEndpoint, kind: &str, body: String) {
-        if !endpoint.wants(kind) {
+    /// Starts the delivery of one event to one endpoint, unless it is to be lost.
+    pub(crate) fn send(&self, endpoint: WebhookEndpoint, event: Outgoing, lose: bool) {
+        if !endpoint.wants(&event.kind) {
             return;
         }
-        if chance(endpoint.lose_per_mille) {
+        self.undelivered.begin(&event.id);
+        if lose || chance(endpoint.lose_per_mille) {
             self.tally.lost.fetch_add(1, Ordering::SeqCst);
             return;
         }
         self.tally.pending.fetch_add(1, Ordering::SeqCst);
         let sender = self.clone();
-        tokio::spawn(async move { sender.deliver(&endpoint, &body).await });
+        tokio::spawn(async move { sender.deliver(&endpoint, &event).await });
     }
 
-    async fn deliver(&self, endpoint: &WebhookEndpoint, body: &str) {
+    async fn deliver(&self, endpoint: &WebhookEndpoint, event: &Outgoing) {
+        let body = event.body.as_str();
         let wait_ms = rand::rng().random_range(0..=endpoint.disorder_ms);
         tokio::time::sleep(Duration::from_millis(wait_ms)).await;
         let received = self.repeat_until_received(endpoint, body).await;
         let tally = if received { &self.tally.delivered } else { &self.tally.given_up };
         tally.fetch_add(1, Ordering::SeqCst);
+        if received {
+            self.undelivered.done(&event.id);
+        }
         if received && chance(endpoint.duplicate_per_mille) {
             self.tally.duplicated.fetch_add(1, Ordering::SeqCst);
             self.post(endpoint, body).await;

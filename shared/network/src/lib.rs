@@ -7,6 +7,7 @@
 mod entitlement;
 mod partner;
 mod policy;
+mod reconciliation;
 mod site;
 mod subscription;
 
@@ -17,6 +18,7 @@ pub use entitlement::{
 };
 pub use partner::{RoamingPartner, WebhookSubscriber};
 pub use policy::{Beyond, OnOutage, PaymentPolicy};
+pub use reconciliation::{Drift, Reconciliation};
 pub use site::{
     Address, Charger, ExpectedEnergy, HoldRule, Jurisdiction, LegalEntity, Offer, Offers, Site, Tax,
 };

@@ -18,11 +18,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use network::{HoldRequest, StripeCustomerId, StripePaymentIntentId, StripePaymentMethodId};
 use quantities::{Amount, SessionId};
 
-pub use self::failure::PaymentError;
 use self::{
     calls::{Cancel, Capture, Create, Intent, List, Retrieve},
     failure::Failure,
 };
+pub use self::{failure::PaymentError, get::Events};
 use crate::{Refusal, money::step_key};
 
 /// Stripe keeps idempotency keys for at least 24 hours; a little less is certain.

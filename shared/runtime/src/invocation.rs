@@ -48,6 +48,12 @@ pub enum Metric {
     WaitingPayments,
     /// Webhooks delivered.
     Deliveries,
+    /// Events of Stripe that nobody here can read, or that fail when they are taken again.
+    UnhandledEvents,
+    /// Memberships that did not say what the platform that bills them says.
+    MembershipDrift,
+    /// Subscriptions that run at the platform and nobody here has.
+    UnclaimedSubscriptions,
 }
 
 impl Metric {
@@ -67,6 +73,9 @@ impl Metric {
             Self::StuckSessions => "StuckSessions",
             Self::WaitingPayments => "WaitingPayments",
             Self::Deliveries => "Deliveries",
+            Self::UnhandledEvents => "UnhandledEvents",
+            Self::MembershipDrift => "MembershipDrift",
+            Self::UnclaimedSubscriptions => "UnclaimedSubscriptions",
         }
     }
 

@@ -1,16 +1,21 @@
-//! The delivery log of webhooks and CDRs. Partition: what is delivered; sort key: to whom.
+//! The delivery log of webhooks and CDRs. Partition: what is delivered; sort key: to whom. Beside it
+//! the reports of nightly runs. Partition: [`RECONCILIATION`]; sort key: when.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use network::Reconciliation;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     Store, StoreError,
     access::Range,
-    item::{PK, SK, expiry, from_item, s, to_item},
+    item::{PK, SK, expiry, from_item, s, sortable, to_item},
 };
 
 /// How long the log is kept.
 const KEPT: TimeDelta = TimeDelta::days(90);
+
+/// Partition of the reports of `reconcile-subscriptions`.
+const RECONCILIATION: &str = "RECONCILIATION";
 
 /// The delivery of one event, or CDR, to one recipient.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,5 +60,28 @@ impl Store {
         item.insert(SK.to_owned(), s(&delivery.recipient));
         item.insert("expires_at".to_owned(), expiry(delivery.last_attempt_at + KEPT));
         self.put(&self.tables.deliveries, item).await
+    }
+
+    /// Stores what a nightly run found.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn log_reconciliation(&self, report: &Reconciliation) -> Result<(), StoreError> {
+        let mut item = to_item(RECONCILIATION, report)?;
+        item.insert(PK.to_owned(), s(RECONCILIATION));
+        item.insert(SK.to_owned(), s(sortable(report.started_at)));
+        item.insert("expires_at".to_owned(), expiry(report.started_at + KEPT));
+        self.put(&self.tables.deliveries, item).await
+    }
+
+    /// What the nightly runs of the last weeks found, newest first.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn reconciliations(&self) -> Result<Vec<Reconciliation>, StoreError> {
+        let items = self.query(&self.tables.deliveries, RECONCILIATION, Range::All).await?;
+        items.into_iter().rev().map(from_item).collect()
     }
 }

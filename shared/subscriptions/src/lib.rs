@@ -16,5 +16,5 @@ pub mod stripe;
 mod tests;
 
 pub use follow::{Cache, FollowError, Followed, follow};
-pub use reconcile::{Drift, Entries, ReconcileError, Report, reconcile};
+pub use reconcile::{Entries, ReconcileError, reconcile};
 pub use source::{Cursor, Page, Source, SourceError, UnreadableEvent};

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use futures_util::{StreamExt as _, stream};
-use network::{Entitlement, Subscription, SubscriptionId, SubscriptionStatus, Trust};
-use serde::{Deserialize, Serialize};
+use network::{
+    Drift, Entitlement, Reconciliation, Subscription, SubscriptionId, SubscriptionStatus, Trust,
+};
 use store::{IndexKey, StoreError};
 
 use crate::{Cache, Cursor, Followed, Source, SourceError, follow};
@@ -27,50 +28,6 @@ pub enum ReconcileError {
     /// That would end every membership at once: rather a wrong key than a truth.
     #[error("the platform lists no subscription at all, and there are members")]
     NothingListed,
-}
-
-/// What a nightly run found and did.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Report {
-    /// When it began.
-    pub started_at: DateTime<Utc>,
-    /// Subscriptions that the platform listed: those that have not ended.
-    pub listed: usize,
-    /// Entries whose tier a subscription pays for.
-    pub entries: usize,
-    /// Entries that said what the platform says: their word is as fresh as this run now.
-    pub confirmed: usize,
-    /// Entries that did not, and do now.
-    pub repaired: usize,
-    /// What was wrong with them.
-    #[serde(default)]
-    pub drifts: Vec<Drift>,
-    /// Subscriptions of our entries that the platform has never heard of; they give nothing now.
-    #[serde(default)]
-    pub unheard_of: Vec<SubscriptionId>,
-    /// Subscriptions that run at the platform and nobody here has, for a person to look at.
-    pub unclaimed: usize,
-    /// Some of these.
-    #[serde(default)]
-    pub unclaimed_ids: Vec<SubscriptionId>,
-    /// What could not be compared; the next run does.
-    #[serde(default)]
-    pub failures: Vec<String>,
-}
-
-/// One entry that did not say what the platform says. Names no tag.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Drift {
-    /// The subscription.
-    pub subscription: SubscriptionId,
-    /// What the entry said.
-    pub was: SubscriptionStatus,
-    /// What the platform says.
-    pub is: SubscriptionStatus,
-    /// The end of the paid period as the entry had it.
-    pub period_end_was: DateTime<Utc>,
-    /// The end of the paid period as the platform has it.
-    pub period_end_is: DateTime<Utc>,
 }
 
 /// Where all entries with a subscription are listed.
@@ -109,9 +66,10 @@ pub async fn reconcile<C: Entries, S: Source>(
     source: &S,
     trust: Trust,
     now: DateTime<Utc>,
-) -> Result<Report, ReconcileError> {
+) -> Result<Reconciliation, ReconcileError> {
     let listed = list(source).await?;
-    let mut report = Report { started_at: now, listed: listed.len(), ..Report::default() };
+    let mut report =
+        Reconciliation { started_at: now, listed: listed.len(), ..Reconciliation::default() };
     let mut claimed: BTreeSet<String> = BTreeSet::new();
     let mut after = None;
     loop {
@@ -128,7 +86,7 @@ pub async fn reconcile<C: Entries, S: Source>(
         });
         let mut compared = stream::iter(compared).buffer_unordered(ABREAST);
         while let Some(found) = compared.next().await {
-            report.add(found);
+            add(&mut report, found);
         }
         after = next;
         if after.is_none() {
@@ -208,21 +166,19 @@ async fn compare<C: Entries, S: Source>(
     }
 }
 
-impl Report {
-    fn add(&mut self, found: Found) {
-        self.entries += 1;
-        match found {
-            Found::Confirmed => self.confirmed += 1,
-            Found::Repaired { drift, unheard_of } => {
-                self.repaired += 1;
-                if unheard_of {
-                    name(&mut self.unheard_of, drift.subscription.clone());
-                }
-                name(&mut self.drifts, drift);
+fn add(report: &mut Reconciliation, found: Found) {
+    report.entries += 1;
+    match found {
+        Found::Confirmed => report.confirmed += 1,
+        Found::Repaired { drift, unheard_of } => {
+            report.repaired += 1;
+            if unheard_of {
+                name(&mut report.unheard_of, drift.subscription.clone());
             }
-            Found::Moved => {}
-            Found::Failed(failure) => name(&mut self.failures, failure),
+            name(&mut report.drifts, drift);
         }
+        Found::Moved => {}
+        Found::Failed(failure) => name(&mut report.failures, failure),
     }
 }
 

@@ -303,8 +303,17 @@ impl Platform {
     ///
     /// When it fails.
     pub async fn sweep(&self) -> anyhow::Result<()> {
-        let function = format!("{}-sweep-sessions", self.stack);
-        self.aws.invoke(&function, &json!({})).await.map(drop)
+        self.invoke("sweep-sessions", &json!({})).await.map(drop)
+    }
+
+    /// Runs a function now with `event`, as its schedule would, and gives what it answers.
+    ///
+    /// # Errors
+    ///
+    /// When it fails.
+    pub async fn invoke(&self, function: &str, event: &Value) -> anyhow::Result<Value> {
+        let function = format!("{}-{function}", self.stack);
+        self.aws.invoke(&function, event).await
     }
 
     /// How long each step of the start took.

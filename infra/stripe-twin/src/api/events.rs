@@ -34,11 +34,17 @@ pub(crate) fn retrieve(world: &World, id: &str, params: Params) -> Answer<Value>
     Ok(world.events.get(id)?.render())
 }
 
-/// With `type` or `types[]`; an ending `*` stands for every rest, as in Stripe's own.
+/// With `type` or `types[]`; an ending `*` stands for every rest, as in Stripe's own. Those that some
+/// endpoint has not taken with `delivery_success=false`
+/// (<https://docs.stripe.com/webhooks/process-undelivered-events>).
 pub(crate) fn list(world: &World, mut params: Params) -> Answer<Value> {
     let mut types = params.list("types");
     types.extend(params.text("type"));
+    let delivered = params.boolean("delivery_success")?;
     let wanted = |event: &Event| {
+        if delivered.is_some_and(|delivered| delivered == world.undelivered.contains(&event.id)) {
+            return false;
+        }
         let fits = |kind: &String| match kind.strip_suffix('*') {
             Some(start) => event.kind.starts_with(start),
             None => event.kind == *kind,

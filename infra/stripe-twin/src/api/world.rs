@@ -22,7 +22,10 @@ use super::{
     table::Table,
     terminal::{Location, Reader},
 };
-use crate::faults::{DeclineRule, Faults};
+use crate::{
+    faults::{DeclineRule, Faults},
+    webhooks::Undelivered,
+};
 
 /// The API version whose shapes the twin speaks.
 pub(crate) const API_VERSION: &str = "2026-09-30.endive";
@@ -54,6 +57,8 @@ pub(crate) struct World {
     pub(crate) events: Table<Event>,
     /// Events that no webhook delivery was started for yet.
     pub(crate) outgoing: Vec<String>,
+    /// Events that some endpoint has not taken.
+    pub(crate) undelivered: Undelivered,
     pub(crate) faults: Faults,
     pub(crate) decline_rules: Vec<DeclineRule>,
     /// Whether the account pays interchange plus and so has increments, overcapture and long holds
@@ -85,6 +90,7 @@ impl World {
             invoices: Table::new("invoice", "invoice"),
             events: Table::new("notification", "id"),
             outgoing: Vec::new(),
+            undelivered: Undelivered::default(),
             faults: Faults::default(),
             decline_rules: Vec::new(),
             ic_plus: false,
