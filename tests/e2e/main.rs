@@ -11,6 +11,7 @@ mod disturbed;
 mod drivers;
 mod harness;
 mod membership;
+mod payments;
 mod pipeline;
 mod plans;
 mod refusals;
@@ -71,6 +72,9 @@ fn main() -> ExitCode {
         pipeline::a_connector_that_is_never_free_is_a_persons_to_decide,
         pipeline::a_second_charge_that_is_refused_is_owed,
         pipeline::what_nobody_pays_for_and_what_contradicts_itself_is_kept_for_a_person,
+        payments::what_the_bank_wants_confirmed_is_owed_paid_on_a_page_and_cleared,
+        payments::without_its_hold_a_session_is_charged_in_full,
+        payments::a_session_that_costs_nothing_releases_its_hold,
         plans::a_member_pays_less_at_the_sites_of_the_plan_and_stands_free_for_a_while,
         plans::a_fleet_shares_its_allowance_and_starts_nothing_above_its_cap,
         plans::a_plan_published_while_a_session_runs_is_for_the_next_one,

@@ -1,21 +1,43 @@
-//! Random walks through a payment: workers that die between any two stores and calls, calls that
-//! come late, news that is lost, doubled and out of order, an issuer of many moods, people who
-//! change their minds, and time. Stripe is a model of its own ([`bank`]), strict: it stops the walk
-//! when it is asked for what must never be asked.
+//! Random walks through a payment.
+//!
+//! Each begins with a site's policy, a card (saved, saved and held by the app, or presented to a
+//! reader), an amount to hold and a price, and takes up to 80 events of these:
+//!
+//! - a worker makes the next call, or dies before it, or after it and before its answer is stored;
+//!   a call that was made comes again, late;
+//! - the issuer pays, declines, wants the cardholder, or finds the amount too small;
+//! - Stripe's news (holds lost, pages paid on and closed, refunds, disputes) comes in any order, is
+//!   doubled or lost;
+//! - the session grows beyond its hold, gets its price; hours pass: holds run out and are renewed,
+//!   refused charges are retried, pages close; somebody releases a hold in Stripe's dashboard;
+//! - the driver pays on a page, asks for one, pays again with another card, disputes; a person
+//!   waives, writes off, refunds in parts.
+//!
+//! In the end workers live, all other news is lost, and time passes until nothing is left to do.
+//! Stripe is a model of its own ([`bank`]), strict: it stops the walk when it is asked for what must
+//! never be asked (a second capture, a charge while money is held or a page is open, another amount
+//! under the same key, more than the price, a third hold). After every store and at the end: at most
+//! one capture, captured + owed + waived + written off = price, nothing booked that was not taken;
+//! at the end also no hold and no page left open, and all that was taken is booked.
+//!
+//! The steps that walks take from one state to another are the state diagram in `ARCHITECTURE.md`,
+//! and no others ([`diagram`]).
 
 mod bank;
+mod diagram;
 
 use bank::{Bank, Mood};
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use network::{Beyond, PaymentPolicy};
+use network::{Beyond, HoldRef, PaymentPolicy};
 use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
 use quantities::{Amount, Currency, SessionId, TransactionId};
 
 use super::{
-    Forgiven, LinkState, MoneyError, Payment, RefundState, Step, apply, collect_again, expect,
-    forgive, learn, look_again_at, next_step, offer_link, refund, request, tests::saved,
+    Card, Forgiven, LinkState, MoneyError, Payment, RefundState, Step, apply, collect_again,
+    expect, forgive, learn, look_again_at, next_step, offer_link, refund, request,
+    stop_if_uncovered, tests::saved,
 };
 
 pub(super) fn eur(minor: i64) -> Amount {
@@ -123,19 +145,48 @@ struct World {
     calls: Vec<(Payment, Step)>,
     /// The answers that were seen, by step and outcome.
     seen: BTreeSet<String>,
+    /// The changes of state that were seen: from, to, by what.
+    edges: BTreeSet<diagram::Edge>,
+}
+
+/// Where the first hold comes from.
+#[derive(Debug, Clone, Copy)]
+enum Begin {
+    /// It is asked for when the session has begun.
+    Session,
+    /// The app has placed it before.
+    App,
+    /// A card was presented to a reader.
+    Reader,
 }
 
 impl World {
-    fn new(policy: PaymentPolicy, wanted: i64, total: i64, terms: (bool, i64)) -> Self {
+    fn new(
+        policy: PaymentPolicy,
+        begin: Begin,
+        wanted: i64,
+        total: i64,
+        terms: (bool, i64),
+    ) -> Self {
         let session = SessionId::of(&"CP1".parse().unwrap(), TransactionId(1));
-        let stored = Payment::new(session, saved("pm_1"), eur(wanted), policy);
         let (raisable, over_percent) = terms;
-        let bank = Bank::new(noon(), raisable, over_percent, total);
-        Self { stored, bank, total: eur(total), calls: Vec::new(), seen: BTreeSet::new() }
+        let mut bank = Bank::new(noon(), raisable, over_percent, total);
+        let mut placed =
+            || HoldRef { payment_intent: bank.placed_before(wanted), amount: eur(wanted) };
+        let stored = match begin {
+            _ if wanted == 0 => Payment::new(session, saved("pm_1"), eur(0), policy),
+            Begin::Session => Payment::new(session, saved("pm_1"), eur(wanted), policy),
+            Begin::App => Payment::with_placed_hold(session, saved("pm_1"), placed(), policy),
+            Begin::Reader => Payment::with_placed_hold(session, Card::Present, placed(), policy),
+        };
+        let edges = BTreeSet::from([diagram::first(&stored)]);
+        let (calls, seen) = (Vec::new(), BTreeSet::new());
+        Self { stored, bank, total: eur(total), calls, seen, edges }
     }
 
     /// Writes and reads back, and checks what must hold of every record that is stored.
-    fn store(&mut self, payment: &Payment) {
+    fn store(&mut self, payment: &Payment, why: &str) {
+        self.edges.extend(diagram::edge(&self.stored, payment, why));
         let text = serde_json::to_string(payment).unwrap();
         self.stored = serde_json::from_str(&text).unwrap();
         assert_eq!(self.stored, *payment);
@@ -161,7 +212,7 @@ impl World {
         let Some((requested, step)) = request(self.stored.clone(), now) else {
             return;
         };
-        self.store(&requested);
+        self.store(&requested, "an intention");
         if matches!(pass, Pass::DiesBeforeTheCall) {
             return;
         }
@@ -173,14 +224,15 @@ impl World {
         let name = |debug: String| debug.split([' ', '(']).next().unwrap().to_owned();
         let answer = name(format!("{outcome:?}"));
         self.seen.insert(format!("{} {answer}", name(format!("{step:?}"))));
-        let answered = apply(requested, &step, outcome, now).unwrap();
-        self.store(&answered);
+        let why = diagram::answer(&step, &outcome);
+        let answered = stop_if_uncovered(apply(requested, &step, outcome, now).unwrap(), now);
+        self.store(&answered, &why);
     }
 
     /// A change that people want; what is refused changes nothing.
-    fn want(&mut self, change: impl FnOnce(Payment) -> Result<Payment, MoneyError>) {
+    fn want(&mut self, why: &str, change: impl FnOnce(Payment) -> Result<Payment, MoneyError>) {
         match change(self.stored.clone()) {
-            Ok(changed) => self.store(&changed),
+            Ok(changed) => self.store(&changed, why),
             Err(
                 MoneyError::OutOfStep { .. }
                 | MoneyError::InProgress { .. }
@@ -199,7 +251,7 @@ impl World {
         if !is_repeated {
             self.bank.news.remove(index);
         }
-        self.want(|payment| learn(payment, news));
+        self.want(diagram::told(&news), |payment| learn(payment, news.clone()));
     }
 
     fn happens(&mut self, event: Event) {
@@ -216,10 +268,10 @@ impl World {
             }
             Event::LateCall(_) | Event::Lose(_) => {}
             Event::Wait(hours) => self.bank.wait_until(self.bank.now + TimeDelta::hours(hours)),
-            Event::Expect(minor) => self.want(|payment| Ok(expect(payment, eur(minor)))),
+            Event::Expect(minor) => self.want("growth", |payment| Ok(expect(payment, eur(minor)))),
             Event::Price => {
                 let total = self.total;
-                self.want(|payment| payment.with_total(total));
+                self.want("price", |payment| payment.with_total(total));
             }
             // The driver knows only of a page that we have shown.
             Event::DriverPays => {
@@ -227,12 +279,14 @@ impl World {
                     self.bank.driver_pays(&shown.id);
                 }
             }
-            Event::DriverAsksForLink => self.want(offer_link),
+            Event::DriverAsksForLink => self.want("the driver asks for a page", offer_link),
             Event::DriverPaysAgain => {
-                self.want(|p| collect_again(p, saved("pm_2")));
+                self.want("the driver pays again", |p| collect_again(p, saved("pm_2")));
             }
-            Event::Forgive(how) => self.want(|payment| forgive(payment, how)),
-            Event::Refund(minor) => self.want(|p| refund(p, eur(minor), "because", &[1])),
+            Event::Forgive(how) => self.want(diagram::FORGIVEN, |p| forgive(p, how)),
+            Event::Refund(minor) => {
+                self.want("a refund is wanted", |p| refund(p, eur(minor), "because", &[1]));
+            }
             Event::Dispute(pick) => self.bank.dispute(pick),
             Event::DisputeEnds(pick, won) => self.bank.dispute_ends(pick, won),
             Event::RefundFails(pick) => self.bank.refund_fails(pick),
@@ -243,7 +297,7 @@ impl World {
     /// Everything is through that can be: workers live, all other news is lost, time passes.
     fn ends(&mut self, mood: Mood) {
         let total = self.total;
-        self.want(|payment| payment.with_total(total));
+        self.want("price", |payment| payment.with_total(total));
         for _ in 0..200 {
             if next_step(&self.stored, self.bank.now).is_some() {
                 self.work(Pass::Completes, mood);
@@ -257,13 +311,14 @@ impl World {
     }
 }
 
-/// A walk: the policy, what is wanted held, the price, whether holds can be raised and by how many
-/// percent exceeded, what happens, and how the issuer is at the end.
-type Walk = (PaymentPolicy, i64, i64, (bool, i64), Vec<Event>, Mood);
+/// A walk: the policy, where the first hold comes from, what is wanted held, the price, whether holds
+/// can be raised and by how many percent exceeded, what happens, and how the issuer is at the end.
+type Walk = (PaymentPolicy, Begin, i64, i64, (bool, i64), Vec<Event>, Mood);
 
 fn walk() -> impl Strategy<Value = Walk> {
     (
         policy(),
+        prop_oneof![3 => Just(Begin::Session), 1 => Just(Begin::App), 2 => Just(Begin::Reader)],
         prop_oneof![1 => Just(0_i64), 5 => 1_i64..10_000],
         prop_oneof![1 => Just(0_i64), 6 => 1_i64..20_000],
         (any::<bool>(), prop_oneof![Just(0_i64), Just(15), Just(100)]),
@@ -272,8 +327,8 @@ fn walk() -> impl Strategy<Value = Walk> {
     )
 }
 
-fn walked((policy, wanted, total, terms, events, last_mood): Walk) -> World {
-    let mut world = World::new(policy, wanted, total, terms);
+fn walked((policy, begin, wanted, total, terms, events, last_mood): Walk) -> World {
+    let mut world = World::new(policy, begin, wanted, total, terms);
     for event in events {
         world.happens(event);
     }
@@ -299,6 +354,9 @@ proptest! {
         world.bank.audit();
     }
 }
+
+/// As many as it takes to see every rare way.
+const WALKS: usize = 3000;
 
 /// Every answer that a step can have.
 const ANSWERS: [&str; 19] = [
@@ -326,10 +384,11 @@ const ANSWERS: [&str; 19] = [
 #[test]
 fn the_walks_come_everywhere() {
     let mut runner = TestRunner::deterministic();
-    let mut seen = BTreeSet::new();
-    for _ in 0..1000 {
+    let (mut seen, mut edges) = (BTreeSet::new(), BTreeSet::new());
+    for _ in 0..WALKS {
         let mut world = walked(walk().new_tree(&mut runner).unwrap().current());
         seen.append(&mut world.seen);
+        edges.append(&mut world.edges);
         if world.stored.holds_asked > 1 {
             seen.insert("seen: a second hold".to_owned());
         }
@@ -338,4 +397,5 @@ fn the_walks_come_everywhere() {
         }
     }
     assert_eq!(seen, ANSWERS.map(str::to_owned).into());
+    diagram::must_be(&edges);
 }

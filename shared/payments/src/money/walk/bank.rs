@@ -185,6 +185,14 @@ impl Bank {
         Outcome::Held { payment_intent, terms }
     }
 
+    /// Money is held before the session begins.
+    pub(super) fn placed_before(&mut self, amount: i64) -> StripePaymentIntentId {
+        match self.place(amount, Mood::Pays) {
+            Outcome::Held { payment_intent, .. } => payment_intent,
+            refused => panic!("{refused:?}"),
+        }
+    }
+
     fn terms(&self, hold: usize) -> HoldTerms {
         let intent = &self.intents[hold];
         HoldTerms {
