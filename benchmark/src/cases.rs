@@ -50,28 +50,59 @@ pub fn a_night_of(count: i64) -> Result<Pair> {
     overnight(36_000 / count, count)
 }
 
-/// `count` random sessions that one tariff is made for and both engines price alike.
-///
-/// # Errors
-///
-/// The two engines disagree for reasons that are not known.
-pub fn mixed(seed: u64, count: usize, reference: &mut Reference) -> Result<Vec<Pair>> {
-    let mut agreed = Vec::with_capacity(count);
-    for seed in (seed..).step_by(1_000) {
-        for pair in sessions(seed, 2 * count) {
-            match compare(&pair, reference)? {
-                Outcome::Agree => agreed.push(pair),
-                Outcome::Differ(_) => {}
-                Outcome::Unexplained(why) => anyhow::bail!("{why}"),
-            }
-            if agreed.len() == count {
+/// Random tariffs, and random sessions for each of them that both engines price alike.
+pub struct Mixed {
+    sessions: usize,
+    tried: u64,
+}
+
+impl Mixed {
+    /// So many `sessions` for every tariff.
+    #[must_use]
+    pub const fn new(sessions: usize) -> Self {
+        Self { sessions, tried: 0 }
+    }
+
+    /// How many tariffs were tried so far.
+    #[must_use]
+    pub const fn tried(&self) -> u64 {
+        self.tried
+    }
+
+    /// The sessions of the next tariff. One on which the two disagree more often than one time in
+    /// ten is passed over.
+    ///
+    /// # Errors
+    ///
+    /// They disagree for reasons that are not known.
+    pub fn next(&mut self, reference: &mut Reference) -> Result<Vec<Pair>> {
+        loop {
+            let agreed = self.of_seed(self.tried, reference)?;
+            self.tried += 1;
+            if let Some(agreed) = agreed {
                 return Ok(agreed);
             }
         }
-        // A tariff on which they rarely agree is not one that 100,000 sessions are timed with.
-        agreed.clear();
     }
-    Ok(agreed)
+
+    fn of_seed(&self, seed: u64, reference: &mut Reference) -> Result<Option<Vec<Pair>>> {
+        let mut agreed = Vec::with_capacity(self.sessions);
+        let mut differ = 0;
+        for pair in sessions(seed) {
+            match compare(&pair, reference)? {
+                Outcome::Agree => agreed.push(pair),
+                Outcome::Differ(_) => differ += 1,
+                Outcome::Unexplained(why) => anyhow::bail!("{why}"),
+            }
+            if agreed.len() == self.sessions {
+                return Ok(Some(agreed));
+            }
+            if differ * 10 > self.sessions {
+                break;
+            }
+        }
+        Ok(None)
+    }
 }
 
 fn overnight(every_s: i64, count: i64) -> Result<Pair> {

@@ -3,7 +3,7 @@
 mod course;
 mod tariff;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, iter};
 
 use chrono_tz::Tz;
 use ocpi::{Cdr, Tariff};
@@ -85,20 +85,18 @@ pub fn pair(seed: u64) -> Pair {
     of(&mut random, &course, tariff, zone, quirks)
 }
 
-/// `count` sessions without quirks that one tariff is made for.
-#[must_use]
-pub fn sessions(seed: u64, count: usize) -> Vec<Pair> {
+/// Sessions without quirks that one tariff is made for, without end.
+pub fn sessions(seed: u64) -> impl Iterator<Item = Pair> {
     let mut random = StdRng::seed_from_u64(seed);
     let none = BTreeSet::new();
     let zone = zone(&mut random);
     let course = Course::random(&mut random, &none);
     let mut tariff = tariff::random(&mut random, &course, zone, &none);
     (tariff.start_date_time, tariff.end_date_time) = (None, None);
-    let session = |_| {
+    iter::repeat_with(move || {
         let course = Course::random(&mut random, &none);
         of(&mut random, &course, tariff.clone(), zone, none.clone())
-    };
-    (0..count).map(session).collect()
+    })
 }
 
 /// `course` priced by `tariff`, without quirks.

@@ -23,13 +23,28 @@ pub struct Effort {
     /// Pricings of one session in a round.
     pub repeats: usize,
     /// Tariffs of the mixed case.
-    pub tariffs: u64,
+    pub tariffs: usize,
     /// Sessions of each of them.
     pub sessions: usize,
 }
 
-/// Rounds in a turn; the first turn is thrown away.
+/// Rounds in a turn.
 const ROUNDS: usize = 5;
+
+/// How the two take turns.
+struct Race<'a> {
+    reference: &'a mut Reference,
+    turns: usize,
+    /// Rounds in a turn.
+    rounds: usize,
+}
+
+/// Nanoseconds of one round, the median of many.
+#[derive(Clone, Copy, Default)]
+struct Times {
+    ours: u64,
+    theirs: u64,
+}
 
 /// Measures everything, and prints it as it comes.
 ///
@@ -37,15 +52,15 @@ const ROUNDS: usize = 5;
 ///
 /// The two disagree on a price, or the reference has ended.
 pub fn run(effort: &Effort) -> Result<()> {
-    let mut reference = Reference::start()?;
+    let reference = &mut Reference::start()?;
     println!("| Session | From | Tallywatt, sessions/s | ocpi-tariffs, sessions/s | Ratio |");
     println!("|---|---|---:|---:|---:|");
-    let hour = cases::an_hour(&mut reference)?;
-    case("1 h, 12 samples", &hour, effort, &mut reference)?;
-    let night = cases::a_night(&mut reference)?;
+    let hour = cases::an_hour(reference)?;
+    case("1 h, 12 samples", &hour, effort, reference)?;
+    let night = cases::a_night(reference)?;
     let fewer = Effort { repeats: effort.repeats.div_ceil(20), ..*effort };
-    case("overnight, 600 samples, four times of use", &night, &fewer, &mut reference)?;
-    mixed(effort, &mut reference)?;
+    case("overnight, 600 samples, four times of use", &night, &fewer, reference)?;
+    mixed(effort, reference)?;
     println!();
     linear(effort)
 }
@@ -53,45 +68,43 @@ pub fn run(effort: &Effort) -> Result<()> {
 /// One session in all the ways it can be priced.
 fn case(name: &str, pair: &Pair, effort: &Effort, reference: &mut Reference) -> Result<()> {
     let pricer = Pricer::new(&pair.tariff)?;
-    let same = vec![pair; effort.repeats];
-    let [parsed, json] = theirs(&same, effort.turns, reference)?;
     let short = cases::shortest(pair, reference)?;
-    let [short_parsed, _] = theirs(&vec![&short; effort.repeats], effort.turns, reference)?;
-    let ours = median(rounds(effort.turns, || price_cdrs(&pricer, &same)));
-    row(name, "the same CDR, parsed", effort.repeats, ours?, parsed);
-    let texts = same.iter().map(|pair| Session::new(&pair.tariff, &pair.cdr, pair.zone));
-    let texts = texts.collect::<Result<Vec<_>>>()?;
-    let ours = median(rounds(effort.turns, || price_texts(&texts)));
-    row("", "the same CDR and tariff, JSON", effort.repeats, ours?, json);
-    let ours = median(rounds(effort.turns, || rate(&pricer, &same)));
+    let same = vec![pair; effort.repeats];
+    let texts = texts(&same)?;
+    let mut race = Race { reference, turns: effort.turns, rounds: ROUNDS };
+    race.reference.load(&texts)?;
+    let times = race.run(From::Parsed, || price_cdrs(&pricer, &same))?;
+    row(name, "the same CDR, parsed", effort.repeats, times);
+    let times = race.run(From::Json, || price_texts(&texts))?;
+    row("", "the same CDR and tariff, JSON", effort.repeats, times);
+    race.reference.load(&self::texts(&vec![&short; effort.repeats])?)?;
+    let times = race.run(From::Parsed, || rate(&pricer, &same))?;
     let periods = short.cdr.charging_periods.len();
-    let from = format!("the samples; a CDR of {periods} period(s), parsed");
-    row("", &from, effort.repeats, ours?, short_parsed);
+    let plural = if periods == 1 { "" } else { "s" };
+    let from = format!("the samples; a CDR of {periods} period{plural}, parsed");
+    row("", &from, effort.repeats, times);
     Ok(())
 }
 
-/// Random sessions, a thousand for each tariff.
+/// Random sessions, many for each of many tariffs.
 fn mixed(effort: &Effort, reference: &mut Reference) -> Result<()> {
-    let (mut ours, mut parsed, mut count) = ([0; 2], [0; 2], 0);
-    for seed in 0..effort.tariffs {
-        let pairs = cases::mixed(seed, effort.sessions, reference)?;
+    let (mut parsed, mut json) = (Times::default(), Times::default());
+    let mut all = cases::Mixed::new(effort.sessions);
+    for _ in 0..effort.tariffs {
+        let pairs = all.next(reference)?;
         let pairs: Vec<&Pair> = pairs.iter().collect();
         let tariff = &pairs.first().context("no session")?.tariff;
-        let from_cdrs = median(rounds(2, || price_cdrs(&Pricer::new(tariff)?, &pairs)))?;
-        let texts = pairs.iter().map(|pair| Session::new(&pair.tariff, &pair.cdr, pair.zone));
-        let texts = texts.collect::<Result<Vec<_>>>()?;
-        let from_texts = median(rounds(2, || price_texts(&texts)))?;
-        for (sum, took) in ours.iter_mut().zip([from_cdrs, from_texts]) {
-            *sum += took;
-        }
-        for (sum, took) in parsed.iter_mut().zip(theirs(&pairs, 2, reference)?) {
-            *sum += took;
-        }
-        count += pairs.len();
+        let texts = texts(&pairs)?;
+        // A round is many sessions as it is.
+        let mut race = Race { reference, turns: 3, rounds: 1 };
+        race.reference.load(&texts)?;
+        parsed.add(race.run(From::Parsed, || price_cdrs(&Pricer::new(tariff)?, &pairs))?);
+        json.add(race.run(From::Json, || price_texts(&texts))?);
     }
-    let name = format!("{count} mixed, {} tariffs", effort.tariffs);
-    row(&name, "the same CDRs, parsed", count, ours[0], parsed[0]);
-    row("", "the same CDRs and tariffs, JSON", count, ours[1], parsed[1]);
+    let count = effort.tariffs * effort.sessions;
+    let name = format!("{count} mixed, {} tariffs of {}", effort.tariffs, all.tried());
+    row(&name, "the same CDRs, parsed", count, parsed);
+    row("", "the same CDRs and tariffs, JSON", count, json);
     Ok(())
 }
 
@@ -104,7 +117,8 @@ fn linear(effort: &Effort) -> Result<()> {
         let repeats = effort.repeats.div_ceil(usize::try_from(count)? / 10);
         let same = vec![&pair; repeats];
         let pricer = Pricer::new(&pair.tariff)?;
-        let took = median(rounds(effort.turns, || rate(&pricer, &same)))?;
+        rounds(ROUNDS, || rate(&pricer, &same))?;
+        let took = median(rounds(effort.turns * ROUNDS, || rate(&pricer, &same))?)?;
         let session = Decimal::from(took) / Decimal::from(repeats);
         let sample = session / Decimal::from(count);
         println!("| {count} | {} | {} |", session.round(), sample.round_dp(1));
@@ -112,7 +126,30 @@ fn linear(effort: &Effort) -> Result<()> {
     Ok(())
 }
 
-fn row(name: &str, from: &str, sessions: usize, ours: u64, theirs: u64) {
+impl Race<'_> {
+    /// Times rounds of `ours`, and of the reference with what it was last given, in turns.
+    fn run(&mut self, from: From, mut ours: impl FnMut() -> Result<()>) -> Result<Times> {
+        let (mut own, mut theirs) = (Vec::new(), Vec::new());
+        for turn in 0..=self.turns {
+            let took = (rounds(self.rounds, &mut ours)?, self.reference.time(from, self.rounds)?);
+            // The first turn warms up.
+            if turn > 0 {
+                own.extend(took.0);
+                theirs.extend(took.1);
+            }
+        }
+        Ok(Times { ours: median(own)?, theirs: median(theirs)? })
+    }
+}
+
+impl Times {
+    fn add(&mut self, other: Self) {
+        self.ours += other.ours;
+        self.theirs += other.theirs;
+    }
+}
+
+fn row(name: &str, from: &str, sessions: usize, Times { ours, theirs }: Times) {
     let per_second = |ns: u64| {
         let rate = Decimal::from(sessions) * Decimal::from(1_000_000_000) / Decimal::from(ns);
         // Three digits: the others are noise.
@@ -122,35 +159,23 @@ fn row(name: &str, from: &str, sessions: usize, ours: u64, theirs: u64) {
     println!("| {name} | {from} | {} | {} | {ratio} |", per_second(ours), per_second(theirs));
 }
 
-/// The medians of the reference from its parsed trees and from JSON, nanoseconds a round.
-fn theirs(pairs: &[&Pair], turns: usize, reference: &mut Reference) -> Result<[u64; 2]> {
-    let sessions = pairs.iter().map(|pair| Session::new(&pair.tariff, &pair.cdr, pair.zone));
-    reference.load(&sessions.collect::<Result<Vec<_>>>()?)?;
-    let mut of = |from| {
-        reference.time(from, ROUNDS)?;
-        let turns = (0..turns).map(|_| reference.time(from, ROUNDS));
-        let took = turns.collect::<Result<Vec<_>>>()?;
-        median(Ok(took.concat()))
-    };
-    Ok([of(From::Parsed)?, of(From::Json)?])
+/// `pairs` as the reference takes them.
+fn texts(pairs: &[&Pair]) -> Result<Vec<Session>> {
+    pairs.iter().map(|pair| Session::new(&pair.tariff, &pair.cdr, pair.zone)).collect()
 }
 
-/// Times `round`, after a turn to warm up.
-fn rounds(turns: usize, mut round: impl FnMut() -> Result<()>) -> Result<Vec<u64>> {
-    let mut took = Vec::with_capacity(turns * ROUNDS);
-    for index in 0..(turns + 1) * ROUNDS {
+/// Nanoseconds of each of `count` rounds.
+fn rounds(count: usize, mut round: impl FnMut() -> Result<()>) -> Result<Vec<u64>> {
+    let mut took = Vec::with_capacity(count);
+    for _ in 0..count {
         let began = ThreadTime::now();
         round()?;
-        let ns = u64::try_from(began.elapsed().as_nanos())?;
-        if index >= ROUNDS {
-            took.push(ns);
-        }
+        took.push(u64::try_from(began.elapsed().as_nanos())?);
     }
     Ok(took)
 }
 
-fn median(took: Result<Vec<u64>>) -> Result<u64> {
-    let mut took = took?;
+fn median(mut took: Vec<u64>) -> Result<u64> {
     took.sort_unstable();
     took.get(took.len() / 2).copied().context("nothing was measured")
 }
