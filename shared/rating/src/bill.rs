@@ -298,19 +298,20 @@ impl Extent {
             let epoch = DateTime::UNIX_EPOCH;
             return Ok(Self { from: epoch, to: epoch, energy: WattHours::ZERO });
         };
-        let (mut to, mut wh) = (end, energy.wh());
+        let mut extent = Self { from, to: end, energy };
         for segment in named {
-            to = segment.end;
-            wh = wh.checked_add(segment.energy.wh()).ok_or(MoneyError::Overflow)?;
+            let sum = extent.energy.wh().checked_add(segment.energy.wh());
+            extent.energy = WattHours::new(trim(sum.ok_or(MoneyError::Overflow)?));
+            extent.to = segment.end;
         }
-        Ok(Self { from, to, energy: WattHours::new(trim(wh)) })
+        Ok(extent)
     }
 }
 
-/// What `quantity` (Wh, milliseconds, or 1) of `item` costs at `price`.
+/// What `quantity` (Wh, milliseconds, or 1, without zeros at the end) of `item` costs at `price`.
 pub(crate) fn price_of(item: Item, price: Decimal, quantity: Decimal) -> Result<Exact, MoneyError> {
     match item {
-        Item::Energy => Exact::for_energy(price, trim(quantity)),
+        Item::Energy => Exact::for_energy(price, quantity),
         Item::Time | Item::ParkingTime | Item::ReservationTime => {
             Exact::for_time(price, quantity.to_i64().ok_or(MoneyError::Overflow)?)
         }

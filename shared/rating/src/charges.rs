@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use quantities::MoneyError;
 use rust_decimal::Decimal;
+use smallvec::SmallVec;
 
 use crate::{
     Item, RatingError, SegmentKind,
@@ -20,7 +21,7 @@ const MANY: usize = 16;
 /// Charges by item and component, and which component of each kind was the last one used.
 #[derive(Debug, Default)]
 pub(crate) struct Charges {
-    pub(crate) list: Vec<Charge>,
+    pub(crate) list: SmallVec<[Charge; FEW]>,
     /// By component where in `list` its charge is; empty while there are few.
     places: HashMap<usize, usize>,
     last_energy: Option<usize>,
@@ -58,7 +59,7 @@ impl Charges {
     ///
     /// [`RatingError`] on overflow.
     pub(crate) fn of(runs: &[Run], tariff: &Compiled) -> Result<Self, RatingError> {
-        let mut charges = Self { list: Vec::with_capacity(FEW), ..Self::default() };
+        let mut charges = Self::default();
         for (index, run) in runs.iter().enumerate().filter(|(_, run)| run.billable) {
             charges.add_run(index, run)?;
         }

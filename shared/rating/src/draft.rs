@@ -5,7 +5,7 @@ use smallvec::{SmallVec, smallvec};
 
 use crate::{
     Item, Line, LineTax,
-    exact::{Exact, trim},
+    exact::Exact,
     round::{Settled, settle_line},
     taxes::{TaxSet, Taxes},
 };
@@ -31,7 +31,7 @@ pub(crate) struct Drafts<'a> {
     /// The lines. Where every line is rounded by itself, with what they cost.
     pub(crate) lines: Vec<Line>,
     /// Of each line its exact amounts.
-    pub(crate) list: Vec<Draft>,
+    pub(crate) list: SmallVec<[Draft; 2]>,
     pub(crate) taxes: Taxes<'a>,
     pub(crate) currency: Currency,
     pub(crate) rounding: Rounding,
@@ -45,7 +45,7 @@ impl<'a> Drafts<'a> {
         currency: Currency,
         rounding: Rounding,
     ) -> Self {
-        let (lines, list) = (Vec::with_capacity(count), Vec::with_capacity(count));
+        let (lines, list) = (Vec::with_capacity(count), SmallVec::with_capacity(count));
         Self { lines, list, taxes, currency, rounding }
     }
 
@@ -104,8 +104,8 @@ impl<'a> Drafts<'a> {
     ) -> Result<(), MoneyError> {
         let (item, reduces, (excl, incl)) = (line.item, line.why.reduces, exact);
         let mut draft = Draft { item, reduces, set, excl, incl, exact, is_given };
-        line.why.exact_excl_vat = trim(excl.major()?);
-        line.why.exact_incl_vat = trim(incl.major()?);
+        line.why.exact_excl_vat = excl.major_trimmed()?;
+        line.why.exact_incl_vat = incl.major_trimmed()?;
         if self.rounding.scope == RoundingScope::Line {
             let Settled { amount, taxes } = self.settle(&draft)?;
             draft.excl = Exact::for_once(amount.excl_vat.to_money().value)?;
@@ -215,8 +215,10 @@ impl Sums {
     ///
     /// [`MoneyError::Overflow`].
     pub(crate) fn total(&self) -> Result<(Exact, Exact), MoneyError> {
-        self.groups.iter().try_fold((Exact::ZERO, Exact::ZERO), |(excl, incl), group| {
-            Ok((excl.plus(group.excl)?, incl.plus(group.incl)?))
+        let mut groups = self.groups.iter().map(|group| (group.excl, group.incl));
+        let first = groups.next().unwrap_or_default();
+        groups.try_fold(first, |(excl, incl), (of_excl, of_incl)| {
+            Ok((excl.plus(of_excl)?, incl.plus(of_incl)?))
         })
     }
 

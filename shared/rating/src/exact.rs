@@ -80,18 +80,26 @@ impl Exact {
     /// In major units.
     pub(crate) fn major(self) -> Result<Decimal, MoneyError> {
         match whole_quotient(self.0) {
-            Some(quotient) => Ok(quotient),
+            Some((mantissa, scale)) => Ok(Decimal::new(mantissa, scale)),
             None => slowly(Decimal::checked_div, self.0, Decimal::from(3600)),
+        }
+    }
+
+    /// In major units, without zeros at the end.
+    pub(crate) fn major_trimmed(self) -> Result<Decimal, MoneyError> {
+        match whole_quotient(self.0) {
+            Some((mantissa, scale)) => Ok(trimmed(mantissa, scale)),
+            None => self.major().map(trim),
         }
     }
 }
 
-/// A 3600th of `value` where that has an end in decimals and few digits, as it has for what was
-/// multiplied by 36 before: without a long division.
-fn whole_quotient(value: Decimal) -> Option<Decimal> {
+/// A 3600th of `value`, as mantissa and scale, where that has an end in decimals and few digits, as
+/// it has for what was multiplied by 36 before: without a long division.
+fn whole_quotient(value: Decimal) -> Option<(i64, u32)> {
     let mantissa = few_digits(value)?;
     let scale = value.scale().checked_add(2).filter(|scale| *scale <= Decimal::MAX_SCALE)?;
-    (mantissa % 36 == 0).then(|| Decimal::new(mantissa / 36, scale))
+    (mantissa % 36 == 0).then_some((mantissa / 36, scale))
 }
 
 /// `value` by a thousand.
@@ -149,6 +157,7 @@ pub(crate) fn few_digits(value: Decimal) -> Option<i64> {
     Some(if parts.negative { -mantissa } else { mantissa })
 }
 
+#[inline]
 fn add(left: Decimal, right: Decimal) -> Result<Decimal, MoneyError> {
     match aligned(left, right, i64::checked_add) {
         Some(sum) => Ok(sum),

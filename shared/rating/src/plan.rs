@@ -17,7 +17,7 @@ use crate::{
     charges::Charge,
     compile::Compiled,
     draft::Drafts,
-    exact::{Exact, to_wh},
+    exact::{Exact, to_wh, trim},
     explain,
     walk::Run,
 };
@@ -179,7 +179,7 @@ impl Applier<'_, '_> {
         let Some(charge) = self.charges.get(cover.charge) else { return Ok(()) };
         let component = charge.component(self.tariff)?;
         let set = self.drafts.taxes.of(component.vat);
-        let amount = Exact::ZERO.minus(price_of(charge.item, off, cover.quantity)?)?;
+        let amount = Exact::ZERO.minus(price_of(charge.item, off, trim(cover.quantity))?)?;
         let (unit, rate_unit) = units(charge.item);
         let quantity = in_units(charge.item, cover.quantity)?;
         let Extent { from, to, energy } = Extent::of(self.segments, &cover.segments)?;

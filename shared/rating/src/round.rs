@@ -188,7 +188,10 @@ impl Fixed {
             let (excl, incl) = (round(excl, currency, mode)?, round(incl, currency, mode)?);
             // Of a limit over several taxes one can be left with less than none: it has none.
             let excl = if incl.minor >= 0 { excl.min(incl)? } else { excl };
-            let parts = taxes.iter().map(|tax| tax.major()).collect::<Result<Few<_>, _>>()?;
+            let mut parts: Few<Decimal> = Few::new();
+            for tax in taxes {
+                parts.push(tax.major()?);
+            }
             let taxes = apportion(&parts, incl.checked_sub(excl)?, |_| None)?;
             // Without a tax there is one price; both views of it are the same.
             let incl = if taxes.is_empty() { excl } else { incl };
