@@ -10,6 +10,7 @@ mod command;
 mod disturbed;
 mod drivers;
 mod harness;
+mod holds;
 mod membership;
 mod payments;
 mod pipeline;
@@ -98,6 +99,8 @@ fn main() -> ExitCode {
         refusals::no_secret_is_in_any_log,
         // Alone, with worlds of their own.
         command::the_demo_ends_well_and_says_so_in_json,
+        holds::a_running_session_is_covered_or_stopped_as_its_site_has_it,
+        holds::while_stripe_does_not_answer_the_site_decides,
         disturbed::everything_sent_and_delivered_twice_charges_once,
         disturbed::a_stripe_that_fails_often_charges_once,
         disturbed::killed_processes_lose_and_double_nothing,

@@ -1,5 +1,8 @@
-//! `authorize-payment`: places the hold when a session starts. When the issuer refuses it, the
-//! charger is told to stop, and the session's payment says why.
+//! `authorize-payment`: places the hold when a session starts, and looks at the session while it
+//! runs: near the hold, it is raised or replaced, or the charger is told to stop, as the site has
+//! it. When the issuer refuses, the charger is told to stop, and the session's payment says why.
+
+mod watch;
 
 use anyhow::bail;
 use lambda_runtime::Error;
@@ -25,13 +28,18 @@ async fn authorize(
     envelope: Envelope,
     invocation: &Invocation,
 ) -> anyhow::Result<()> {
-    let Event::SessionStarted { session_id } = envelope.event else {
-        bail!("authorize-payment does not know what to do with {}", envelope.event.event_type());
-    };
-    let session = store.session(session_id).await?;
-    let payment = collection::advance(store, stripe, &session, invocation, Ok).await?;
-    if payment.is_none() {
-        invocation.outcome("nothing to hold");
+    match envelope.event {
+        Event::SessionStarted { session_id } => {
+            let session = store.session(session_id).await?;
+            let payment = collection::advance(store, stripe, &session, invocation, Ok).await?;
+            if payment.is_none() {
+                invocation.outcome("nothing to hold");
+            }
+            Ok(())
+        }
+        Event::SessionWatched { session_id, number } => {
+            watch::look(store, stripe, session_id, number, invocation).await
+        }
+        other => bail!("authorize-payment does not know what to do with {}", other.event_type()),
     }
-    Ok(())
 }

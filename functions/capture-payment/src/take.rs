@@ -57,8 +57,8 @@ async fn release_if_placed(
 ) -> anyhow::Result<bool> {
     let reference = Reference::Start(start_id);
     match stripe.place_hold(&reference, OffSession::from(hold)).await? {
-        HoldOutcome::Held { payment_intent, .. } => {
-            stripe.cancel(&reference, &payment_intent).await?;
+        HoldOutcome::Held(placed) => {
+            stripe.cancel(&reference, &placed.payment_intent).await?;
             Ok(true)
         }
         HoldOutcome::Refused { .. } => Ok(false),

@@ -80,8 +80,8 @@ fn choose(entitlements: Vec<Entitlement>, now: DateTime<Utc>) -> Option<Entitlem
 #[cfg(test)]
 mod tests {
     use network::{
-        AppStart, HoldRef, StripeCustomerId, StripePaymentIntentId, StripePaymentMethodId,
-        Subscription, SubscriptionId, SubscriptionStatus, WhenStale,
+        AppStart, StripeCustomerId, StripePaymentMethodId, Subscription, SubscriptionId,
+        SubscriptionStatus, WhenStale,
     };
     use quantities::{Amount, ConnectorId, Currency};
 
@@ -152,10 +152,8 @@ mod tests {
             charge_point_id: "CP1".parse().unwrap(),
             connector_id: ConnectorId(1),
             tariff: TariffRef { id: "T1".parse().unwrap(), version: 1 },
-            hold: HoldRef {
-                payment_intent: StripePaymentIntentId("pi_1".to_owned()),
-                amount: Amount::new(3000, Currency::EUR),
-            },
+            amount: Amount::new(3000, Currency::EUR),
+            hold: None,
             used_by: None,
         });
         assert_eq!(chosen(vec![blocked, start]), None);

@@ -11,8 +11,8 @@ use chrono::TimeDelta;
 use http_api::{Body, Check, Driver, Log, Param, Problem, ProblemType, TariffRefView};
 use messages::{ChargerAction, ChargerCall, Envelope, Event};
 use network::{
-    Entitlement, EntitlementStatus, HoldRef, HoldRequest, Payer, PlanMembership, StartIntent,
-    StartState,
+    Entitlement, EntitlementStatus, HoldRef, HoldRequest, OnOutage, Payer, PlanMembership,
+    StartIntent, StartState,
 };
 use payments::{
     PaymentError, Refusal,
@@ -101,7 +101,8 @@ struct Asked {
 }
 
 /// Starts a session: holds the site's amount on the driver's card, then tells the charger to start.
-/// If the card is refused, nothing starts. The same Idempotency-Key is the same start with the
+/// If the card is refused, nothing starts. When the payment provider does not answer, the site
+/// decides: it charges and is collected later, or nothing starts (`unavailable`). The same Idempotency-Key is the same start with the
 /// same answer; after a refusal, try again with a new key.
 #[utoipa::path(post, path = "/driver/starts", tag = "starts",
     operation_id = "start",
@@ -347,13 +348,21 @@ async fn may_spend(api: &Api, plan: Option<&PlanMembership>, log: &Log) -> Resul
     }
 }
 
-/// Places the hold that was stored. A refusal is stored, too: a repeat gets the same answer.
-async fn hold(api: &Api, intent: &StartIntent, log: &Log) -> Result<HoldRef, Problem> {
+/// Places the hold that was stored. A refusal is stored, too: a repeat gets the same answer. `None`
+/// when Stripe does not answer, and the site lets charge all the same.
+async fn hold(api: &Api, intent: &StartIntent, log: &Log) -> Result<Option<HoldRef>, Problem> {
     let reference = Reference::Start(intent.start_id.clone());
     let money = OffSession::from(&intent.hold);
     let placed = api.cards.stripe().await?.place_hold(&reference, money).await;
-    match placed.map_err(no_outcome)? {
-        HoldOutcome::Held { payment_intent, amount } => Ok(HoldRef { payment_intent, amount }),
+    let placed = match placed {
+        Err(error) if error.is_retryable() && charges_all_the_same(api, intent).await? => {
+            log.field("no_hold", format!("{:#}", anyhow::Error::new(error)));
+            return Ok(None);
+        }
+        placed => placed.map_err(no_outcome)?,
+    };
+    match placed {
+        HoldOutcome::Held(placed) => Ok(Some(placed)),
         HoldOutcome::Refused { refusal, .. } => {
             let Refusal { code, decline_code } = &refusal;
             api.store.refuse_start(&intent.start_id, code, decline_code.as_deref()).await?;
@@ -362,6 +371,14 @@ async fn hold(api: &Api, intent: &StartIntent, log: &Log) -> Result<HoldRef, Pro
             Err(refused(&RefusalView::from(&refusal)))
         }
     }
+}
+
+/// What the site wants when Stripe does not answer.
+async fn charges_all_the_same(api: &Api, intent: &StartIntent) -> Result<bool, Problem> {
+    let charger = api.store.charger(&intent.charge_point_id).await?;
+    let Some(charger) = charger else { return Ok(false) };
+    let site = api.store.site(&charger.site_id).await?;
+    Ok(site.is_some_and(|site| site.payment.on_outage == OnOutage::Charge))
 }
 
 fn no_outcome(error: PaymentError) -> Problem {
@@ -423,7 +440,7 @@ fn intent_view(intent: &StartIntent) -> StartView {
 
 #[cfg(test)]
 mod tests {
-    use network::{AppStart, StripeCustomerId, StripePaymentIntentId, StripePaymentMethodId, Tier};
+    use network::{AppStart, StripeCustomerId, StripePaymentMethodId, Tier};
     use quantities::{Amount, Currency, SessionId, TariffRef, TransactionId};
 
     use super::*;
@@ -433,10 +450,8 @@ mod tests {
             charge_point_id: "CP1".parse().unwrap(),
             connector_id: ConnectorId(1),
             tariff: TariffRef { id: "T1".parse().unwrap(), version: 1 },
-            hold: HoldRef {
-                payment_intent: StripePaymentIntentId("pi_1".to_owned()),
-                amount: Amount::new(3000, Currency::EUR),
-            },
+            amount: Amount::new(3000, Currency::EUR),
+            hold: None,
             used_by,
         };
         Entitlement {

@@ -382,7 +382,7 @@ mod tests {
         let customer = StripeCustomerId("cus_1".to_owned());
         let payment_method = StripePaymentMethodId("pm_1".to_owned());
         let payment_intent = StripePaymentIntentId("pi_1".to_owned());
-        let hold = network::HoldRef { payment_intent, amount: eur(3000) };
+        let hold = network::HoldRef::plain(payment_intent, eur(3000));
         let card = Card::Saved { customer, payment_method };
         let policy = network::PaymentPolicy::default();
         Payment::with_placed_hold(session().id, card, hold, policy)
@@ -413,7 +413,7 @@ mod tests {
         let payment_intent = StripePaymentIntentId("pi_1".to_owned());
         let begun = Session {
             payer: Payer::Card { customer, payment_method },
-            placed_hold: Some(network::HoldRef { payment_intent, amount: eur(3000) }),
+            placed_hold: Some(network::HoldRef::plain(payment_intent, eur(3000))),
             ..session()
         };
         assert_eq!(PaymentView::of(&begun, None).status, PaymentStatus::Held);

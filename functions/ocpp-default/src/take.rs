@@ -1,9 +1,7 @@
 //! Load, decide, store, reply.
 
 use messages::{ChargerAction, Envelope, Event};
-use network::HoldRef;
 use ocpp::{ErrorCode, Frame, RemoteStartStopResponse, RemoteStartStopStatus};
-use quantities::IdTag;
 use runtime::{Invocation, Metric, OcppMessage};
 use store::{CallRecord, CallState, Store};
 
@@ -52,15 +50,13 @@ async fn give_up_start(
     let ChargerAction::RemoteStartTransaction { id_tag, .. } = &call.call.action else {
         return Ok(());
     };
-    let Some(hold) = hold_of(store, id_tag).await? else { return Ok(()) };
-    let event = Event::StartAbandoned { id_tag: id_tag.clone(), hold };
-    let envelope = Envelope::new(event, invocation.now(), invocation.trace());
-    store.abandon_app_start(id_tag, &envelope).await?;
+    let entitlement = store.entitlement(id_tag).await?;
+    let Some(start) = entitlement.and_then(|known| known.app_start) else { return Ok(()) };
+    let abandoned = start.hold.map(|hold| {
+        let event = Event::StartAbandoned { id_tag: id_tag.clone(), hold };
+        Envelope::new(event, invocation.now(), invocation.trace())
+    });
+    store.abandon_app_start(id_tag, abandoned.as_ref()).await?;
     invocation.outcome("start refused");
     Ok(())
-}
-
-async fn hold_of(store: &Store, id_tag: &IdTag) -> anyhow::Result<Option<HoldRef>> {
-    let entitlement = store.entitlement(id_tag).await?;
-    Ok(entitlement.and_then(|known| known.app_start).map(|start| start.hold))
 }

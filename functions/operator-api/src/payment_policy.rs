@@ -1,7 +1,7 @@
 //! What a site wants done with a driver's money, as the document describes what
 //! [`network::PaymentPolicy`] reads and writes, and what it may say.
 
-use http_api::Check;
+use http_api::{AmountView, Check};
 use network::{Beyond, PaymentPolicy};
 use utoipa::ToSchema;
 
@@ -12,7 +12,7 @@ const TIMES_MAX: u32 = 10;
 /// After a month a card is tried again by nobody.
 const RETRY_HOURS_MAX: u32 = 30 * 24;
 /// A running session is looked at no more often than this.
-const WATCH_S_MIN: u32 = 10;
+const WATCH_S_MIN: u32 = 1;
 /// SQS delays a message by no more than this.
 const WATCH_S_MAX: u32 = 900;
 
@@ -27,6 +27,8 @@ pub(crate) struct PaymentPolicyBody {
     /// What happens when a session comes near its hold, and raising is no way.
     #[schema(required = false)]
     beyond: BeyondBody,
+    /// The most that is held for one session, however it goes on. Absent: what it needs.
+    hold_max: Option<AmountView>,
     /// How many minutes before a hold runs out it is renewed by a new one; a lost one is replaced,
     /// too. Absent: holds run out, and the whole price is charged at the end.
     renew_before_minutes: Option<u32>,
@@ -92,7 +94,7 @@ pub(crate) fn check(check: &mut Check, policy: &PaymentPolicy) {
     check.that("/payment/links_max", policy.links_max <= TIMES_MAX, "must be at most 10");
     let (least, most) = (policy.watch_at_least_s, policy.watch_at_most_s);
     let fits = WATCH_S_MIN <= least && least <= most && most <= WATCH_S_MAX;
-    let rule = "must be from 10 to watch_at_most_s, which is at most 900";
+    let rule = "must be from 1 to watch_at_most_s, which is at most 900";
     check.that("/payment/watch_at_least_s", fits, rule);
 }
 

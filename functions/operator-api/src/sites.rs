@@ -205,6 +205,9 @@ fn read(id: SiteId, body: &SiteBody) -> Result<Site, Problem> {
     let same = least.zip(currency).is_none_or(|(least, site)| least == site);
     check.that("/hold_rule/at_least/currency", same, "must be the site's currency");
     payment_policy::check(&mut check, &body.payment);
+    let covers = |most: Amount| most.minor >= body.hold.minor && Some(most.currency) == currency;
+    let fits = body.payment.hold_max.is_none_or(covers);
+    check.that("/payment/hold_max", fits, "must be in the site's currency and cover its hold");
     check.that("/silent_after_s", body.silent_after_s > 0, "must be more than 0");
     check.finish(|| {
         let currency = currency?;

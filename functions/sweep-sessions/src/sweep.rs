@@ -141,10 +141,11 @@ async fn give_up_if_old(
     if start.expires_at.is_some_and(|expires_at| invocation.now() < expires_at) {
         return Ok(());
     }
-    let event =
-        Event::StartAbandoned { id_tag: start.id_tag.clone(), hold: app_start.hold.clone() };
-    let envelope = Envelope::new(event, invocation.now(), invocation.trace());
-    store.abandon_app_start(&start.id_tag, &envelope).await?;
+    let abandoned = app_start.hold.clone().map(|hold| {
+        let event = Event::StartAbandoned { id_tag: start.id_tag.clone(), hold };
+        Envelope::new(event, invocation.now(), invocation.trace())
+    });
+    store.abandon_app_start(&start.id_tag, abandoned.as_ref()).await?;
     Ok(())
 }
 

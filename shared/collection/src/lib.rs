@@ -14,7 +14,7 @@ use messages::{ChargerAction, ChargerCall, Envelope, Event};
 use network::Payer;
 use payments::{
     MoneyError, Payment, StripeClient,
-    money::{Card, Step, apply, request, stop_if_uncovered},
+    money::{Card, Step, apply, request, stop_if_uncovered, watched},
 };
 use quantities::SessionId;
 use runtime::{Function, Invocation, Metric, Secrets};
@@ -65,7 +65,8 @@ pub async fn advance(
     let now = invocation.now();
     let mut stored = store.payment(session.id).await?;
     let Some(first) = stored.clone().or_else(|| begun(session)) else { return Ok(None) };
-    let mut payment = stop_if_uncovered(change(first)?, now);
+    let settle = |payment| stop_if_uncovered(watched(payment, now), now);
+    let mut payment = settle(change(first)?);
     loop {
         // An outcome is stored together with the intention that follows it.
         let (next, step) = match request(payment.clone(), now) {
@@ -87,7 +88,7 @@ pub async fn advance(
             }
         };
         stored = Some(payment.clone());
-        payment = stop_if_uncovered(apply(payment, &step, outcome, now)?, now);
+        payment = settle(apply(payment, &step, outcome, now)?);
         log(&payment, &step, invocation);
     }
 }
@@ -177,10 +178,13 @@ async fn save(
         return Ok(after);
     }
     let mut events = told(before, &after, invocation.now())?;
-    if after.stop_asked && !before.is_some_and(|before| before.stop_asked) {
+    let stops = after.stop_asked && !before.is_some_and(|before| before.stop_asked);
+    // What has ended needs no stop; it can still cost more until the connector is free.
+    if stops && session.ended_at.is_none() {
         events.push(Event::ChargerCall(stop_call(session, invocation)));
     }
-    let envelopes = enveloped(events, invocation);
+    let mut envelopes = enveloped(events, invocation);
+    envelopes.extend(next_look(before, &after, invocation));
     let stored = store.save_payment(after, invocation.now(), &envelopes).await;
     let stored = stored.context("storing the payment")?;
     count(before, &stored, invocation);
@@ -190,6 +194,21 @@ async fn save(
 fn enveloped(events: Vec<Event>, invocation: &Invocation) -> Vec<Envelope> {
     let envelope = |event| Envelope::new(event, invocation.now(), invocation.trace());
     events.into_iter().map(envelope).collect()
+}
+
+/// The look that the change makes due.
+fn next_look(
+    before: Option<&Payment>,
+    after: &Payment,
+    invocation: &Invocation,
+) -> Option<Envelope> {
+    let at = after.look_at?;
+    if before.is_some_and(|before| before.look_at == after.look_at) {
+        return None;
+    }
+    let number = after.looks.saturating_add(1);
+    let event = Event::SessionWatched { session_id: after.session_id, number };
+    Some(Envelope::new(event, invocation.now(), invocation.trace()).not_before(at))
 }
 
 /// The call that stops a session that no hold covers.

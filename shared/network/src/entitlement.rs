@@ -234,7 +234,8 @@ impl Payer {
     }
 }
 
-/// A start from the driver app: the hold is placed and the price pinned before the charger starts.
+/// A start from the driver app: the price is pinned and the hold placed, if Stripe answers, before
+/// the charger starts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AppStart {
     /// Where the driver wants to charge.
@@ -243,8 +244,12 @@ pub struct AppStart {
     pub connector_id: ConnectorId,
     /// The version the driver saw.
     pub tariff: TariffRef,
-    /// The hold on their card.
-    pub hold: HoldRef,
+    /// What it was to hold on their card.
+    pub amount: Amount,
+    /// The hold; none when Stripe did not answer and the site lets charge all the same: then the
+    /// session asks for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<HoldRef>,
     /// The session that used it: a start is good for one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub used_by: Option<SessionId>,
@@ -257,6 +262,23 @@ pub struct HoldRef {
     pub payment_intent: StripePaymentIntentId,
     /// What it holds.
     pub amount: Amount,
+    /// The most that can be captured; what it holds, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub most: Option<Amount>,
+    /// When it runs out, if Stripe says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capture_before: Option<DateTime<Utc>>,
+    /// Whether it can be raised.
+    #[serde(default)]
+    pub raisable: bool,
+}
+
+impl HoldRef {
+    /// A hold of which nothing else is known.
+    #[must_use]
+    pub const fn plain(payment_intent: StripePaymentIntentId, amount: Amount) -> Self {
+        Self { payment_intent, amount, most: None, capture_before: None, raisable: false }
+    }
 }
 
 /// A hold as it is asked for: the same on every attempt, because Stripe takes an idempotency key
@@ -324,9 +346,10 @@ pub enum StartState {
 }
 
 impl StartIntent {
-    /// The one-time entry of this start, good until `expires_at`, now that `hold` is placed.
+    /// The one-time entry of this start, good until `expires_at`, now that `hold` is placed, or that
+    /// it goes on without.
     #[must_use]
-    pub fn entitlement(&self, hold: HoldRef, expires_at: DateTime<Utc>) -> Entitlement {
+    pub fn entitlement(&self, hold: Option<HoldRef>, expires_at: DateTime<Utc>) -> Entitlement {
         Entitlement {
             id_tag: self.id_tag.clone(),
             status: EntitlementStatus::Accepted,
@@ -345,6 +368,7 @@ impl StartIntent {
                 charge_point_id: self.charge_point_id.clone(),
                 connector_id: self.connector_id,
                 tariff: self.tariff.clone(),
+                amount: self.hold.amount,
                 hold,
                 used_by: None,
             }),
@@ -475,10 +499,8 @@ mod tests {
         let text = serde_json::to_string(&intent).unwrap();
         assert_eq!(serde_json::from_str::<StartIntent>(&text).unwrap(), intent);
 
-        let placed = HoldRef {
-            payment_intent: StripePaymentIntentId("pi_1".to_owned()),
-            amount: intent.hold.amount,
-        };
+        let payment_intent = StripePaymentIntentId("pi_1".to_owned());
+        let placed = Some(HoldRef::plain(payment_intent, intent.hold.amount));
         let expires_at = "2026-03-01T12:10:00Z".parse().unwrap();
         let entitlement = intent.entitlement(placed.clone(), expires_at);
         assert_eq!(entitlement.status_at(expires_at), EntitlementStatus::Expired);
@@ -487,6 +509,7 @@ mod tests {
         assert_eq!((customer, payment_method), (intent.hold.customer, intent.hold.payment_method));
         let start = entitlement.app_start.unwrap();
         assert_eq!((start.tariff, start.hold), (intent.tariff, placed));
+        assert_eq!(start.amount, intent.hold.amount);
         assert_eq!(start.used_by, None);
     }
 }

@@ -1,6 +1,7 @@
 //! What a site wants done with a driver's money where there is a choice.
 
 use chrono::TimeDelta;
+use quantities::Amount;
 use serde::{Deserialize, Serialize};
 
 /// What a site wants done with a driver's money where there is a choice. Pinned into the session.
@@ -14,6 +15,9 @@ pub struct PaymentPolicy {
     pub raise: bool,
     /// What happens when a session comes near its hold, and raising is no way.
     pub beyond: Beyond,
+    /// The most that is held for one session, however it goes on. `None`: what it needs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hold_max: Option<Amount>,
     /// How many minutes before a hold runs out it is renewed by a new one; a lost one is replaced,
     /// too. `None`: holds run out, and the whole price is charged at the end.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -25,7 +29,7 @@ pub struct PaymentPolicy {
     pub retry_after_hours: Vec<u32>,
     /// Pay links made in one session.
     pub links_max: u32,
-    /// What happens when a session is to start and Stripe does not answer.
+    /// What happens when a session needs a hold and Stripe does not answer.
     pub on_outage: OnOutage,
     /// A running session is looked at no more often than every so many seconds …
     pub watch_at_least_s: u32,
@@ -45,13 +49,13 @@ pub enum Beyond {
     GoOn,
 }
 
-/// What happens when a session is to start and Stripe does not answer.
+/// What happens when a session needs a hold and Stripe does not answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnOutage {
     /// It charges, and is collected later.
     Charge,
-    /// It does not start.
+    /// It does not start, or is told to stop.
     Stop,
 }
 
@@ -60,6 +64,7 @@ impl Default for PaymentPolicy {
         Self {
             raise: false,
             beyond: Beyond::GoOn,
+            hold_max: None,
             renew_before_minutes: None,
             holds_max: 1,
             retry_after_hours: Vec::new(),

@@ -25,6 +25,7 @@ mod step;
 mod tests;
 #[cfg(test)]
 mod walk;
+mod watch;
 
 pub use ask::{collect_again, expect, forgive, offer_link, refund, stop_if_uncovered};
 pub use change::{apply, request};
@@ -37,3 +38,4 @@ pub use record::{
 };
 pub(crate) use step::key as step_key;
 pub use step::{Outcome, Step};
+pub use watch::{Look, look, watched};

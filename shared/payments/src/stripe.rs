@@ -15,7 +15,9 @@ mod tests;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use network::{HoldRequest, StripeCustomerId, StripePaymentIntentId, StripePaymentMethodId};
+use network::{
+    HoldRef, HoldRequest, StripeCustomerId, StripePaymentIntentId, StripePaymentMethodId,
+};
 use quantities::{Amount, SessionId};
 
 use self::{
@@ -83,12 +85,7 @@ impl<'a> From<&'a HoldRequest> for OffSession<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HoldOutcome {
     /// The money is held.
-    Held {
-        /// By this PaymentIntent.
-        payment_intent: StripePaymentIntentId,
-        /// How much.
-        amount: Amount,
-    },
+    Held(HoldRef),
     /// The issuer, or Stripe, refused.
     Refused {
         /// Why.
@@ -204,9 +201,12 @@ impl StripeClient {
                 return Ok(HoldOutcome::Refused { refusal, payment_intent });
             }
         };
+        if intent.status == "requires_capture" {
+            return Ok(HoldOutcome::Held(self.hold_ref(intent.id(), amount).await?));
+        }
         // Captured or canceled meanwhile: it was held, and what became of it is found out later.
-        if matches!(intent.status.as_str(), "requires_capture" | "succeeded" | "canceled") {
-            return Ok(HoldOutcome::Held { payment_intent: intent.id(), amount });
+        if matches!(intent.status.as_str(), "succeeded" | "canceled") {
+            return Ok(HoldOutcome::Held(HoldRef::plain(intent.id(), amount)));
         }
         let payment_intent = Some(intent.id());
         match intent.refusal() {

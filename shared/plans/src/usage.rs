@@ -168,6 +168,16 @@ impl Allowance {
 }
 
 impl SpendingCap {
+    /// What an account that has spent `used` may still spend in the month; never negative.
+    ///
+    /// # Errors
+    ///
+    /// [`MoneyError::CurrencyMismatch`], [`MoneyError::Overflow`].
+    pub fn left(&self, used: &Usage) -> Result<Amount, MoneyError> {
+        let left = self.amount.round_up()?.checked_sub(used.spent)?;
+        Ok(Amount::new(left.minor.max(0), left.currency))
+    }
+
     /// Whether an account that has spent `used` may start no further session in the month.
     ///
     /// # Errors
@@ -237,6 +247,8 @@ mod tests {
         let cap = SpendingCap { amount: Money::new(Decimal::from(100), Currency::EUR) };
         assert_eq!(cap.is_reached(&usage(0, 0, 9_999)), Ok(false));
         assert_eq!(cap.is_reached(&usage(0, 0, 10_000)), Ok(true));
+        let left = |spent| cap.left(&usage(0, 0, spent)).map(|left| left.minor);
+        assert_eq!((left(9_999), left(12_000)), (Ok(1), Ok(0)));
         let dollars = Usage::none(MARCH, Currency::USD);
         assert!(matches!(cap.is_reached(&dollars), Err(MoneyError::CurrencyMismatch { .. })));
     }

@@ -135,6 +135,7 @@ mod tests {
         let from_app = json!({ "app_start": {
             "charge_point_id": "CP1", "connector_id": 1,
             "tariff": { "id": "SHOWN", "version": 1 },
+            "amount": { "minor": 3000, "currency": "EUR" },
             "hold": {
                 "payment_intent": "pi_1", "amount": { "minor": 3000, "currency": "EUR" },
             },

@@ -235,7 +235,8 @@ impl Store {
 
     /// Stores the one-time entry of a start from the app with the call that starts the charger,
     /// once, in one transaction with the end of the intended start: one that was given up
-    /// meanwhile tells no charger to start.
+    /// meanwhile tells no charger to start. One that goes on without its hold stays intended, for
+    /// nobody knows whether Stripe has placed it: [`Store::abandon_start_intent`] finds out.
     ///
     /// # Errors
     ///
@@ -250,8 +251,14 @@ impl Store {
         let mut item = entitlement_item(entitlement)?;
         item.insert("gsi_pending".to_owned(), s(PENDING));
         item.insert("gsi_at".to_owned(), s(sortable(created_at)));
-        let change = self
-            .close_start(Change::default(), start_id, &StartState::Begun)?
+        let is_held = entitlement.app_start.as_ref().is_some_and(|start| start.hold.is_some());
+        let change = if is_held {
+            self.close_start(Change::default(), start_id, &StartState::Begun)?
+        } else {
+            let (table, pk) = (&self.tables.entitlements, start_pk(start_id));
+            Change::default().check(table, &[(PK, &pk)], STILL_INTENDED, vec![])?
+        };
+        let change = change
             .put(&self.tables.entitlements, item, Some("attribute_not_exists(pk)"))?
             .tell(&self.tables.outbox, call)?;
         Ok(match self.commit(change).await? {
@@ -272,7 +279,8 @@ impl Store {
     }
 
     /// Gives up a start that no session has used: its tag no longer opens anything, and
-    /// `start.abandoned` releases the hold. Which of session and this comes first decides.
+    /// `start.abandoned` releases the hold, if there is one. Which of session and this comes first
+    /// decides.
     ///
     /// # Errors
     ///
@@ -280,18 +288,19 @@ impl Store {
     pub async fn abandon_app_start(
         &self,
         id_tag: &IdTag,
-        envelope: &Envelope,
+        envelope: Option<&Envelope>,
     ) -> Result<Saved, StoreError> {
-        let change = Change::default()
-            .update(
-                &self.tables.entitlements,
-                &[(PK, &token_pk(id_tag))],
-                "SET #status = :expired REMOVE gsi_pending",
-                "attribute_exists(gsi_pending) AND attribute_not_exists(app_start.used_by)",
-                &[("#status", "status")],
-                vec![(":expired", s("Expired"))],
-            )?
-            .tell(&self.tables.outbox, envelope)?;
+        let mut change = Change::default().update(
+            &self.tables.entitlements,
+            &[(PK, &token_pk(id_tag))],
+            "SET #status = :expired REMOVE gsi_pending",
+            "attribute_exists(gsi_pending) AND attribute_not_exists(app_start.used_by)",
+            &[("#status", "status")],
+            vec![(":expired", s("Expired"))],
+        )?;
+        if let Some(envelope) = envelope {
+            change = change.tell(&self.tables.outbox, envelope)?;
+        }
         Ok(match self.commit(change).await? {
             Transacted::Committed => Saved::New,
             Transacted::Refused { .. } => Saved::Duplicate,

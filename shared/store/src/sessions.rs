@@ -14,7 +14,7 @@ use ocpi::Cdr;
 use payments::Payment;
 use quantities::{DriverId, IdTag, SessionId, SiteId, WattHours};
 use rating::PricedSession;
-use session::{ExceptionRecord, Session, SessionState};
+use session::{ExceptionRecord, Route, Session, SessionState};
 
 use crate::{
     Change, Saved, Store, StoreError,
@@ -194,7 +194,7 @@ impl Store {
         if let Some(member) = &session.plan {
             change = self.unless_capped(change, member, session.started_at)?;
         }
-        if session.placed_hold.is_some() {
+        if session.route == Route::AppWallet {
             change = change.update(
                 &self.tables.entitlements,
                 &[(PK, &entitlements::token_pk(&session.id_tag))],

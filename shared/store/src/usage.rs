@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Utc};
 use network::{PlanMembership, Site};
 use plans::{Month, Plan, PlanVersion, Usage};
-use quantities::Currency;
+use quantities::{Amount, Currency, MoneyError};
 use rating::PlanInForce;
 use session::Session;
 
@@ -46,6 +46,16 @@ impl PlanState {
     #[must_use]
     pub const fn in_force(&self) -> PlanInForce<'_> {
         PlanInForce { plan: &self.version, used: &self.usage.used }
+    }
+
+    /// What the account may still spend in that month, if the plan has a cap.
+    ///
+    /// # Errors
+    ///
+    /// [`MoneyError`].
+    pub fn left_to_spend(&self) -> Result<Option<Amount>, MoneyError> {
+        let cap = self.version.plan.spending_cap.as_ref();
+        cap.map(|cap| cap.left(&self.usage.used)).transpose()
     }
 }
 

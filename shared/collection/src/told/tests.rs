@@ -35,7 +35,7 @@ fn payment(wanted: i64) -> Payment {
 
 fn held(minor: i64) -> Payment {
     let Payment { session_id, card, policy, .. } = payment(0);
-    let placed = HoldRef { payment_intent: intent("pi_1"), amount: eur(minor) };
+    let placed = HoldRef::plain(intent("pi_1"), eur(minor));
     Payment::with_placed_hold(session_id, card, placed, policy)
 }
 

@@ -1,11 +1,14 @@
 //! What to ask of Stripe next.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use network::Beyond;
+use network::{Beyond, OnOutage};
+
+use quantities::Amount;
 
 use super::{
     record::{Debt, Hold, Payment, Pending, RefundState},
     step::Step,
+    watch::missed_at,
 };
 
 /// How long after a call without an answer somebody looks again, should the queue not have brought
@@ -13,6 +16,13 @@ use super::{
 const AGAIN_AFTER: TimeDelta = TimeDelta::minutes(4);
 /// … up to this.
 const AGAIN_WITHIN: TimeDelta = TimeDelta::hours(1);
+
+/// How often a hold is asked for without an answer before it counts as an outage.
+const QUICK_TRIES: u32 = 3;
+
+/// How often one hold is raised at most.
+/// <https://docs.stripe.com/payments/incremental-authorization>
+const RAISES_MAX: u32 = 10;
 
 /// The next write at Stripe, or `None` when there is nothing to do now.
 ///
@@ -37,13 +47,20 @@ pub fn next_step(payment: &Payment, now: DateTime<Utc>) -> Option<Step> {
 }
 
 /// Whether the charger is to be told to stop: no hold covers what is being delivered, and none can
-/// be had.
+/// be had; or nobody knows whether one can, and the site wants nothing delivered then.
 #[must_use]
 pub fn must_stop(payment: &Payment, now: DateTime<Utc>) -> bool {
-    if payment.total.is_some() || next_step(payment, now).is_some() {
+    let policy = &payment.policy;
+    if payment.total.is_some() {
         return false;
     }
-    let policy = &payment.policy;
+    if let Some(Pending { step, attempt, .. }) = &payment.pending {
+        let asks = matches!(step, Step::PlaceHold { .. } | Step::RaiseHold { .. });
+        return asks && *attempt >= QUICK_TRIES && policy.on_outage == OnOutage::Stop;
+    }
+    if next_step(payment, now).is_some() {
+        return false;
+    }
     match &payment.hold {
         None if payment.hold_refused => true,
         None => payment.holds_asked > 0 && policy.renew_before_minutes.is_some(),
@@ -73,7 +90,8 @@ pub fn look_again_at(payment: &Payment, now: DateTime<Utc>) -> Option<DateTime<U
     let debt = payment.debt.as_ref().filter(|_| owing);
     let retry = debt.and_then(|debt| retry_at(payment, debt));
     let link = payment.open_link().map(|link| link.expires_at);
-    [renewal, retry, link].into_iter().flatten().min()
+    let look = missed_at(payment).filter(|_| payment.total.is_none());
+    [renewal, retry, link, look].into_iter().flatten().min()
 }
 
 /// Twice as long after each try.
@@ -85,7 +103,9 @@ fn pause(pending: &Pending) -> TimeDelta {
 fn while_running(payment: &Payment, now: DateTime<Utc>) -> Option<Step> {
     let policy = &payment.policy;
     let number = payment.holds_asked.saturating_add(1);
-    let another = Step::PlaceHold { number, amount: payment.wanted };
+    let most = payment.hold_max.map_or(payment.wanted.minor, |most| most.minor);
+    let amount = Amount::new(payment.wanted.minor.min(most), payment.wanted.currency);
+    let another = Step::PlaceHold { number, amount };
     let may_ask =
         payment.is_saved() && !payment.hold_refused && payment.holds_asked < policy.holds_max;
     let Some(hold) = &payment.hold else {
@@ -97,12 +117,12 @@ fn while_running(payment: &Payment, now: DateTime<Utc>) -> Option<Step> {
     if runs_out(payment, hold, now) && may_ask {
         return Some(another);
     }
-    if payment.wanted.minor <= hold.terms.amount.minor {
+    if amount.minor <= hold.terms.amount.minor {
         return None;
     }
-    if policy.raise && hold.terms.raisable {
+    if policy.raise && hold.terms.raisable && hold.raises < RAISES_MAX {
         let attempt = hold.raises.saturating_add(1);
-        return Some(Step::RaiseHold { number: hold.number, attempt, amount: payment.wanted });
+        return Some(Step::RaiseHold { number: hold.number, attempt, amount });
     }
     (policy.beyond == Beyond::NewHold && may_ask).then_some(another)
 }

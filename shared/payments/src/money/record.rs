@@ -24,6 +24,15 @@ pub struct Payment {
     pub policy: PaymentPolicy,
     /// What is to be held while the session runs. It only grows; zero: nothing is held.
     pub wanted: Amount,
+    /// The most that may be held, as far as it is limited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold_max: Option<Amount>,
+    /// Looks at the running session so far: see [`look`](super::look()).
+    #[serde(default)]
+    pub looks: u32,
+    /// When the next is due, while the session is watched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub look_at: Option<DateTime<Utc>>,
     /// The hold that will be captured, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<Hold>,
@@ -306,6 +315,9 @@ impl Payment {
             card,
             policy,
             wanted,
+            hold_max: None,
+            looks: 0,
+            look_at: None,
             hold: None,
             to_release: Vec::new(),
             holds_asked: 0,
@@ -339,11 +351,13 @@ impl Payment {
         placed: HoldRef,
         policy: PaymentPolicy,
     ) -> Self {
-        let terms = HoldTerms::plain(placed.amount);
+        let HoldRef { amount, capture_before, raisable, .. } = placed;
+        let most = placed.most.unwrap_or(amount);
+        let terms = HoldTerms { amount, most, capture_before, raisable };
         Self {
             hold: Some(Hold::new(1, placed.payment_intent, terms)),
             holds_asked: 1,
-            ..Self::new(session_id, card, placed.amount, policy)
+            ..Self::new(session_id, card, amount, policy)
         }
     }
 

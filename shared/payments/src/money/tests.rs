@@ -29,7 +29,7 @@ pub(super) fn saved(payment_method: &str) -> Card {
 
 fn held(minor: i64) -> Payment {
     let Payment { session_id, card, policy, .. } = payment(0);
-    let placed = HoldRef { payment_intent: intent("pi_1"), amount: eur(minor) };
+    let placed = HoldRef::plain(intent("pi_1"), eur(minor));
     Payment::with_placed_hold(session_id, card, placed, policy)
 }
 

@@ -171,8 +171,7 @@ impl World {
         let session = SessionId::of(&"CP1".parse().unwrap(), TransactionId(1));
         let (raisable, over_percent) = terms;
         let mut bank = Bank::new(noon(), raisable, over_percent, total);
-        let mut placed =
-            || HoldRef { payment_intent: bank.placed_before(wanted), amount: eur(wanted) };
+        let mut placed = || HoldRef::plain(bank.placed_before(wanted), eur(wanted));
         let stored = match begin {
             _ if wanted == 0 => Payment::new(session, saved("pm_1"), eur(0), policy),
             Begin::Session => Payment::new(session, saved("pm_1"), eur(wanted), policy),

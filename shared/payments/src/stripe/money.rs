@@ -5,7 +5,7 @@ mod tests;
 mod wire;
 
 use chrono::DateTime;
-use network::StripePaymentIntentId;
+use network::{HoldRef, StripePaymentIntentId};
 use quantities::Amount;
 
 use self::wire::{Checkout, Expire, HeldIntent, Increment, MakeCheckout, MakeRefund, Refunds};
@@ -84,6 +84,17 @@ impl StripeClient {
             Some(refusal) => Ok(Outcome::Refused { refusal }),
             None => Err(intent.unexpected("place hold")),
         }
+    }
+
+    /// A hold that was placed before its session began, with what can be done with it.
+    pub(super) async fn hold_ref(
+        &self,
+        payment_intent: StripePaymentIntentId,
+        amount: Amount,
+    ) -> Result<HoldRef, PaymentError> {
+        let terms = self.read_held("place hold", &payment_intent).await?.terms(amount);
+        let HoldTerms { amount, most, capture_before, raisable } = terms;
+        Ok(HoldRef { payment_intent, amount, most: Some(most), capture_before, raisable })
     }
 
     async fn read_held(

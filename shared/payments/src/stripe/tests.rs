@@ -80,7 +80,7 @@ impl Bench {
 
     async fn hold(&self, reference: &Reference, minor: i64) -> StripePaymentIntentId {
         match self.stripe.place_hold(reference, self.off_session(minor)).await.unwrap() {
-            HoldOutcome::Held { payment_intent, .. } => payment_intent,
+            HoldOutcome::Held(placed) => placed.payment_intent,
             refused @ HoldOutcome::Refused { .. } => panic!("{refused:?}"),
         }
     }
@@ -221,15 +221,15 @@ async fn a_repeat_after_the_keys_have_died_finds_the_hold_it_had_placed() {
     let requested_at = Some(failure::now() - TimeDelta::hours(25));
     let asked = OffSession { requested_at, ..bench.off_session(5000) };
     let again = bench.stripe.place_hold(&start("s1"), asked).await.unwrap();
-    assert_eq!(again, HoldOutcome::Held { payment_intent: first, amount: eur(5000) });
+    let HoldOutcome::Held(again) = again else { panic!("{again:?}") };
+    assert_eq!((again.payment_intent, again.amount), (first, eur(5000)));
     assert_eq!(bench.intents().len(), 1);
 }
 
 #[tokio::test]
 async fn a_hold_placed_before_the_session_is_captured_by_it() {
     let bench = bench("pm_card_visa").await;
-    let placed =
-        HoldRef { payment_intent: bench.hold(&start("s1"), 5000).await, amount: eur(5000) };
+    let placed = HoldRef::plain(bench.hold(&start("s1"), 5000).await, eur(5000));
     let Payment { session_id, card, policy, .. } = bench.payment(1, 0);
     let payment = Payment::with_placed_hold(session_id, card, placed, policy);
     let payment = bench.carry_on(payment.with_total(eur(900)).unwrap()).await;

@@ -9,7 +9,7 @@ use ocpi::{
 };
 use quantities::MoneyError;
 use rust_decimal::Decimal;
-use session::{Session, SignedReadings, SignedRecord};
+use session::{Route, Session, SignedReadings, SignedRecord};
 
 use crate::{Cost, Item, PricedSession, RatingError, Segment, SegmentKind, TariffVersion};
 
@@ -70,7 +70,7 @@ pub fn build(input: &CdrInput<'_>) -> Result<Cdr, RatingError> {
         end_date_time: end,
         session_id: Some(session.id.to_string()),
         cdr_token: token(input),
-        auth_method: if session.placed_hold.is_some() {
+        auth_method: if session.route == Route::AppWallet {
             AuthMethod::Command
         } else {
             AuthMethod::Whitelist
@@ -198,7 +198,7 @@ fn hours(seconds: Decimal) -> Decimal {
 
 fn token(input: &CdrInput<'_>) -> CdrToken {
     let session = input.session;
-    let from_app = session.placed_hold.is_some();
+    let from_app = session.route == Route::AppWallet;
     let token_type = if from_app { TokenType::AdHocUser } else { TokenType::Rfid };
     match &session.payer {
         Payer::Roaming { token_uid, contract_id, .. } => CdrToken {
