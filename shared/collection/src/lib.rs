@@ -80,7 +80,8 @@ pub async fn advance(
             Err(error) if error.is_retryable() && tries(&payment) >= QUICK_TRIES_MAX => {
                 invocation.count(Metric::WaitingPayments, 1);
                 invocation.outcome("waiting for Stripe");
-                return Ok(Some(payment));
+                let waiting = settle(payment.clone());
+                return save(store, session, Some(&payment), waiting, invocation).await.map(Some);
             }
             Err(error) => {
                 let asked = format!("asking Stripe for {}", step.purpose());

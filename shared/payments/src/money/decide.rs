@@ -2,7 +2,6 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use network::{Beyond, OnOutage};
-
 use quantities::Amount;
 
 use super::{
