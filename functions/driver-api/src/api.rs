@@ -9,7 +9,7 @@ use store::Store;
 use tokio::sync::OnceCell;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::{prices, receipt, sessions, starts, stop};
+use crate::{debts, methods, prices, receipt, sessions, starts, stop};
 
 /// What the handlers work with.
 #[derive(Debug, Clone)]
@@ -56,6 +56,8 @@ pub(crate) fn router() -> OpenApiRouter<Api> {
         .merge(sessions::router())
         .merge(stop::router())
         .merge(receipt::router())
+        .merge(methods::router())
+        .merge(debts::router())
 }
 
 #[cfg(test)]
@@ -111,8 +113,9 @@ mod tests {
         if let Some(key) = key {
             request = request.header("idempotency-key", key);
         }
-        let body = json!({ "charge_point_id": "CP1", "connector_id": 1 }).to_string();
-        let request = request.body(Body::from(body)).unwrap();
+        let start = json!({ "charge_point_id": "CP1", "connector_id": 1 });
+        let body = if path == "/driver/starts" { start } else { json!({}) };
+        let request = request.body(Body::from(body.to_string())).unwrap();
         service().oneshot(request).await.unwrap().status().as_u16()
     }
 
@@ -125,6 +128,7 @@ mod tests {
                 .replace("{connector_id}", "1")
                 .replace("{charge_point_id}", "CP1")
                 .replace("{session_id}", "7a113a77-0000-5000-8000-0cb10badcafe")
+                .replace("{payment_method}", "pm_1")
                 .replace("{start_id}", "7a113a77-0000-5000-8000-0cb10badcafe");
             for method in item.as_object().unwrap().keys() {
                 let method = method.to_uppercase();
@@ -134,7 +138,7 @@ mod tests {
                 routes += 1;
             }
         }
-        assert_eq!(routes, 7);
+        assert_eq!(routes, 14);
     }
 
     #[tokio::test]

@@ -5,6 +5,8 @@
 //! with its Idempotency-Key is one start and one hold.
 
 mod api;
+mod debts;
+mod methods;
 mod on_offer;
 mod page;
 mod prices;

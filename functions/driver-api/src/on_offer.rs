@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use http_api::{Problem, ProblemType};
-use network::{Charger, Entitlement, EntitlementStatus, Payer, Site, Tier};
+use network::{Charger, Entitlement, EntitlementStatus, Payer, Site, Tier, Wallet};
 use quantities::{ChargePointId, DriverId, TariffRef};
 use rating::{Rules, TariffVersion};
 use store::PlanState;
@@ -15,8 +15,10 @@ use crate::api::Api;
 pub(crate) struct OnOffer {
     pub(crate) charger: Charger,
     pub(crate) site: Site,
-    /// What the driver charges with; none: they have nothing on file.
+    /// The entry whose price group and plan they have; none: they pay what everybody pays.
     pub(crate) entitlement: Option<Entitlement>,
+    /// What they pay with from the app, and what they owe.
+    pub(crate) wallet: Wallet,
     /// The price group at the moment asked for.
     pub(crate) tier: Tier,
     /// The tariff version that this price group is offered then.
@@ -24,6 +26,17 @@ pub(crate) struct OnOffer {
 }
 
 impl OnOffer {
+    /// Who pays a start from the app: what the driver chose to pay with, or else the card of their
+    /// tag. None: nothing is on file.
+    pub(crate) fn payer(&self) -> Option<Payer> {
+        let of_tag = self.entitlement.as_ref().map(|known| known.payer.clone());
+        let Wallet { customer, default_method, .. } = &self.wallet;
+        let chosen = customer.clone().zip(default_method.clone());
+        let chosen =
+            chosen.map(|(customer, payment_method)| Payer::Card { customer, payment_method });
+        chosen.or(of_tag).filter(|payer| matches!(payer, Payer::Card { .. }))
+    }
+
     /// The tariff version on offer, and the driver's plan beside it with what is used of it.
     pub(crate) async fn priced_by(
         &self,
@@ -48,8 +61,11 @@ pub(crate) async fn on_offer(
     charge_point_id: &ChargePointId,
     now: DateTime<Utc>,
 ) -> Result<OnOffer, Problem> {
-    let (charger, entitlements) =
-        try_join!(api.store.charger(charge_point_id), api.store.entitlements_of(driver))?;
+    let (charger, entitlements, wallet) = try_join!(
+        api.store.charger(charge_point_id),
+        api.store.entitlements_of(driver),
+        api.store.wallet(driver),
+    )?;
     let charger = charger.ok_or_else(|| Problem::not_found("charger"))?;
     let (site, offers) =
         try_join!(api.store.site(&charger.site_id), api.store.offers(&charger.site_id))?;
@@ -58,15 +74,17 @@ pub(crate) async fn on_offer(
     let tier = entitlement.as_ref().map_or_else(Tier::retail, |known| known.tier_at(now));
     let nothing = || Problem::new(ProblemType::Conflict, "Nothing is on offer at this site now.");
     let tariff = offers.at(&tier, now).cloned().ok_or_else(nothing)?;
-    Ok(OnOffer { charger, site, entitlement, tier, tariff })
+    Ok(OnOffer { charger, site, entitlement, wallet, tier, tariff })
 }
 
-/// The entry that a driver charges with from the app: one that may charge and has a card, a
-/// membership before retail; the same one every time.
+/// The entry that a driver charges as from the app: one that may charge, with a card before one
+/// without, a membership before retail; the same one every time. What an account, a partner or
+/// nobody pays for is not the driver's own: their price is not for the driver's card.
 fn choose(entitlements: Vec<Entitlement>, now: DateTime<Utc>) -> Option<Entitlement> {
     let mut usable: Vec<_> = entitlements
         .into_iter()
         .filter(|known| known.app_start.is_none())
+        .filter(|known| matches!(known.payer, Payer::Card { .. } | Payer::Unknown))
         .filter(|known| known.status_at(now) == EntitlementStatus::Accepted)
         .collect();
     usable.sort_by_key(|known| {
@@ -107,6 +125,7 @@ mod tests {
             payer,
             app_start: None,
             revision: 0,
+            owes: Vec::new(),
         }
     }
 
@@ -123,6 +142,14 @@ mod tests {
         assert_eq!(chosen(vec![unpaid.clone(), retail, gold]), Some("B1".to_owned()));
         assert_eq!(chosen(vec![unpaid]), Some("C1".to_owned()));
         assert_eq!(chosen(vec![]), None);
+    }
+
+    #[test]
+    fn what_an_account_pays_for_is_no_price_for_the_drivers_own_card() {
+        let account = "fleet-17".parse().unwrap();
+        let fleet = Payer::Account { account, kind: network::AccountKind::Fleet };
+        assert_eq!(chosen(vec![entitlement("A1", "fleet", fleet)]), None);
+        assert_eq!(chosen(vec![entitlement("A1", "free", Payer::Free)]), None);
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Chargers' clocks run ahead: the newest page begins so much later than now.
-const CLOCK_AHEAD: TimeDelta = TimeDelta::days(1);
+pub(crate) const CLOCK_AHEAD: TimeDelta = TimeDelta::days(1);
 /// Sessions on a page, when nothing else is asked for.
 const PAGE: i32 = 25;
 /// Sessions on the largest page.

@@ -8,11 +8,11 @@ use axum::{
     http::{HeaderMap, StatusCode},
 };
 use chrono::TimeDelta;
-use http_api::{Body, Check, Driver, Log, Param, Problem, ProblemType, TariffRefView};
+use http_api::{AmountView, Body, Check, Driver, Log, Param, Problem, ProblemType, TariffRefView};
 use messages::{ChargerAction, ChargerCall, Envelope, Event};
 use network::{
-    Entitlement, EntitlementStatus, HoldRef, HoldRequest, OnOutage, Payer, PlanMembership,
-    StartIntent, StartState,
+    Entitlement, EntitlementStatus, HoldRef, HoldRequest, OnOutage, Owed, Payer, PlanMembership,
+    StartIntent, StartState, Wallet,
 };
 use payments::{
     PaymentError, Refusal,
@@ -21,6 +21,7 @@ use payments::{
 use quantities::{ChargePointId, ConnectorId, DriverId, IdTag};
 use runtime::Metric;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use session::ConnectorStatus;
 use store::{CallRecord, CallState, Saved};
 use utoipa::ToSchema;
@@ -176,13 +177,7 @@ async fn get(
 }
 
 fn read(driver: &DriverId, headers: &HeaderMap, body: StartBody) -> Result<Asked, Problem> {
-    let key = headers.get(IDEMPOTENCY_KEY).and_then(|key| key.to_str().ok());
-    let good = |key: &&str| (1..=255).contains(&key.len());
-    let Some(key) = key.filter(good) else {
-        let detail = "Send the header Idempotency-Key: 1 to 255 visible ASCII characters, new for \
-                      every start, the same when a start is sent again.";
-        return Err(Problem::new(ProblemType::MalformedRequest, detail));
-    };
+    let key = idempotency_key(headers)?;
     let mut check = Check::default();
     let charge_point_id = check.parse("/charge_point_id", &body.charge_point_id);
     check.that("/connector_id", body.connector_id > 0, "must be 1 or more");
@@ -194,6 +189,16 @@ fn read(driver: &DriverId, headers: &HeaderMap, body: StartBody) -> Result<Asked
         charge_point_id,
         connector_id: ConnectorId(body.connector_id),
         tariff: body.tariff,
+    })
+}
+
+/// The key that makes a request the same one when it is sent again.
+pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<&str, Problem> {
+    let key = headers.get(IDEMPOTENCY_KEY).and_then(|key| key.to_str().ok());
+    key.filter(|key| (1..=255).contains(&key.len())).ok_or_else(|| {
+        let detail = "Send the header Idempotency-Key: 1 to 255 visible ASCII characters, new for \
+                      every request, the same when a request is sent again.";
+        Problem::new(ProblemType::MalformedRequest, detail)
     })
 }
 
@@ -302,14 +307,13 @@ async fn intend(
     same_price(asked, &on_offer)?;
     // What cannot start is not worth a hold, nor one that the sweep would have to look for.
     available(api, asked).await?;
-    let entitlement = on_offer.entitlement.as_ref();
-    let Some((Payer::Card { customer, payment_method }, known)) =
-        entitlement.map(|known| (&known.payer, known))
-    else {
+    owes_nothing(&on_offer.wallet)?;
+    let known = on_offer.entitlement.as_ref();
+    let Some(Payer::Card { customer, payment_method }) = on_offer.payer() else {
         let detail = "There is no card on file to pay with. Add one and start again.";
         return Err(Problem::new(ProblemType::NoPaymentMethod, detail));
     };
-    let plan = known.plan_at(log.now());
+    let plan = known.and_then(|known| known.plan_at(log.now()));
     may_spend(api, plan, log).await?;
     let (tariff, state) = on_offer.priced_by(api, log.now()).await?;
     let rules = on_offer.rules(state.as_ref());
@@ -318,22 +322,31 @@ async fn intend(
     let intent = StartIntent {
         start_id: asked.id.to_string(),
         id_tag: asked.id_tag.clone(),
-        parent_id_tag: known.parent_id_tag.clone(),
+        parent_id_tag: known.and_then(|known| known.parent_id_tag.clone()),
         driver_id: driver.id.clone(),
         tier: on_offer.tier.clone(),
         plan: plan.cloned(),
         charge_point_id: asked.charge_point_id.clone(),
         connector_id: asked.connector_id,
         tariff: on_offer.tariff.clone(),
-        hold: HoldRequest {
-            customer: customer.clone(),
-            payment_method: payment_method.clone(),
-            amount,
-            requested_at: log.now(),
-        },
+        hold: HoldRequest { customer, payment_method, amount, requested_at: log.now() },
         state: StartState::Requested,
     };
     Ok(api.store.intend_start(intent).await?)
+}
+
+/// Who owes for a session settles it before the next one.
+fn owes_nothing(wallet: &Wallet) -> Result<(), Problem> {
+    if wallet.owes.is_empty() {
+        return Ok(());
+    }
+    let debt = |owed: &Owed| {
+        let Owed { session_id, amount, .. } = owed;
+        json!({ "session_id": session_id, "amount": AmountView::from(*amount) })
+    };
+    let debts: Vec<_> = wallet.owes.iter().map(debt).collect();
+    let detail = "Something is still owed for an earlier session. Pay it and start again.";
+    Err(Problem::new(ProblemType::DebtOpen, detail).with("debts", debts))
 }
 
 /// An account that has reached its plan's spending cap starts nothing until the month is over.
@@ -381,7 +394,7 @@ async fn charges_all_the_same(api: &Api, intent: &StartIntent) -> Result<bool, P
     Ok(site.is_some_and(|site| site.payment.on_outage == OnOutage::Charge))
 }
 
-fn no_outcome(error: PaymentError) -> Problem {
+pub(crate) fn no_outcome(error: PaymentError) -> Problem {
     if error.is_retryable() {
         return Problem::unavailable(error);
     }
@@ -466,6 +479,7 @@ mod tests {
             payer: Payer::Unknown,
             app_start: Some(app_start),
             revision: 0,
+            owes: Vec::new(),
         }
     }
 

@@ -300,9 +300,31 @@ async fn put(
         check.that("/plan/plan", is_known, "there is no such plan; publish it first");
     }
     let entitlement = read(check, id_tag, body, standing)?;
-    api.store.put_entitlement(&entitlement).await?;
+    let entitlement = put_with_debts(&api, entitlement, before.as_ref()).await?;
     let status = if before.is_some() { StatusCode::OK } else { StatusCode::CREATED };
     Ok((status, Json(entitlement.into())))
+}
+
+/// Stores the entry with what its driver owes: a new tag is no way round a debt, and a changed one
+/// forgets none. A debt that comes or goes meanwhile is seen by looking again.
+async fn put_with_debts(
+    api: &Api,
+    mut entitlement: Entitlement,
+    before: Option<&Entitlement>,
+) -> Result<Entitlement, Problem> {
+    let Some(driver) = entitlement.driver_id.clone() else {
+        entitlement.owes = before.map(|before| before.owes.clone()).unwrap_or_default();
+        api.store.put_entitlement(&entitlement).await?;
+        return Ok(entitlement);
+    };
+    loop {
+        entitlement.owes = api.store.wallet(&driver).await?.owes;
+        api.store.put_entitlement(&entitlement).await?;
+        if api.store.wallet(&driver).await?.owes == entitlement.owes {
+            return Ok(entitlement);
+        }
+        entitlement.revision += 1;
+    }
 }
 
 /// Removes a tag: it opens nothing from now on.
@@ -374,6 +396,7 @@ fn read(
             payer: payer?,
             app_start: None,
             revision: standing.revision,
+            owes: Vec::new(),
         })
     })
 }

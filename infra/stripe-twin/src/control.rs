@@ -10,6 +10,7 @@
 //! | `POST /_twin/payment_intents/{id}/authenticate` | the customer passes 3-D Secure |
 //! | `POST /_twin/payment_intents/{id}/expire` | the hold runs out before its time |
 //! | `POST /_twin/setup_intents/{id}/authenticate` | the same for a card that is saved |
+//! | `POST /_twin/payment_methods` `{"card":"pm_card_visa","wallet":"apple_pay"}` | a wallet gives a card |
 //! | `POST /_twin/checkout/sessions/{id}/pay` `{"card":"pm_card_visa"}` | the driver pays on the page |
 //! | `POST /_twin/disputes` `{"charge","reason","inquiry"}` | the cardholder disputes a charge |
 //! | `POST /_twin/disputes/{id}/decide` `{"won":true}` | the issuer decides |
@@ -46,6 +47,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/_twin/payment_intents/{id}/authenticate", post(authenticate))
         .route("/_twin/payment_intents/{id}/expire", post(expire_hold))
         .route("/_twin/setup_intents/{id}/authenticate", post(authenticate_setup))
+        .route("/_twin/payment_methods", post(from_wallet))
         .route("/_twin/checkout/sessions/{id}/pay", post(pay_checkout))
         .route("/_twin/disputes", post(open_dispute))
         .route("/_twin/disputes/{id}/decide", post(decide_dispute))
@@ -116,6 +118,17 @@ async fn expire_hold(State(shared): State<Arc<Shared>>, Path(id): Path<String>) 
 
 async fn authenticate_setup(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Response {
     answered(shared.with_world(|world| api::authenticate_setup(world, &id)))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FromWallet {
+    card: String,
+    wallet: String,
+}
+
+async fn from_wallet(State(shared): State<Arc<Shared>>, Json(made): Json<FromWallet>) -> Response {
+    answered(shared.with_world(|world| api::from_wallet(world, &made.card, &made.wallet)))
 }
 
 #[derive(Debug, Deserialize)]

@@ -93,6 +93,8 @@ problem_types! {
     ChargerUnavailable = CONFLICT, "charger-unavailable", "The charger is not available";
     /// The driver has no way to pay on file.
     NoPaymentMethod = CONFLICT, "no-payment-method", "No way to pay";
+    /// The driver owes money for an earlier session; `debts` says for which and how much.
+    DebtOpen = CONFLICT, "debt-open", "Something is still owed";
     /// The driver's account has reached its spending cap.
     CapReached = CONFLICT, "spending-cap-reached", "The spending cap is reached";
     /// The session has no price yet.

@@ -120,7 +120,7 @@ pub enum Event {
         /// The PaymentIntent that held it.
         payment_intent: StripePaymentIntentId,
     },
-    /// Money is owed that could not be taken. → accounting.
+    /// Money is owed that could not be taken. → standing and accounting.
     #[serde(rename = "payment.owed")]
     PaymentOwed {
         /// The session.
@@ -130,7 +130,7 @@ pub enum Event {
         /// Stripe's decline code or error code.
         code: String,
     },
-    /// What was owed is owed no more: it was paid or forgiven. → accounting.
+    /// What was owed is owed no more: it was paid or forgiven. → standing and accounting.
     #[serde(rename = "payment.cleared")]
     PaymentCleared {
         /// The session.
@@ -217,17 +217,20 @@ pub enum Queue {
     Accounting,
     /// → `call-charger`.
     ChargerCalls,
+    /// → `update-standing`.
+    Standing,
 }
 
 impl Queue {
     /// Every queue.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::PaymentAuthorization,
         Self::Rating,
         Self::Capture,
         Self::Cdr,
         Self::Accounting,
         Self::ChargerCalls,
+        Self::Standing,
     ];
 
     /// The name it has in URLs and logs.
@@ -240,6 +243,7 @@ impl Queue {
             Self::Cdr => "cdr",
             Self::Accounting => "accounting",
             Self::ChargerCalls => "charger-calls",
+            Self::Standing => "standing",
         }
     }
 
@@ -253,6 +257,7 @@ impl Queue {
             Self::Cdr => "CDR_QUEUE_URL",
             Self::Accounting => "ACCOUNTING_QUEUE_URL",
             Self::ChargerCalls => "CHARGER_CALLS_QUEUE_URL",
+            Self::Standing => "STANDING_QUEUE_URL",
         }
     }
 }
@@ -296,9 +301,10 @@ impl Event {
             Self::PaymentAuthorized { .. }
             | Self::PaymentRefused { .. }
             | Self::PaymentCaptured { .. }
-            | Self::PaymentReleased { .. }
-            | Self::PaymentOwed { .. }
-            | Self::PaymentCleared { .. } => &[Queue::Accounting],
+            | Self::PaymentReleased { .. } => &[Queue::Accounting],
+            Self::PaymentOwed { .. } | Self::PaymentCleared { .. } => {
+                &[Queue::Standing, Queue::Accounting]
+            }
             Self::PaymentDue { .. }
             | Self::StartAbandoned { .. }
             | Self::StartInterrupted { .. } => &[Queue::Capture],

@@ -9,7 +9,7 @@ use quantities::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::Subscription;
+use crate::{Owed, Subscription};
 
 macro_rules! stripe_id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -129,6 +129,9 @@ pub struct Entitlement {
     /// Set on the one-time tag of a start from the app.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app_start: Option<AppStart>,
+    /// What its driver owes; written by `update-standing` only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub owes: Vec<Owed>,
     /// Counts the writes of the whole entry and of its subscription: whoever writes either says
     /// over which it does.
     #[serde(default)]
@@ -148,6 +151,14 @@ impl Entitlement {
         }
         let stale = self.subscription.as_ref().is_some_and(|paid| paid.blocks_at(now));
         if stale { EntitlementStatus::Blocked } else { EntitlementStatus::Accepted }
+    }
+
+    /// Whether a start at `now` is refused because the driver owes money: where their own card
+    /// would pay. What an account, a partner or nobody pays for is not theirs to answer for; nor
+    /// is a start from before the debt.
+    #[must_use]
+    pub fn is_barred_at(&self, now: DateTime<Utc>) -> bool {
+        matches!(self.payer, Payer::Card { .. }) && self.owes.iter().any(|owed| owed.since <= now)
     }
 
     /// The tier at `now`: retail as soon as the subscription behind it no longer gives one.
@@ -373,6 +384,8 @@ impl StartIntent {
                 used_by: None,
             }),
             revision: 0,
+            // Whether they owe was looked at when they asked.
+            owes: Vec::new(),
         }
     }
 }
@@ -411,6 +424,7 @@ mod tests {
             payer: Payer::Unknown,
             app_start: None,
             revision: 0,
+            owes: Vec::new(),
         }
     }
 
@@ -459,6 +473,30 @@ mod tests {
         assert_eq!(tag.status_at(late), EntitlementStatus::Expired);
         tag.status = EntitlementStatus::Blocked;
         assert_eq!(tag.status_at(late), EntitlementStatus::Blocked);
+    }
+
+    #[test]
+    fn who_owes_starts_nothing_that_their_own_card_would_pay() {
+        let noon: DateTime<Utc> = "2026-03-01T12:00:00Z".parse().unwrap();
+        let card = Payer::Card {
+            customer: StripeCustomerId("cus_1".to_owned()),
+            payment_method: StripePaymentMethodId("pm_1".to_owned()),
+        };
+        let owed = Owed {
+            session_id: SessionId::of(&"CP1".parse().unwrap(), quantities::TransactionId(1)),
+            amount: Amount::new(250, Currency::EUR),
+            since: noon,
+        };
+        let debtor =
+            Entitlement { payer: card, owes: vec![owed], ..member(SubscriptionStatus::Active) };
+        assert!(debtor.is_barred_at(noon));
+        assert!(!debtor.is_barred_at(noon - chrono::TimeDelta::seconds(1)));
+        assert!(!Entitlement { owes: vec![], ..debtor.clone() }.is_barred_at(noon));
+        let account = "fleet-17".parse().unwrap();
+        let fleet = Payer::Account { account, kind: AccountKind::Fleet };
+        for payer in [fleet, Payer::Free, Payer::Unknown, Payer::Reader] {
+            assert!(!Entitlement { payer, ..debtor.clone() }.is_barred_at(noon));
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod policy;
 mod reconciliation;
 mod site;
 mod subscription;
+mod wallet;
 
 pub use entitlement::{
     AccountKind, AppStart, Entitlement, EntitlementStatus, HoldRef, HoldRequest, Payer,
@@ -25,3 +26,4 @@ pub use site::{
 pub use subscription::{
     InvoiceState, Standing, Subscription, SubscriptionStatus, Trust, WhenStale,
 };
+pub use wallet::{Owed, Wallet, owes_now};

@@ -11,4 +11,4 @@ pub mod webhook;
 
 pub use money::{MoneyError, Payment};
 pub use refusal::Refusal;
-pub use stripe::{PaymentError, StripeClient};
+pub use stripe::{MethodSetup, PaymentError, SavedMethod, StripeClient};

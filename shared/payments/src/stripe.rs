@@ -11,6 +11,7 @@ mod get;
 mod money;
 #[cfg(test)]
 mod tests;
+mod wallet;
 
 use std::time::Duration;
 
@@ -24,7 +25,11 @@ use self::{
     calls::{Cancel, Capture, Create, Intent, List, Retrieve},
     failure::Failure,
 };
-pub use self::{failure::PaymentError, get::Events};
+pub use self::{
+    failure::PaymentError,
+    get::Events,
+    wallet::{MethodSetup, SavedMethod},
+};
 use crate::{Refusal, money::step_key};
 
 /// Stripe keeps idempotency keys for at least 24 hours; a little less is certain.

@@ -10,6 +10,7 @@ use crate::{Resolved, Session, SessionState, StartIdentity, resolve};
 
 /// What we say of a tag at a charger at `at`.
 ///
+/// A driver who owes money is blocked until it is settled, where their own card would pay.
 /// A start from the app is good at the charger it was made for, until a session has used it.
 #[must_use]
 pub fn authorize(
@@ -26,6 +27,7 @@ pub fn authorize(
         EntitlementStatus::Accepted if entitlement.app_start.as_ref().is_some_and(elsewhere) => {
             AuthorizationStatus::Invalid
         }
+        EntitlementStatus::Accepted if entitlement.is_barred_at(at) => AuthorizationStatus::Blocked,
         EntitlementStatus::Accepted => AuthorizationStatus::Accepted,
         EntitlementStatus::Blocked => AuthorizationStatus::Blocked,
         EntitlementStatus::Expired => AuthorizationStatus::Expired,

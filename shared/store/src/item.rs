@@ -85,6 +85,7 @@ fn key_of(item: &Item) -> String {
     match (part(PK), part(SK)) {
         // The tag names a person.
         (Some(pk), _) if pk.starts_with("TOKEN#") => "TOKEN#…".to_owned(),
+        (Some(pk), _) if pk.starts_with("DRIVER#") => "DRIVER#…".to_owned(),
         (Some(pk), Some(sk)) => format!("{pk} {sk}"),
         (Some(pk), None) => pk.clone(),
         _ => "without key".to_owned(),

@@ -19,6 +19,7 @@ mod so_far;
 mod stripe_events;
 mod tables;
 mod usage;
+mod wallets;
 
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
@@ -35,6 +36,7 @@ pub use so_far::{PricedWith, SoFar};
 pub use stripe_events::StripeEventRow;
 pub use tables::Tables;
 pub use usage::{AccountUsage, PlanState, UsageChange};
+pub use wallets::Debtor;
 
 /// The tables, with the function's own role. Connect once, in `main`.
 #[derive(Debug, Clone)]

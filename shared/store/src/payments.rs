@@ -15,7 +15,7 @@ use crate::{
     sessions::{document, journal_item, session_pk},
 };
 
-const PAYMENT: &str = "PAYMENT";
+pub(crate) const PAYMENT: &str = "PAYMENT";
 
 /// Value of `gsi_open` on payments that are to be looked at again.
 const DUE: &str = "DUE";

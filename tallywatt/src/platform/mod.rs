@@ -585,5 +585,6 @@ fn output_name(queue: Queue) -> &'static str {
         Queue::Cdr => "Cdr",
         Queue::Accounting => "Accounting",
         Queue::ChargerCalls => "ChargerCalls",
+        Queue::Standing => "Standing",
     }
 }

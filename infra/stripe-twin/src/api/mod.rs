@@ -30,6 +30,7 @@ pub(crate) use disputes::{
 pub(crate) use error::{Answer, ApiError};
 pub(crate) use params::Params;
 pub(crate) use payment_intents::{authenticate, expire as expire_hold};
+pub(crate) use payment_methods::from_wallet;
 pub(crate) use setup_intents::authenticate as authenticate_setup;
 pub(crate) use world::World;
 
@@ -75,6 +76,7 @@ fn wallets(world: &mut World, method: &str, path: &[&str], params: Params) -> Ro
         ("GET", ["payment_methods"]) => payment_methods::list(world, None, params),
         ("GET", ["payment_methods", id]) => payment_methods::retrieve(world, id, params),
         ("POST", ["payment_methods", id, "attach"]) => payment_methods::attach(world, id, params),
+        ("POST", ["payment_methods", id, "detach"]) => payment_methods::detach(world, id, params),
         ("POST", ["setup_intents"]) => setup_intents::create(world, params),
         ("GET", ["setup_intents", id]) => setup_intents::retrieve(world, id, params),
         ("POST", ["setup_intents", id, "confirm"]) => setup_intents::confirm(world, id, params),

@@ -18,6 +18,8 @@ pub(crate) struct PaymentMethod {
     /// Whether it was used without a customer: then never again
     /// (<https://docs.stripe.com/api/payment_methods/attach>).
     pub(crate) used_up: bool,
+    /// `apple_pay` or `google_pay`, if the card came from one.
+    pub(crate) wallet: Option<&'static str>,
 }
 
 impl PaymentMethod {
@@ -46,7 +48,9 @@ impl PaymentMethod {
                 "networks": { "available": [card.brand], "preferred": null },
                 "regulated_status": "unregulated",
                 "three_d_secure_usage": { "supported": true },
-                "wallet": null,
+                "wallet": self.wallet.map(|kind| json!({
+                    "dynamic_last4": card.last4, "type": kind, kind: {},
+                })),
             },
             "created": self.created,
             "customer": self.customer,
@@ -86,7 +90,8 @@ pub(crate) fn resolve(world: &mut World, named: &str) -> Answer<PaymentMethod> {
     let id = world.id("pm");
     let created = world.now;
     let set_up = card.behaviour == Behaviour::AlreadySetUp;
-    let method = PaymentMethod { id, created, card, customer: None, set_up, used_up: false };
+    let method =
+        PaymentMethod { id, created, card, customer: None, set_up, used_up: false, wallet: None };
     world.payment_methods.insert(&method.id, method.clone());
     Ok(method)
 }
@@ -124,6 +129,36 @@ pub(crate) fn attach(world: &mut World, id: &str, mut params: Params) -> Answer<
     world.customers.referenced(&customer, "customer")?;
     let id = attach_to(world, id, &customer)?;
     Ok(world.payment_methods.get(&id)?.render())
+}
+
+/// Detaches for good: "after a PaymentMethod is detached, it can no longer be used for a payment or
+/// re-attached to a Customer" (<https://docs.stripe.com/api/payment_methods/detach>).
+pub(crate) fn detach(world: &mut World, id: &str, params: Params) -> Answer<Value> {
+    params.finish()?;
+    let method = world.payment_methods.get_mut(id)?;
+    if method.customer.take().is_none() {
+        let message = "The payment method you provided is not attached to a customer so \
+            detachment is impossible.";
+        return Err(ApiError::invalid(None, Some("payment_method"), message));
+    }
+    method.used_up = true;
+    let rendered = method.render();
+    world.emit("payment_method.detached", rendered.clone());
+    Ok(rendered)
+}
+
+/// What Stripe.js makes of a card that the holder's wallet gives: a control of the twin
+/// (<https://docs.stripe.com/api/payment_methods/object>, `card.wallet`).
+pub(crate) fn from_wallet(world: &mut World, card: &str, wallet: &str) -> Answer<Value> {
+    let kinds = ["apple_pay", "google_pay"];
+    let Some(kind) = kinds.into_iter().find(|kind| *kind == wallet) else {
+        let message = "wallet is apple_pay or google_pay";
+        return Err(ApiError::invalid(None, Some("wallet"), message));
+    };
+    let id = resolve(world, card)?.id;
+    let method = world.payment_methods.get_mut(&id)?;
+    method.wallet = Some(kind);
+    Ok(method.render())
 }
 
 pub(crate) fn retrieve(world: &World, id: &str, params: Params) -> Answer<Value> {
