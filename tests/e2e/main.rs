@@ -12,6 +12,7 @@ mod drivers;
 mod harness;
 mod holds;
 mod membership;
+mod payers;
 mod payments;
 mod pipeline;
 mod plans;
@@ -91,6 +92,9 @@ fn main() -> ExitCode {
         drivers::a_start_that_the_card_refuses_starts_nothing,
         drivers::a_charger_that_refuses_to_start_releases_the_hold,
         drivers::a_start_that_dies_while_its_hold_is_placed_leaves_no_hold,
+        payers::every_payer_has_its_route_its_fees_and_its_books,
+        payers::a_wallet_added_in_the_app_pays_for_a_session,
+        payers::a_debt_bars_the_next_start_until_it_is_settled,
         command::an_example_of_the_specification_is_priced,
         command::bad_input_is_told_a_line_for_every_problem,
         command::the_simulated_charger_plays_alone_and_fails_with_a_wrong_password,

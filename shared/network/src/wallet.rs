@@ -87,7 +87,7 @@ mod tests {
         let first = owed(1, 250, "2026-03-01T12:00:00Z");
         let other = owed(2, 900, "2026-03-01T11:00:00Z");
         let owes = owes_now(&[], first.session_id, Some(&first));
-        assert_eq!(owes, [first.clone()]);
+        assert_eq!(owes, std::slice::from_ref(&first));
         let owes = owes_now(&owes, other.session_id, Some(&other));
         assert_eq!(owes, [other.clone(), first.clone()]);
         // Tried again a day later, in vain.

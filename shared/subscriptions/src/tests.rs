@@ -58,6 +58,7 @@ fn member(tag: &str, known: Subscription) -> Entitlement {
         subscription: Some(known),
         payer: Payer::Unknown,
         app_start: None,
+        owes: Vec::new(),
         revision: 0,
     }
 }
