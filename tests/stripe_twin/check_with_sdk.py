@@ -205,6 +205,24 @@ def a_key_in_use_conflicts():
 
 
 @check
+def work_goes_on_when_its_client_does_not_wait():
+    control("faults", {"kind": "slow", "slow_ms": 1000, "next": 1, "path": "/v1/customers"})
+    key = f"{RUN}/impatient"
+    impatient = urllib.request.Request(f"{BASE}/v1/customers", data=b"", method="POST", headers={
+        "Authorization": f"Bearer {KEY}", "Idempotency-Key": key})
+    before = state()["customers"]
+    try:
+        urllib.request.urlopen(impatient, timeout=0.3)
+        raise AssertionError("it was not slow")
+    except TimeoutError:
+        pass
+    time.sleep(1.2)
+    assert state()["customers"] == before + 1
+    again = v1.customers.create({}, {"idempotency_key": key})
+    assert headers(again)["Idempotent-Replayed"] == "true", "the key is not in use for ever"
+
+
+@check
 def the_sdk_survives_faults_by_its_own_retries():
     patient = stripe.StripeClient(KEY, base_addresses={"api": BASE}, max_network_retries=4)
     for kind in ("rate_limit", "lock_timeout", "reset_before", "reset_after"):

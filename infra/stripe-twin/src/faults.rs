@@ -77,10 +77,11 @@ impl Fault {
     }
 }
 
-/// The orders that are in force, and how often each kind went off.
+/// The orders that are in force, how many requests came, and how often each kind went off.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     orders: Vec<Fault>,
+    requests: u64,
     counts: BTreeMap<FaultKind, u64>,
 }
 
@@ -97,12 +98,17 @@ impl Faults {
         &self.orders
     }
 
+    pub(crate) const fn requests(&self) -> u64 {
+        self.requests
+    }
+
     pub(crate) const fn counts(&self) -> &BTreeMap<FaultKind, u64> {
         &self.counts
     }
 
     /// The fault of this request, if it gets one: the first order that goes off.
     pub(crate) fn draw(&mut self, rng: &mut StdRng, method: &str, path: &str) -> Option<Fault> {
+        self.requests += 1;
         let at = self.orders.iter().position(|order| {
             order.concerns(method, path)
                 && (order.next > 0 || rng.random_range(0..1000) < order.per_mille)

@@ -62,7 +62,11 @@ pub(crate) async fn handle(
         params: Params::parse(encoded),
         idempotency_key: key.map(|key| String::from_utf8_lossy(key.as_bytes()).into_owned()),
     };
-    let response = answer(&shared, request, fault.as_ref()).await;
+    // A client that does not wait any longer stops nothing: its work is done all the same.
+    let working = answer(shared, request, fault.clone());
+    let Ok(response) = tokio::spawn(working).await else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
     if is(fault.as_ref(), FaultKind::ResetAfter) {
         connection.reset();
     }
@@ -133,7 +137,8 @@ fn is_authorized(headers: &HeaderMap, api_key: &str) -> bool {
     }
 }
 
-async fn answer(shared: &Arc<Shared>, request: Request, fault: Option<&Fault>) -> Response {
+async fn answer(shared: Arc<Shared>, request: Request, fault: Option<Fault>) -> Response {
+    let fault = fault.as_ref();
     if let Some(key) = &request.idempotency_key {
         let fingerprint: Fingerprint =
             (request.method.clone(), request.path.clone(), request.params.fingerprint());
@@ -150,7 +155,7 @@ async fn answer(shared: &Arc<Shared>, request: Request, fault: Option<&Fault>) -
     if let Some(fault) = fault.filter(|fault| fault.kind == FaultKind::Slow) {
         tokio::time::sleep(Duration::from_millis(fault.slow_ms)).await;
     }
-    let (saved, executed) = execute(shared, &request, fault);
+    let (saved, executed) = execute(&shared, &request, fault);
     if let Some(key) = &request.idempotency_key {
         if executed {
             shared.finish(key, saved.clone());

@@ -113,8 +113,8 @@ impl Twin {
         &self.shared.api_key
     }
 
-    /// Everything it knows: `payment_intents`, `charges`, `subscriptions`, counts of events,
-    /// faults and webhooks.
+    /// Everything it knows: `payment_intents`, `charges`, `subscriptions`, counts of requests,
+    /// events, faults and webhooks.
     #[must_use]
     pub fn state(&self) -> Value {
         self.shared.state()
@@ -138,6 +138,11 @@ impl Twin {
     /// Makes an issuer refuse.
     pub fn decline(&self, rule: DeclineRule) {
         self.shared.with_world(|world| world.decline_rules.push(rule));
+    }
+
+    /// Changes how events reach every endpoint from now on.
+    pub fn disturb_webhooks(&self, change: impl FnMut(&mut WebhookEndpoint)) {
+        lock(&self.shared.endpoints).iter_mut().for_each(change);
     }
 
     /// Sends events from now on to one more endpoint.
@@ -235,6 +240,7 @@ impl Shared {
             "pending": tally.pending.load(Ordering::SeqCst),
             "delivered": tally.delivered.load(Ordering::SeqCst),
             "duplicated": tally.duplicated.load(Ordering::SeqCst),
+            "overtaken": tally.overtaken.load(Ordering::SeqCst),
             "lost": tally.lost.load(Ordering::SeqCst),
             "given_up": tally.given_up.load(Ordering::SeqCst),
         });

@@ -83,8 +83,13 @@ pub(crate) struct Tally {
     pub(crate) pending: AtomicU64,
     pub(crate) delivered: AtomicU64,
     pub(crate) duplicated: AtomicU64,
+    /// Received after an event that was sent later.
+    pub(crate) overtaken: AtomicU64,
     pub(crate) lost: AtomicU64,
     pub(crate) given_up: AtomicU64,
+    /// How many deliveries were started, and the latest of those that were received.
+    started: AtomicU64,
+    latest: AtomicU64,
 }
 
 /// Events that some endpoint has not taken: on their way, given up, or lost.
@@ -147,11 +152,12 @@ impl Sender {
             return;
         }
         self.tally.pending.fetch_add(1, Ordering::SeqCst);
+        let number = self.tally.started.fetch_add(1, Ordering::SeqCst);
         let sender = self.clone();
-        tokio::spawn(async move { sender.deliver(&endpoint, &event).await });
+        tokio::spawn(async move { sender.deliver(&endpoint, number, &event).await });
     }
 
-    async fn deliver(&self, endpoint: &WebhookEndpoint, event: &Outgoing) {
+    async fn deliver(&self, endpoint: &WebhookEndpoint, number: u64, event: &Outgoing) {
         let body = event.body.as_str();
         let wait_ms = rand::rng().random_range(0..=endpoint.disorder_ms);
         tokio::time::sleep(Duration::from_millis(wait_ms)).await;
@@ -160,6 +166,9 @@ impl Sender {
         tally.fetch_add(1, Ordering::SeqCst);
         if received {
             self.undelivered.done(&event.id);
+            if self.tally.latest.fetch_max(number, Ordering::SeqCst) > number {
+                self.tally.overtaken.fetch_add(1, Ordering::SeqCst);
+            }
         }
         if received && chance(endpoint.duplicate_per_mille) {
             self.tally.duplicated.fetch_add(1, Ordering::SeqCst);

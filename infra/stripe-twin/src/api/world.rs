@@ -150,6 +150,7 @@ impl World {
             "payouts": self.payouts.iter().map(Payout::render).collect::<Vec<_>>(),
             "subscriptions": subscriptions.collect::<Vec<_>>(),
             "events": kinds,
+            "requests": self.faults.requests(),
             "faults": self.faults.counts(),
         })
     }
