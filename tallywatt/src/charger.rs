@@ -16,7 +16,7 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::Context as _;
 
 pub use connection::{Connection, Received, Refused};
-pub use player::{Pace, PlayOptions, play};
+pub use player::{Charger, Pace, PlayOptions, play};
 pub use recording::{Recording, Step};
 pub use report::{Exchange, PlayReport, PlayedTransaction};
 

@@ -86,29 +86,79 @@ impl PlayOptions {
 /// reached, a call is never answered, or an awaited start never comes. Wrong answers are no error:
 /// see [`PlayReport::faults`].
 pub async fn play(options: PlayOptions) -> anyhow::Result<PlayReport> {
-    let mut player = Player::new(options);
-    player.connect(FIRST_ATTEMPTS_MAX).await?;
-    while let Some(step) = player.steps.pop_front() {
-        player.pace(step.at()).await?;
-        // The central system may have spoken during the pause.
-        let Some(step) = player.or_stop_early(step) else { continue };
-        match step {
-            Step::Reconnect { .. } => {
-                player.disconnect().await;
-                player.reconnect().await?;
-            }
-            wait @ Step::AwaitCall { .. } => player.await_call(wait).await?,
-            call @ Step::Call { .. } => player.call(call).await?,
-        }
-        if player.report.ended_early.is_some() {
-            break;
-        }
-    }
-    player.listen(player.options.linger).await?;
-    player.disconnect().await;
-    Ok(player.report)
+    let (recording, linger) = (options.recording.clone(), options.linger);
+    let mut charger = Charger::connect(options).await?;
+    let mut report = charger.play(recording).await?;
+    charger.listen(linger).await?;
+    charger.0.disconnect().await;
+    // What was exchanged while it lingered is part of it.
+    let after = charger.0.report;
+    report.connections += after.connections;
+    report.exchanges.extend(after.exchanges);
+    Ok(report)
 }
 
+/// A connected charger, for one recording after the other.
+#[derive(Debug)]
+pub struct Charger(Box<Player>);
+
+impl Charger {
+    /// Connects; `options.recording` is not played yet.
+    ///
+    /// # Errors
+    ///
+    /// As [`play`].
+    pub async fn connect(options: PlayOptions) -> anyhow::Result<Self> {
+        let mut player = Player::new(options);
+        player.connect(FIRST_ATTEMPTS_MAX).await?;
+        Ok(Self(Box::new(player)))
+    }
+
+    /// Plays a recording to its end, or until the central system ends it.
+    ///
+    /// # Errors
+    ///
+    /// As [`play`].
+    pub async fn play(&mut self, recording: Recording) -> anyhow::Result<PlayReport> {
+        let player = &mut self.0;
+        player.begin(recording);
+        while let Some(at) = player.steps.front().map(Step::at) {
+            // The central system may speak during the pause, and the step be what it is called to.
+            player.pace(at).await?;
+            let Some(step) = player.steps.pop_front() else { break };
+            let Some(step) = player.or_stop_early(step) else { continue };
+            match step {
+                Step::Reconnect { .. } => {
+                    player.disconnect().await;
+                    player.reconnect().await?;
+                }
+                wait @ Step::AwaitCall { .. } => player.await_call(wait).await?,
+                call @ Step::Call { .. } => player.call(call).await?,
+            }
+            if player.report.ended_early.is_some() {
+                break;
+            }
+        }
+        let idle = PlayReport::new(&player.options);
+        Ok(std::mem::replace(&mut player.report, idle))
+    }
+
+    /// Plays at another pace from now on.
+    pub const fn set_pace(&mut self, pace: Pace) {
+        self.0.options.pace = pace;
+    }
+
+    /// Plays nothing for this long, and answers what the central system calls.
+    ///
+    /// # Errors
+    ///
+    /// As [`play`].
+    pub async fn listen(&mut self, patience: Duration) -> anyhow::Result<()> {
+        self.0.listen(patience).await
+    }
+}
+
+#[derive(Debug)]
 struct Player {
     options: PlayOptions,
     steps: VecDeque<Step>,
@@ -132,6 +182,7 @@ struct Player {
     last: Option<(DateTime<Utc>, Instant)>,
 }
 
+#[derive(Debug)]
 struct Running {
     recorded_id: i64,
     transaction_id: i64,
@@ -149,22 +200,11 @@ enum Outcome {
 
 impl Player {
     fn new(options: PlayOptions) -> Self {
-        let report = PlayReport {
-            recording: options.recording.name.clone(),
-            charge_point_id: options.charge_point_id.clone(),
-            exchanges: Vec::new(),
-            transactions: Vec::new(),
-            final_statuses: BTreeMap::new(),
-            connections: 0,
-            retries: 0,
-            ended_early: None,
-            faults: Vec::new(),
-        };
         Self {
-            steps: options.recording.steps.clone().into(),
-            options,
+            steps: VecDeque::new(),
             connection: None,
-            report,
+            report: PlayReport::new(&options),
+            options,
             transactions: BTreeMap::new(),
             started_with: None,
             given: BTreeMap::new(),
@@ -174,6 +214,20 @@ impl Player {
             stop_now: None,
             last: None,
         }
+    }
+
+    /// Forgets the recording before; a start or stop that belonged to it is over.
+    fn begin(&mut self, recording: Recording) {
+        self.options.recording = recording;
+        self.report.recording.clone_from(&self.options.recording.name);
+        self.steps = self.options.recording.steps.clone().into();
+        self.transactions.clear();
+        self.started_with = None;
+        self.called.clear();
+        self.awaited = None;
+        self.running = None;
+        self.stop_now = None;
+        self.last = None;
     }
 
     /// Opens the connection again, patiently unless it is refused.

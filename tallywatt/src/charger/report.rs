@@ -6,6 +6,8 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::PlayOptions;
+
 /// Everything that was exchanged, and what came of it.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -65,6 +67,21 @@ pub struct PlayedTransaction {
 }
 
 impl PlayReport {
+    /// Nothing was played yet.
+    pub(super) fn new(options: &PlayOptions) -> Self {
+        Self {
+            recording: options.recording.name.clone(),
+            charge_point_id: options.charge_point_id.clone(),
+            exchanges: Vec::new(),
+            transactions: Vec::new(),
+            final_statuses: BTreeMap::new(),
+            connections: 0,
+            retries: 0,
+            ended_early: None,
+            faults: Vec::new(),
+        }
+    }
+
     /// Whether every answer was right. A session that the central system ended is.
     #[must_use]
     pub fn ok(&self) -> bool {

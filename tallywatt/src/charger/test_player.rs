@@ -18,7 +18,7 @@ use tokio_tungstenite::{
     },
 };
 
-use super::{PlayOptions, PlayReport, Recording, Refused, play};
+use super::{Pace, PlayOptions, PlayReport, Recording, Refused, play};
 
 /// What the central system says to the text that comes, given how many came before it.
 type Script = dyn Fn(usize, &str) -> Vec<Say> + Send + Sync;
@@ -225,10 +225,16 @@ async fn every_call_can_be_made_three_times_and_must_get_the_same_answer() {
 
 #[tokio::test]
 async fn a_start_from_the_app_uses_the_tag_it_gives() {
-    let central = Central::start(|before, text| {
+    a_start_from_the_app(Pace::Fast).await;
+    // The call comes during the pause before the step that waits for it.
+    a_start_from_the_app(Pace::Pause(Duration::from_millis(80))).await;
+}
+
+async fn a_start_from_the_app(pace: Pace) {
+    let central = Central::start(|_, text| {
         let mut says = right_answer(text);
         let call = |id, action, payload: Value| Frame::call(id, action, &payload).to_string();
-        if before == 3 {
+        if text.contains("Preparing") {
             let start = json!({ "connectorId": 1, "idTag": "ONETIME1" });
             says.push(Say::Text(call("s1", "RemoteStartTransaction", start)));
         }
@@ -241,7 +247,9 @@ async fn a_start_from_the_app_uses_the_tag_it_gives() {
         says
     })
     .await;
-    let report = played(&central, "app-start").await;
+    let mut options = options(&central, recorded("app-start"));
+    options.pace = pace;
+    let report = play(options).await.unwrap();
     assert!(report.ok(), "{report}");
     assert_eq!(central.heard("StartTransaction")[0]["idTag"], "ONETIME1");
     assert_eq!(central.heard("StopTransaction").len(), 1);
