@@ -1,4 +1,4 @@
-//! The command: demo, price, schedule, charger.
+//! The command: demo, price, schedule, charger, storm.
 
 pub mod budget;
 pub mod charger;
@@ -12,4 +12,5 @@ pub mod price;
 pub mod quote;
 pub mod scenario;
 pub mod schedule;
+pub mod storm;
 pub mod up;

@@ -14,6 +14,7 @@ use tallywatt::{
     price::{self, PriceArgs},
     quote::{self, QuoteArgs},
     schedule::{self, ScheduleArgs},
+    storm::{self, StormArgs},
     up::{self, UpArgs},
 };
 use tokio::signal::unix::{SignalKind, signal};
@@ -44,6 +45,7 @@ enum Command {
     Schedule(ScheduleArgs),
     Budget(BudgetArgs),
     Charger(ChargerArgs),
+    Storm(StormArgs),
 }
 
 #[tokio::main]
@@ -67,6 +69,7 @@ async fn main() -> ExitCode {
             }
             Command::Schedule(args) => schedule::run(&args),
             Command::Budget(args) => budget::run(args, cli.json).await,
+            Command::Storm(args) => storm::run(&args, cli.json).await,
             Command::Charger(mut args) => {
                 args.json |= cli.json;
                 charger::run(args).await.map(|()| ExitCode::SUCCESS)

@@ -4,8 +4,8 @@
 use std::{collections::BTreeMap, fs, time::Duration};
 
 use anyhow::{Context as _, bail};
-use quantities::ChargePointId;
-use reqwest::{Client, Method};
+use quantities::{ChargePointId, SiteId};
+use reqwest::{Client, Method, RequestBuilder};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -19,6 +19,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Network {
     passwords: BTreeMap<ChargePointId, String>,
+    partner: String,
     silence: Duration,
     http: Http,
 }
@@ -98,7 +99,7 @@ impl Network {
         let mut passwords = BTreeMap::new();
         for case in cases {
             let id = &case.charge_point_id;
-            put(format!("/operator/chargers/{id}"), charger(case)).await?;
+            put(format!("/operator/chargers/{id}"), charger(id, &case.site)).await?;
             let path = format!("/operator/chargers/{id}/password");
             let answer = http.ask(&operator, Method::POST, &path, None).await?;
             let password = answer.get("password").and_then(Value::as_str);
@@ -108,7 +109,7 @@ impl Network {
         }
         let silences = plan.sites.iter().filter_map(|site| site.get("silent_after_s")?.as_u64());
         let silence = Duration::from_secs(silences.min().unwrap_or_default());
-        Ok(Self { passwords, silence, http })
+        Ok(Self { passwords, partner, silence, http })
     }
 
     /// The password of a charger.
@@ -119,6 +120,12 @@ impl Network {
     pub fn password(&self, id: &ChargePointId) -> anyhow::Result<&str> {
         let password = self.passwords.get(id).map(String::as_str);
         password.with_context(|| format!("{id} is no charger of the network"))
+    }
+
+    /// The roaming partner's id.
+    #[must_use]
+    pub fn partner(&self) -> &str {
+        &self.partner
     }
 
     /// How long a charger must be silent for the sweep to close its session, at the least patient
@@ -241,10 +248,7 @@ impl Http {
         if let Some(body) = body {
             request = request.json(body);
         }
-        let response = request.send().await.with_context(|| format!("asking {path}"))?;
-        let status = response.status().as_u16();
-        let text = response.text().await?;
-        Ok((status, serde_json::from_str(&text).unwrap_or(Value::String(text))))
+        answered(request, path).await
     }
 
     /// Posts with an idempotency key.
@@ -259,26 +263,49 @@ impl Http {
         key: &str,
         body: &Value,
     ) -> anyhow::Result<Value> {
-        let request = self.client.post(format!("{}{path}", self.base)).bearer_auth(token);
-        let response = request.header("Idempotency-Key", key).json(body).send().await?;
-        let status = response.status();
-        let text = response.text().await?;
-        if !status.is_success() {
-            bail!("POST {path} was answered with {status}: {text}");
+        let (status, answer) = self.try_post_once(token, path, key, body).await?;
+        if !(200..300).contains(&status) {
+            bail!("POST {path} was answered with {status}: {answer}");
         }
-        serde_json::from_str(&text).context("the answer is not JSON")
+        Ok(answer)
+    }
+
+    /// Posts with an idempotency key, and gives the status and the answer's JSON, whatever they
+    /// are.
+    ///
+    /// # Errors
+    ///
+    /// When there is no answer.
+    pub async fn try_post_once(
+        &self,
+        token: &str,
+        path: &str,
+        key: &str,
+        body: &Value,
+    ) -> anyhow::Result<(u16, Value)> {
+        let request = self.client.post(format!("{}{path}", self.base)).bearer_auth(token);
+        let request = request.header("Idempotency-Key", key).json(body);
+        answered(request, path).await
     }
 }
 
+async fn answered(request: RequestBuilder, path: &str) -> anyhow::Result<(u16, Value)> {
+    let response = request.send().await.with_context(|| format!("asking {path}"))?;
+    let status = response.status().as_u16();
+    let text = response.text().await?;
+    Ok((status, serde_json::from_str(&text).unwrap_or(Value::String(text))))
+}
+
 /// Customers and cards at Stripe.
-struct Stripe {
+#[derive(Debug, Clone)]
+pub(crate) struct Stripe {
     client: Client,
     base: String,
     key: String,
 }
 
 impl Stripe {
-    fn new(platform: &Platform) -> Self {
+    pub(crate) fn new(platform: &Platform) -> Self {
         let key = platform.stripe().api_key().to_owned();
         Self { client: Client::new(), base: platform.stripe_url().to_owned(), key }
     }
@@ -299,24 +326,29 @@ impl Stripe {
         Ok(answer)
     }
 
-    /// A customer with a card that pays; their ids.
-    async fn customer(&self, driver: &str) -> anyhow::Result<(String, String)> {
+    /// A customer with one of Stripe's test cards; their ids.
+    pub(crate) async fn customer(
+        &self,
+        driver: &str,
+        card: &str,
+    ) -> anyhow::Result<(String, String)> {
         let id = |answer: &Value| {
             let id = answer.get("id").and_then(Value::as_str).map(str::to_owned);
             id.context("Stripe gave no id")
         };
         let customer = id(&self.post("/v1/customers", &[("description", driver)]).await?)?;
         let form = [("customer", customer.as_str())];
-        let attached = self.post("/v1/payment_methods/pm_card_visa/attach", &form).await?;
+        let path = format!("/v1/payment_methods/{card}/attach");
+        let attached = self.post(&path, &form).await?;
         Ok((customer, id(&attached)?))
     }
 }
 
-fn charger(case: &Case) -> Value {
-    let dc = case.charge_point_id.as_str().contains("-DC-");
+pub(crate) fn charger(id: &ChargePointId, site: &SiteId) -> Value {
+    let dc = id.as_str().contains("-DC-");
     json!({
-        "site_id": case.site,
-        "evse_id": format!("NL*TWT*E{}", case.charge_point_id.as_str().replace('-', "")),
+        "site_id": site,
+        "evse_id": format!("NL*TWT*E{}", id.as_str().replace('-', "")),
         "power_type": if dc { "DC" } else { "AC_3_PHASE" },
         "standard": if dc { "IEC_62196_T2_COMBO" } else { "IEC_62196_T2" },
     })
@@ -334,7 +366,7 @@ async fn entitlement(case: &Case, partner: &str, stripe: &Stripe) -> anyhow::Res
         return Ok(json!({ "status": "Accepted", "tier": tier, "payer": payer }));
     }
     let driver = driver_id(case);
-    let (customer, payment_method) = stripe.customer(&driver).await?;
+    let (customer, payment_method) = stripe.customer(&driver, "pm_card_visa").await?;
     let payer = json!({ "kind": "card", "customer": customer, "payment_method": payment_method });
     Ok(json!({ "status": "Accepted", "tier": tier, "driver_id": driver, "payer": payer }))
 }

@@ -160,7 +160,8 @@ fn options(
     Ok(options)
 }
 
-fn session_of(case: &Case, report: &PlayReport) -> anyhow::Result<Option<SessionId>> {
+/// The session that a report tells of.
+pub(crate) fn session_of(case: &Case, report: &PlayReport) -> anyhow::Result<Option<SessionId>> {
     let Some(transaction) = report.transactions.first() else { return Ok(None) };
     let number = i32::try_from(transaction.transaction_id).context("a transactionId of 64 bits")?;
     Ok(Some(SessionId::of(&case.charge_point_id, TransactionId(number))))

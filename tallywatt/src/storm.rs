@@ -1,0 +1,272 @@
+//! `tallywatt storm`: a thousand sessions while one request in ten to Stripe meets each kind of
+//! fault and its webhooks are lost, doubled and reordered; then every party is asked whether each
+//! session was charged once.
+
+mod crowd;
+mod kind;
+mod plan;
+mod table;
+mod verdict;
+mod visit;
+mod weather;
+
+use std::{
+    collections::BTreeMap,
+    convert::Infallible,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, bail, ensure};
+use futures_util::future::try_join_all;
+use messages::Queue;
+use quantities::ChargePointId;
+use reqwest::Method;
+use serde::Serialize;
+use serde_json::{Value, json};
+use stripe_twin::Twin;
+use tokio::{
+    sync::mpsc::{self, UnboundedReceiver, UnboundedSender},
+    time::sleep,
+};
+
+pub use kind::{Ending, Kind};
+
+use self::{plan::Station, table::Table, verdict::Evidence, visit::Visited, weather::Toll};
+use crate::{
+    closing::{Check, Closing},
+    inbox::Inbox,
+    network::Network,
+    platform::{Platform, PlatformArgs, Progress},
+};
+
+/// How long the pipeline may go on after the last visit.
+const SETTLED_WITHIN: Duration = Duration::from_mins(15);
+/// How often an operator goes round after the storm.
+const ROUNDS_MAX: u32 = 5;
+/// Fewer would not have one of each kind.
+const SESSIONS_MIN: u64 = 20;
+
+/// What differs from the usual local platform: workers have the time that they have in production,
+/// so that an answer they wait for in vain does not cost them the next attempt; and what failed
+/// comes again at once.
+const PARAMETERS: [(&str, &str); 2] =
+    [("WorkerTimeoutSeconds", "30"), ("QueueVisibilitySeconds", "8")];
+
+/// Charges a crowd while Stripe fails, and checks every cent.
+///
+/// One request in ten to Stripe meets each of: 429, 409, 500, an HTML 502, a connection that breaks
+/// before the work or after it, and slowness; one webhook in ten is lost, one in ten comes twice,
+/// and all come in disorder. Then the weather clears, an operator sends round again what failed too
+/// often, and all parties are asked.
+#[derive(Debug, Clone, clap::Args)]
+pub struct StormArgs {
+    /// How many sessions.
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(SESSIONS_MIN..=20_000))]
+    sessions: u64,
+    /// How many chargers play them.
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u64).range(2..=200))]
+    chargers: u64,
+    /// What decides who charges where, when and how much; the faults fall where they fall.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    #[command(flatten)]
+    platform: PlatformArgs,
+}
+
+/// What came of a storm.
+#[derive(Debug, Serialize)]
+pub struct Outcome {
+    sessions: usize,
+    seed: u64,
+    seconds: u64,
+    /// Messages that had failed too often and were sent round again afterwards, and payments that
+    /// were still waiting for Stripe.
+    again: u64,
+    toll: Toll,
+    table: Table,
+    /// What must hold.
+    pub checks: Vec<Check>,
+}
+
+impl Outcome {
+    /// Whether everything holds.
+    #[must_use]
+    pub fn ok(&self) -> bool {
+        !self.checks.is_empty() && self.checks.iter().all(|check| check.ok)
+    }
+}
+
+/// Runs the storm on a platform of its own.
+///
+/// # Errors
+///
+/// When the platform cannot be started, or a visit cannot be played. A check that does not hold is
+/// no error but exit code 1.
+pub async fn run(args: &StormArgs, json: bool) -> anyhow::Result<ExitCode> {
+    let progress = Progress::visible();
+    let mut options = args.platform.options(progress.clone())?;
+    for (name, value) in PARAMETERS {
+        options.parameters.entry(name.to_owned()).or_insert_with(|| value.to_owned());
+    }
+    let platform = Platform::start(options).await?;
+    let inbox = Inbox::start(args.platform.listen()).await?;
+    let network = Network::seed(&platform, &inbox, &[]).await?;
+    let (sessions, chargers) = (usize::try_from(args.sessions)?, usize::try_from(args.chargers)?);
+    let outcome = rage(&platform, &inbox, &network, sessions, chargers, args.seed, &progress).await;
+    let ok = outcome.as_ref().is_ok_and(Outcome::ok);
+    if !ok {
+        for line in platform.complaints().await?.iter().rev().take(10) {
+            progress.say(line);
+        }
+    }
+    let outcome = outcome?;
+    if json {
+        println!("{}", serde_json::to_string_pretty(&outcome).context("the result is not JSON")?);
+    } else {
+        print!("{outcome}");
+    }
+    Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Lets `sessions` drawn from `seed` happen on a seeded platform, in a storm, and asks everybody.
+///
+/// # Errors
+///
+/// When a visit cannot be played, or the pipeline does not come to rest.
+pub async fn rage(
+    platform: &Platform,
+    inbox: &Inbox,
+    network: &Network,
+    sessions: usize,
+    chargers: usize,
+    seed: u64,
+    progress: &Progress,
+) -> anyhow::Result<Outcome> {
+    let stations = plan::draw(sessions, chargers, seed)?;
+    let step = progress.begin(format!("made {} chargers and their drivers", stations.len()));
+    let passwords = crowd::invite(platform, network, &stations).await?;
+    step.done();
+
+    let stripe = platform.stripe();
+    let fair = Toll::so_far(stripe)?;
+    let began = Instant::now();
+    weather::begin(stripe);
+    let (over, visits) = mpsc::unbounded_channel();
+    let happening = async {
+        let visits = count(visits, sessions, progress).await?;
+        let step = progress.begin("went on with them in the storm, as far as it let");
+        rest(platform).await?;
+        let toll = Toll::so_far(stripe)?.since(&fair);
+        step.done();
+        weather::end(stripe);
+        let step = progress.begin("went on in fair weather");
+        let again = recover(platform, network).await?;
+        step.done();
+        anyhow::Ok((visits, toll, again))
+    };
+    let (visits, toll, again) = tokio::select! {
+        happened = happening => happened?,
+        never = play(platform, network, stations, &passwords, &over) => match never? {},
+    };
+    let closing = Closing::read(platform, inbox).await?;
+    let (state, received) = (stripe.state(), inbox.received());
+    let evidence =
+        Evidence { visits: &visits, closing: &closing, stripe: &state, received: &received };
+    let mut checks = evidence.checks();
+    let detail = format!("{} faults in {} requests", toll.hit(), toll.requests);
+    checks.push(Check { name: "every kind of fault went off", ok: toll.is_a_storm(), detail });
+    let seconds = began.elapsed().as_secs();
+    let table = Table::of(&evidence)?;
+    Ok(Outcome { sessions, seed, seconds, again, toll, table, checks })
+}
+
+/// Plays every station at once and tells of each visit that is over. Chargers do not leave when
+/// nobody charges: this ends only with an error.
+async fn play(
+    platform: &Platform,
+    network: &Network,
+    stations: Vec<Station>,
+    passwords: &BTreeMap<ChargePointId, String>,
+    over: &UnboundedSender<Visited>,
+) -> anyhow::Result<Infallible> {
+    let stations = stations.into_iter().map(|station| async move {
+        let password = passwords.get(&station.id).context("a charger without a password")?;
+        visit::play(platform, network.http(), station, password, over).await
+    });
+    try_join_all(stations).await?;
+    bail!("there is no charger")
+}
+
+/// Takes in the visits that are over until it has `sessions` of them.
+async fn count(
+    mut over: UnboundedReceiver<Visited>,
+    sessions: usize,
+    progress: &Progress,
+) -> anyhow::Result<Vec<Visited>> {
+    let step = progress.begin(format!("played {sessions} sessions in the storm"));
+    let mut visits = Vec::new();
+    while visits.len() < sessions {
+        visits.push(over.recv().await.context("the chargers have stopped")?);
+        step.note(&format!("{} of {sessions}", visits.len()));
+    }
+    step.done();
+    Ok(visits)
+}
+
+/// Waits until nothing is left to do, neither in the queues nor for Stripe's events.
+async fn rest(platform: &Platform) -> anyhow::Result<()> {
+    platform.settled(SETTLED_WITHIN).await?;
+    let deadline = Instant::now() + SETTLED_WITHIN;
+    while pending(platform.stripe()) > 0 {
+        ensure!(Instant::now() < deadline, "Stripe's events are never received");
+        sleep(Duration::from_millis(200)).await;
+    }
+    platform.settled(SETTLED_WITHIN).await
+}
+
+fn pending(stripe: &Twin) -> u64 {
+    let state = stripe.state();
+    state.pointer("/webhooks/pending").and_then(Value::as_u64).unwrap_or_default()
+}
+
+/// What an operator does after a bad day: what failed too often is sent round again, payments that
+/// wait for Stripe are collected now instead of by and by, and the sweep looks at everything. Gives
+/// how many messages and payments that were.
+async fn recover(platform: &Platform, network: &Network) -> anyhow::Result<u64> {
+    let operator = platform.token("operator", &["finance"])?;
+    let ask = async |method: Method, path: &str, body: Option<&Value>| {
+        network.http().ask(&operator, method, &format!("/operator{path}"), body).await
+    };
+    let mut again = 0;
+    for _ in 0..ROUNDS_MAX {
+        rest(platform).await?;
+        platform.sweep().await?;
+        rest(platform).await?;
+        let before = again;
+        for queue in Queue::ALL {
+            if platform.dead_letters(queue).await?.is_empty() {
+                continue;
+            }
+            let (path, all) =
+                (format!("/dead-letters/{}/redrive", queue.name()), json!({ "limit": 500 }));
+            let answer = ask(Method::POST, &path, Some(&all)).await?;
+            again += answer.get("moved").and_then(Value::as_u64).context("how many moved?")?;
+        }
+        let open = ask(Method::GET, "/payments", None).await?;
+        let waits = |payment: &&Value| {
+            let waits_for = payment.get("waits_for").and_then(Value::as_str);
+            matches!(waits_for, Some("stripe" | "us"))
+        };
+        for payment in open.as_array().into_iter().flatten().filter(waits) {
+            let id = payment.get("session_id").and_then(Value::as_str);
+            let path = format!("/payments/{}/collect", id.context("whose payment?")?);
+            ask(Method::POST, &path, None).await?;
+            again += 1;
+        }
+        if again == before {
+            break;
+        }
+    }
+    Ok(again)
+}
