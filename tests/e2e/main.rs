@@ -18,6 +18,7 @@ mod pipeline;
 mod plans;
 mod refusals;
 mod sessions;
+mod storm;
 mod stripe;
 mod taxes;
 
@@ -108,6 +109,7 @@ fn main() -> ExitCode {
         disturbed::everything_sent_and_delivered_twice_charges_once,
         disturbed::a_stripe_that_fails_often_charges_once,
         disturbed::killed_processes_lose_and_double_nothing,
+        storm::a_storm_charges_every_session_once,
     };
     let conclusion = libtest_mimic::run(&arguments, trials);
     // Ends the platform: statics are never dropped, this is.
