@@ -20,6 +20,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    floor::{self, Floor},
     inbox::Inbox,
     network::Network,
     platform::{Options, Platform, Progress, TestSwitches, workspace},
@@ -38,11 +39,14 @@ const BEGIN: &str = "<!-- budget:begin -->";
 const END: &str = "<!-- budget:end -->";
 
 /// Measures the requests of each OCPP message and of a whole session.
-#[derive(Debug, Clone, Copy, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub struct BudgetArgs {
     /// Put the tables into ARCHITECTURE.md.
     #[arg(long)]
     write: bool,
+    /// The binary of an earlier `ocpp-authorize`, to be measured beside the present one.
+    #[arg(long, value_name = "FILE")]
+    before: Option<PathBuf>,
 }
 
 /// Starts a platform, plays, and prints the tables.
@@ -71,7 +75,11 @@ pub async fn run(args: BudgetArgs, json: bool) -> anyhow::Result<ExitCode> {
     for case in measured {
         all.push(measure(&platform, &network, &log, case).await?.0);
     }
-    let budget = Budget::of(all);
+    let mut budget = Budget::of(all);
+    step.done();
+    let step = progress.begin("measured Authorize beside the floor");
+    let before = args.before.as_deref();
+    budget.authorize = Some(floor::measure(&platform, &network, &log, before).await?);
     step.done();
 
     let mut out = std::io::stdout();
@@ -252,6 +260,8 @@ pub struct Budget {
     pub messages: Vec<MessageBudget>,
     /// What the sessions ask, from the handshake to the last webhook.
     pub sessions: Vec<Measured>,
+    /// How long Authorize takes, if that was measured.
+    pub authorize: Option<Floor>,
 }
 
 /// What the messages of one kind asked together.
@@ -292,7 +302,7 @@ impl Budget {
                 messages.push(MessageBudget { message, function, usage });
             }
         }
-        Self { messages, sessions }
+        Self { messages, sessions, authorize: None }
     }
 
     /// What the messages of one kind asked.
@@ -311,6 +321,9 @@ impl Budget {
         text += &header("message");
         for MessageBudget { message, function, usage } in &self.messages {
             text += &row(&format!("{message} (`{function}`)"), *usage, usage.invocations);
+        }
+        if let Some(authorize) = &self.authorize {
+            text.extend(["\n", &authorize.markdown()]);
         }
         for session in &self.sessions {
             text.extend(["\nThe whole session `", &session.case, "`:\n\n"]);

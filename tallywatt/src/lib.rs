@@ -4,6 +4,7 @@ pub mod budget;
 pub mod charger;
 pub mod closing;
 pub mod demo;
+pub mod floor;
 pub mod inbox;
 pub mod lint;
 pub mod network;

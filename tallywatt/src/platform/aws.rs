@@ -9,7 +9,7 @@ use aws_sigv4::{
     http_request::{SignableBody, SignableRequest, SigningSettings, sign},
     sign::v4,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use url::Url;
 
 /// Where AWS is, and as whom we ask.
@@ -153,6 +153,30 @@ impl Aws {
         }
     }
 
+    /// Creates the function `name` with this code (a zip file in Base64) and otherwise as `like` is.
+    pub(super) async fn copy_function(
+        &self,
+        like: &str,
+        name: &str,
+        code: &str,
+    ) -> anyhow::Result<()> {
+        let path = format!("/2015-03-31/functions/{like}/configuration");
+        let like = self.request("GET", "lambda", &path, &[], "GetFunctionConfiguration", "");
+        let like = like.await?;
+        let create = json!({
+            "FunctionName": name,
+            "Code": { "ZipFile": code },
+            "Runtime": like["Runtime"],
+            "Handler": like["Handler"],
+            "Role": like["Role"],
+            "Environment": { "Variables": like["Environment"]["Variables"] },
+            "MemorySize": like["MemorySize"],
+            "Timeout": like["Timeout"],
+        });
+        let path = "/2015-03-31/functions";
+        self.post("lambda", path, &[], "CreateFunction", &create).await.map(drop)
+    }
+
     async fn post(
         &self,
         service: &str,
@@ -161,11 +185,22 @@ impl Aws {
         operation: &str,
         request: &Value,
     ) -> anyhow::Result<Value> {
+        self.request("POST", service, path, headers, operation, &request.to_string()).await
+    }
+
+    async fn request(
+        &self,
+        method: &str,
+        service: &str,
+        path: &str,
+        headers: &[(&str, String)],
+        operation: &str,
+        body: &str,
+    ) -> anyhow::Result<Value> {
         let url = match &self.endpoint {
             Some(endpoint) => endpoint.join(path)?,
             None => format!("https://{service}.{}.amazonaws.com{path}", self.region).parse()?,
         };
-        let body = request.to_string();
         let identity = self.credentials.clone().into();
         let params = v4::SigningParams::builder()
             .identity(&identity)
@@ -177,17 +212,17 @@ impl Aws {
             .into();
         let shown = headers.iter().map(|(name, value)| (*name, value.as_str()));
         let signable = SignableBody::Bytes(body.as_bytes());
-        let signable = SignableRequest::new("POST", url.as_str(), shown, signable)?;
+        let signable = SignableRequest::new(method, url.as_str(), shown, signable)?;
         let (signature, _) = sign(signable, &params)?.into_parts();
 
-        let mut post = self.http.post(url.clone()).body(body.clone());
+        let mut request = self.http.request(method.parse()?, url.clone()).body(body.to_owned());
         for (name, value) in headers {
-            post = post.header(*name, value);
+            request = request.header(*name, value);
         }
         for (name, value) in signature.headers() {
-            post = post.header(name, value);
+            request = request.header(name, value);
         }
-        let answer = post.send().await.with_context(|| format!("asking {operation}"))?;
+        let answer = request.send().await.with_context(|| format!("asking {operation}"))?;
         let good = answer.status().is_success();
         let text = answer.text().await.with_context(|| format!("reading {operation}"))?;
         let answer: Value = match text.trim() {
@@ -211,8 +246,6 @@ fn refused(operation: &str, answer: &Value) -> Refused {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]

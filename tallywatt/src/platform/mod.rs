@@ -316,6 +316,17 @@ impl Platform {
         self.aws.invoke(&function, event).await
     }
 
+    /// Creates a function beside those of the stack: `name`, as `like` is but with other code, a zip
+    /// file in Base64.
+    ///
+    /// # Errors
+    ///
+    /// When Lambda does not take it.
+    pub async fn copy_function(&self, like: &str, name: &str, code: &str) -> anyhow::Result<()> {
+        let full = |function: &str| format!("{}-{function}", self.stack);
+        self.aws.copy_function(&full(like), &full(name), code).await
+    }
+
     /// How long each step of the start took.
     #[must_use]
     pub fn phases(&self) -> Vec<Phase> {
