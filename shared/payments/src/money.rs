@@ -6,7 +6,8 @@
 //!
 //! 1. [`request`] the step and store the record: the intention is known before the call;
 //! 2. make the call with [`Step::idempotency_key`];
-//! 3. [`apply`] the outcome and store the record, with the events that tell of it.
+//! 3. [`apply`] the outcome and store the record, with the events that tell of it; the next
+//!    intention may be stored in the same write.
 //!
 //! After a crash anywhere the stored record says which call to make again, with the same key and the
 //! same amount. News from Stripe ([`learn`]) may come at any time, in any order, twice or never.
