@@ -330,7 +330,7 @@ async fn interchange_plus(world: &World) -> anyhow::Result<()> {
 }
 
 /// Has the stored hold run out at another moment. Looks write the record all the time: it is tried
-/// until none came in between.
+/// until none came in between, and one that does afterwards begins anew.
 async fn rewind(
     world: &World,
     session: SessionId,
@@ -345,13 +345,17 @@ async fn rewind(
         let text = found["Item"]["doc"]["S"].as_str().context("no payment")?;
         let mut payment: Value = serde_json::from_str(text)?;
         payment["hold"]["terms"]["capture_before"] = json!(ends);
+        let version = payment["version"].as_u64().context("no version")? + 1;
+        payment["version"] = json!(version);
         let update = json!({
             "TableName": table,
             "Key": key,
-            "UpdateExpression": "SET doc = :doc",
+            "UpdateExpression": "SET doc = :doc, version = :version",
             "ConditionExpression": "version = :seen",
             "ExpressionAttributeValues": {
-                ":doc": { "S": payment.to_string() }, ":seen": found["Item"]["version"],
+                ":doc": { "S": payment.to_string() },
+                ":version": { "S": version.to_string() },
+                ":seen": found["Item"]["version"],
             },
         });
         Ok(aws.call(Service::DynamoDb, "UpdateItem", &update).await.ok().map(drop))
