@@ -8,7 +8,6 @@ mod api;
 mod debts;
 mod methods;
 mod on_offer;
-mod page;
 mod prices;
 mod receipt;
 mod sessions;

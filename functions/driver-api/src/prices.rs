@@ -10,6 +10,7 @@ use rating::{
     Expected, Free, PriceChange, PriceInForce, PriceTax, Pricer, RatingError, Rules, TariffVersion,
     Unit, hold,
 };
+use receipts::short_rate;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -18,7 +19,6 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     api::Api,
     on_offer::{OnOffer, on_offer},
-    page::short_rate,
     views::BillView,
 };
 

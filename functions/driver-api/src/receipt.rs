@@ -8,18 +8,18 @@ use axum::{
 };
 use chrono::{DateTime, Utc};
 use http_api::{AmountView, Driver, Log, Param, PlanRefView, Problem, ProblemType, TariffRefView};
-use network::{LegalEntity, Site};
+use network::LegalEntity;
 use quantities::SessionId;
-use rating::{PricedSession, TaxTotal};
+use rating::TaxTotal;
+use receipts::Receipt;
 use rust_decimal::Decimal;
 use serde::Serialize;
-use session::{Route, Session, SessionState, SignedFormat, SignedReadings, Verification};
+use session::{Route, SessionState, SignedFormat, SignedReadings, Verification};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     api::Api,
-    page::page,
     sessions::file,
     views::{BillView, PaymentView},
 };
@@ -30,14 +30,6 @@ const POLICY: HeaderValue =
 
 pub(crate) fn router() -> OpenApiRouter<Api> {
     OpenApiRouter::new().routes(routes!(get))
-}
-
-/// What a receipt is made of.
-pub(crate) struct Receipt {
-    pub(crate) session: Session,
-    pub(crate) site: Site,
-    pub(crate) price: PricedSession,
-    pub(crate) payment: PaymentView,
 }
 
 /// A receipt.
@@ -181,13 +173,14 @@ async fn get(
     let site = api.store.site(&file.session.site_id).await?;
     let site = site.ok_or_else(|| anyhow::anyhow!("the session's site is not configured"))?;
     let payment = PaymentView::of(&file.session, file.payment.as_ref());
-    let receipt = Receipt { session: file.session, site, price, payment };
+    let paid = payment.sentences();
+    let receipt = Receipt { session: file.session, site, price, paid, credit_notes: Vec::new() };
     let vary = (header::VARY, HeaderValue::from_static("accept"));
     if wants_page(&headers) {
         let policy: (HeaderName, _) = (header::CONTENT_SECURITY_POLICY, POLICY);
-        return Ok(([vary, policy], Html(page(&receipt).into_string())).into_response());
+        return Ok(([vary, policy], Html(receipt.page())).into_response());
     }
-    Ok(([vary], Json(view(&receipt)?)).into_response())
+    Ok(([vary], Json(view(&receipt, payment)?)).into_response())
 }
 
 fn no_price(state: SessionState) -> Problem {
@@ -200,7 +193,7 @@ fn no_price(state: SessionState) -> Problem {
     Problem::new(ProblemType::NotPriced, detail)
 }
 
-fn view(receipt: &Receipt) -> Result<ReceiptView, Problem> {
+fn view(receipt: &Receipt, payment: PaymentView) -> Result<ReceiptView, Problem> {
     let Receipt { session, site, price, .. } = receipt;
     let tax = |sum: &TaxTotal| TaxView {
         name: sum.name.clone(),
@@ -237,7 +230,7 @@ fn view(receipt: &Receipt) -> Result<ReceiptView, Problem> {
         prices_include_tax: session.jurisdiction.prices_include_tax,
         taxes: price.taxes.iter().map(tax).collect(),
         signed: price.signed.as_ref().map(signed),
-        payment: receipt.payment.clone(),
+        payment,
     })
 }
 
@@ -276,9 +269,11 @@ fn wants_page(headers: &HeaderMap) -> bool {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use network::Address;
+    use network::{Address, Site};
     use quantities::{Amount, Currency, TaxPercent, WattHours};
-    use rating::{Cost, Item, Line, LineTax, Method, Totals, Unit, Why};
+    use rating::{Cost, Item, Line, LineTax, Method, PricedSession, Totals, Unit, Why};
+
+    use session::Session;
 
     use super::*;
     use crate::sessions::tests::{at, session};
@@ -377,13 +372,14 @@ pub(crate) mod tests {
             silent_after_s: 3600,
             release_wait_s: 3600,
         };
-        let payment = PaymentView::of(&session, None);
-        Receipt { session, site, price, payment }
+        Receipt { session, site, price, paid: vec![], credit_notes: vec![] }
     }
 
     #[test]
     fn a_receipt_as_json_adds_up() {
-        let view = serde_json::to_value(view(&receipt()).unwrap()).unwrap();
+        let receipt = receipt();
+        let payment = PaymentView::of(&receipt.session, None);
+        let view = serde_json::to_value(view(&receipt, payment).unwrap()).unwrap();
         assert_eq!(view["bill"]["total_incl_tax"]["minor"], 679);
         assert_eq!(view["bill"]["total_tax"]["minor"], 109);
         assert_eq!(view["taxes"][0]["excl_tax"]["minor"], 520);

@@ -307,6 +307,12 @@ impl PaymentView {
         Self { status, message, held: None, captured: None, owed: None, refusal: None }
     }
 
+    /// How far it is, for a receipt: in sentences.
+    pub(crate) fn sentences(&self) -> Vec<String> {
+        let refusal = self.refusal.as_ref().map(|refusal| refusal.message.clone());
+        [Some(self.message.clone()), refusal].into_iter().flatten().collect()
+    }
+
     fn of_card(session: &Session, payment: &Payment) -> Self {
         let status = status(session, payment);
         let has_price = payment.total.is_some();

@@ -13,7 +13,16 @@ use crate::{Permission, Problem, ProblemType, Role};
 pub struct Operator<P> {
     /// Subject (`sub`) of their JWT: whoever changed something is known by it.
     pub subject: String,
+    roles: Vec<Role>,
     permission: PhantomData<P>,
+}
+
+impl<P> Operator<P> {
+    /// Whether they have `role`: for what one role may do without the limits of another.
+    #[must_use]
+    pub fn has(&self, role: Role) -> bool {
+        self.roles.contains(&role)
+    }
 }
 
 /// A driver.
@@ -31,7 +40,7 @@ impl<S: Send + Sync, P: Permission> FromRequestParts<S> for Operator<P> {
         let subject = subject(claims)?.to_owned();
         let roles = roles(claims.get("roles").map_or("", String::as_str));
         if P::ROLES.iter().any(|role| roles.contains(role)) {
-            return Ok(Self { subject, permission: PhantomData });
+            return Ok(Self { subject, roles, permission: PhantomData });
         }
         let needed: Vec<_> = P::ROLES.iter().map(|role| role.name()).collect();
         let needed = needed.join(" or ");

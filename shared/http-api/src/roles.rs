@@ -82,6 +82,10 @@ permissions! {
     ReadSessions: "read sessions, with payment, CDR and journal" => [Support, Finance];
     ReadExceptions: "read exceptions" => [Support, Finance];
     ResolveExceptions: "bill, waive or dismiss an exception" => [Support];
+    RefundDrivers: "give money back; support up to a limit per session and day" => [Support, Finance];
+    ForgiveDebts: "waive or write off what is owed" => [Finance];
+    CreditPartners: "take a session back from a roaming partner" => [Finance];
+    AnswerDisputes: "answer or accept a dispute" => [Finance];
     ReadQueues: "count dead letters" => [Admin, Support, Finance];
     RedriveQueues: "re-drive dead letters" => [Finance];
 }

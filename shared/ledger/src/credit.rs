@@ -60,7 +60,12 @@ impl Part {
         known.map_or(Amount::zero(self.revenue.currency), |(_, amount)| *amount)
     }
 
-    fn add_tax(&mut self, tax: &TaxOwed, amount: Amount) -> Result<(), MoneyError> {
+    /// Adds `amount` of `tax`.
+    ///
+    /// # Errors
+    ///
+    /// [`MoneyError`].
+    pub fn add_tax(&mut self, tax: &TaxOwed, amount: Amount) -> Result<(), MoneyError> {
         match self.taxes.iter_mut().find(|(known, _)| known == tax) {
             Some((_, sum)) => *sum = sum.checked_add(amount)?,
             None => self.taxes.push((tax.clone(), amount)),

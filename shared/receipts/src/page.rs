@@ -1,14 +1,15 @@
-//! The receipt as a page: no script, nothing loaded, made to be printed. Everything in it is
-//! escaped by maud.
+//! Receipt and credit note as pages: no script, nothing loaded, made to be printed. Everything in
+//! them is escaped by maud.
 
-use chrono::{DateTime, Utc};
-use chrono_tz::Tz;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use rating::{Line, LineExplanation, TaxTotal, Unit};
-use rust_decimal::{Decimal, prelude::ToPrimitive as _};
-use session::{Route, Verification};
+use network::LegalEntity;
+use rating::{Line, LineExplanation, TaxTotal};
+use session::Route;
 
-use crate::receipt::Receipt;
+use crate::{
+    CreditNote, Receipt,
+    words::{moment, per, quantity, rate, signature},
+};
 
 const STYLE: &str = "
   :root { color-scheme: light; }
@@ -42,9 +43,67 @@ const STYLE: &str = "
   }
 ";
 
-/// The page of `receipt`.
-pub(crate) fn page(receipt: &Receipt) -> Markup {
+/// The page of a receipt.
+pub(crate) fn receipt(receipt: &Receipt) -> Markup {
     let title = format!("Receipt for charging at {}", receipt.site.name);
+    let content = html! {
+        header {
+            h1 { "Receipt" }
+            (address(receipt))
+        }
+        (facts(receipt))
+        (lines(receipt))
+        (payment(receipt))
+        (credits(receipt))
+        (seller(receipt.session.jurisdiction.seller.as_ref()))
+    };
+    document(&title, &content)
+}
+
+/// The page of a credit note.
+pub(crate) fn credit_note(note: &CreditNote) -> Markup {
+    let credited = &note.credited;
+    let content = html! {
+        header { h1 { "Credit note " (note.number) } }
+        dl {
+            dt { "Issued" } dd { (moment(note.issued_at, note.time_zone)) }
+            dt { "For receipt" } dd { (note.session_id) }
+            dt { "Of" } dd { (moment(note.sold_at, note.time_zone)) }
+            dt { "Reason" } dd { (note.reason) }
+        }
+        div.scroll {
+            table {
+                thead { tr { th scope="col" { "What" } th.number scope="col" { "Amount" } } }
+                tbody {
+                    @if note.lines.is_empty() { tr { td { "A part of the whole receipt" } td {} } }
+                    @for (position, line) in &note.lines {
+                        tr { td { "Line " (position) ": " (line) } td {} }
+                    }
+                }
+                tfoot {
+                    tr { td { "Credited without tax" } td.number { (credited.excl_tax) } }
+                    @for tax in &credited.taxes {
+                        tr {
+                            td {
+                                (tax.tax.name) " " (tax.tax.percent.percent().normalize()) " % on "
+                                (tax.base)
+                                @if let Some(number) = &tax.tax.account_number {
+                                    small { "No. " (number) }
+                                }
+                            }
+                            td.number { (tax.amount) }
+                        }
+                    }
+                    tr.total { td { "Credited" } td.number { (credited.incl_tax) } }
+                }
+            }
+        }
+        (seller(note.seller.as_ref()))
+    };
+    document(&format!("Credit note {}", note.number), &content)
+}
+
+fn document(title: &str, content: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -54,18 +113,7 @@ pub(crate) fn page(receipt: &Receipt) -> Markup {
                 title { (title) }
                 style { (PreEscaped(STYLE)) }
             }
-            body {
-                main {
-                    header {
-                        h1 { "Receipt" }
-                        (address(receipt))
-                    }
-                    (facts(receipt))
-                    (lines(receipt))
-                    (payment(receipt))
-                    (seller(receipt))
-                }
-            }
+            body { main { (content) } }
         }
     }
 }
@@ -210,9 +258,9 @@ fn tax(sum: &TaxTotal, before: &str) -> Markup {
     }
 }
 
-fn seller(receipt: &Receipt) -> Markup {
+fn seller(seller: Option<&LegalEntity>) -> Markup {
     html! {
-        @if let Some(seller) = &receipt.session.jurisdiction.seller {
+        @if let Some(seller) = seller {
             section {
                 h2 { "Sold by" }
                 p {
@@ -226,87 +274,41 @@ fn seller(receipt: &Receipt) -> Markup {
 }
 
 fn payment(receipt: &Receipt) -> Markup {
-    let payment = &receipt.payment;
     html! {
         section {
             h2 { "Payment" }
-            p { (payment.message) }
-            @if let Some(refusal) = &payment.refusal { p { (refusal.message) } }
+            @for sentence in &receipt.paid { p { (sentence) } }
         }
     }
 }
 
-const fn signature(verification: Verification) -> &'static str {
-    match verification {
-        Verification::Verified => "yes, and the signature is good",
-        Verification::OwnKey => "yes, unchanged; whose key it is was not checked",
-        Verification::KeyUnknown => "yes; the meter's key is not known here",
-        Verification::Unchecked => "yes; the signature could not be checked here",
-        Verification::Invalid => "yes, but the signature is not good",
-    }
-}
-
-fn moment(at: DateTime<Utc>, zone: Tz) -> String {
-    at.with_timezone(&zone).format("%Y-%m-%d %H:%M:%S %Z").to_string()
-}
-
-fn quantity(quantity: Decimal, unit: Unit) -> String {
-    match unit {
-        Unit::KilowattHour => format!("{} kWh", quantity.normalize()),
-        Unit::Hour => format!("{} h", quantity.normalize()),
-        Unit::Second => duration(quantity),
-        Unit::Session => quantity.normalize().to_string(),
-    }
-}
-
-fn duration(seconds: Decimal) -> String {
-    let whole = seconds.trunc().to_u64().filter(|_| seconds.fract().is_zero());
-    let Some(whole) = whole else { return format!("{} s", seconds.normalize()) };
-    let (hours, minutes, seconds) = (whole / 3_600, whole / 60 % 60, whole % 60);
-    let parts = [(hours, "h"), (minutes, "min"), (seconds, "s")];
-    let parts: Vec<_> = parts
-        .into_iter()
-        .filter(|(number, _)| *number > 0)
-        .map(|(number, unit)| format!("{number} {unit}"))
-        .collect();
-    if parts.is_empty() { "0 s".to_owned() } else { parts.join(" ") }
-}
-
-/// The most decimals of a rate in words. One that is computed, such as a price without the tax that
-/// was in it, may have 28; amounts are always computed from the exact one.
-const RATE_DECIMALS: u32 = 6;
-
-/// A rate to be read: to six decimals.
-pub(crate) fn short_rate(rate: Decimal) -> Decimal {
-    rate.round_dp(RATE_DECIMALS).normalize()
-}
-
-/// A rate with at least the two decimals that people expect of money, and at most six.
-fn rate(rate: Decimal) -> String {
-    let mut rate = short_rate(rate);
-    if rate.scale() < 2 {
-        rate.rescale(2);
-    }
-    rate.to_string()
-}
-
-const fn per(unit: Unit) -> &'static str {
-    match unit {
-        Unit::KilowattHour => "/kWh",
-        Unit::Second => "/s",
-        Unit::Hour => "/h",
-        Unit::Session => "",
+fn credits(receipt: &Receipt) -> Markup {
+    let zone = receipt.session.time_zone;
+    html! {
+        @if !receipt.credit_notes.is_empty() {
+            section {
+                h2 { "Credited since" }
+                @for note in &receipt.credit_notes {
+                    p {
+                        (note.credited.incl_tax) " by credit note " (note.number) " of "
+                        (moment(note.issued_at, zone)) ": " (note.reason)
+                    }
+                }
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::receipt::tests::receipt;
+    use crate::test_support::{note, receipt};
 
     #[test]
     fn everything_on_the_page_is_escaped() {
-        let page = page(&receipt()).into_string();
+        let mut receipt = receipt();
+        receipt.paid = vec!["<script>".to_owned()];
+        receipt.credit_notes = vec![note("<script>")];
+        let page = receipt.page() + &note("<script>").page();
         assert!(page.contains("Zuid &amp; &lt;script&gt;"), "{page}");
         assert!(page.contains("Energy &lt;b&gt;"), "{page}");
         assert!(!page.contains("<script"), "{page}");
@@ -314,7 +316,7 @@ mod tests {
 
     #[test]
     fn the_page_shows_quantity_rate_tax_and_totals() {
-        let page = page(&receipt()).into_string();
+        let page = receipt().page();
         for text in [
             "10.5 kWh",
             "0.40 EUR/kWh",
@@ -330,20 +332,19 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_has_two_to_six_decimals() {
-        let words = |number: &str| rate(number.parse().unwrap());
-        assert_eq!(words("-2.6666666666666666666666666667"), "-2.666667");
-        assert_eq!(words("0.4132231404958677685950413223"), "0.413223");
-        assert_eq!(words("0.4"), "0.40");
-        assert_eq!(words("0.0001000"), "0.0001");
-    }
-
-    #[test]
-    fn a_time_is_written_as_people_say_it() {
-        let words = |seconds: &str| duration(seconds.parse().unwrap());
-        assert_eq!(words("3905"), "1 h 5 min 5 s");
-        assert_eq!(words("3600"), "1 h");
-        assert_eq!(words("0"), "0 s");
-        assert_eq!(words("12.5"), "12.5 s");
+    fn a_credit_note_names_its_receipt_and_its_taxes() {
+        let note = note("charger was slow");
+        let page = note.page();
+        for text in [
+            "Credit note CN-000007",
+            &note.session_id.to_string(),
+            "charger was slow",
+            "VAT 21 % on 1.00 EUR",
+            "0.21 EUR",
+            "1.21 EUR",
+            "Line 2: ParkingTime &lt;b&gt;",
+        ] {
+            assert!(page.contains(text), "{text} is not on {page}");
+        }
     }
 }

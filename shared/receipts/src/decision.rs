@@ -1,0 +1,87 @@
+//! What people decide about a session after it was sold.
+
+use chrono::{DateTime, Utc};
+use quantities::Amount;
+use serde::{Deserialize, Serialize};
+
+use crate::Scope;
+
+/// A decision, and the trail of it: kept with the session, never changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    /// Set by whoever asks, so that asking again decides nothing more; unique in the session.
+    pub id: String,
+    /// What was decided.
+    #[serde(flatten)]
+    pub what: Decided,
+    /// Why, in their words.
+    pub reason: String,
+    /// Who: the subject of their token.
+    pub by: String,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+/// What was decided.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Decided {
+    /// To give money back, and to credit it.
+    Refund {
+        /// Of what.
+        scope: Scope,
+        /// How much, taxes included.
+        amount: Amount,
+        /// The refunds of the payment that carry it out, by number: one for each PaymentIntent.
+        refunds: Vec<u32>,
+    },
+    /// To try again what a refund that failed did not give back. It was credited with the first.
+    RefundAgain {
+        /// The refund that failed.
+        failed: u32,
+        /// The refunds that carry it out.
+        refunds: Vec<u32>,
+        /// How much.
+        amount: Amount,
+    },
+    /// To let the driver off what is owed: it was not right to ask for it. It is credited.
+    Waive,
+    /// To expect what is owed no more, though it was right. The sale stands.
+    WriteOff,
+    /// To take the session back from the roaming partner.
+    Credit,
+    /// To answer a dispute with evidence.
+    SubmitEvidence {
+        /// Stripe's id of the dispute.
+        dispute: String,
+    },
+    /// To give a dispute up: it is lost.
+    AcceptDispute {
+        /// Stripe's id of the dispute.
+        dispute: String,
+    },
+}
+
+impl Decision {
+    /// How much was decided to be given back and credited.
+    #[must_use]
+    pub const fn credits(&self) -> Option<Amount> {
+        match &self.what {
+            Decided::Refund { amount, .. } => Some(*amount),
+            _ => None,
+        }
+    }
+
+    /// Whether it decides the same as `other`, whenever and by whomever.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        let asked = |decision: &Self| match &decision.what {
+            Decided::Refund { scope: Scope::All, .. } => (Some(Scope::All), None),
+            Decided::Refund { scope, amount, .. } => (Some(scope.clone()), Some(*amount)),
+            _ => (None, None),
+        };
+        std::mem::discriminant(&self.what) == std::mem::discriminant(&other.what)
+            && asked(self) == asked(other)
+            && self.reason == other.reason
+    }
+}
