@@ -4,6 +4,7 @@
 //! `cargo test -p e2e -- <part of a name>` runs some of them. Nothing is skipped for want of a
 //! tool: Python 3, Node and npm are needed, and what is missing is a failure.
 
+mod after_sale;
 mod budget;
 mod clients;
 mod command;
@@ -89,6 +90,13 @@ fn main() -> ExitCode {
         membership::a_lost_webhook_is_taken_from_stripes_list,
         taxes::two_taxes_are_named_booked_and_owed_one_by_one,
         taxes::a_price_with_tax_in_it_is_what_is_paid,
+        after_sale::a_part_a_line_and_the_rest_are_given_back_each_with_its_credit_note,
+        after_sale::support_gives_back_up_to_its_limits_and_finance_beyond,
+        after_sale::a_refund_that_fails_later_is_still_owed_and_can_be_tried_again,
+        after_sale::a_dispute_is_answered_with_the_sessions_evidence_and_won,
+        after_sale::a_dispute_that_is_given_up_is_lost_and_booked,
+        after_sale::a_debt_is_written_off_or_waived_and_the_books_say_which,
+        after_sale::a_roaming_session_is_taken_back_with_a_credit_cdr,
         drivers::the_app_shows_price_running_cost_history_and_receipt,
         drivers::a_start_that_the_card_refuses_starts_nothing,
         drivers::a_charger_that_refuses_to_start_releases_the_hold,

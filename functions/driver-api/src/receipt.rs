@@ -11,7 +11,7 @@ use http_api::{AmountView, Driver, Log, Param, PlanRefView, Problem, ProblemType
 use network::LegalEntity;
 use quantities::SessionId;
 use rating::TaxTotal;
-use receipts::Receipt;
+use receipts::{CreditNote, CreditedTax, Receipt};
 use rust_decimal::Decimal;
 use serde::Serialize;
 use session::{Route, SessionState, SignedFormat, SignedReadings, Verification};
@@ -82,6 +82,28 @@ struct ReceiptView {
     signed: Option<SignedView>,
     /// How it was paid.
     payment: PaymentView,
+    /// What was credited of it since.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    credit_notes: Vec<CreditNoteView>,
+}
+
+/// A credit note.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = CreditNote)]
+struct CreditNoteView {
+    /// Its number.
+    #[schema(example = "CN-000001")]
+    number: String,
+    /// When it was issued.
+    issued_at: DateTime<Utc>,
+    /// Why.
+    reason: String,
+    /// The taxes in it, one by one.
+    taxes: Vec<TaxView>,
+    /// What it credits without tax.
+    excl_tax: AmountView,
+    /// What it credits with tax.
+    incl_tax: AmountView,
 }
 
 /// What the meter signed, for whoever wants to check the energy with their own software.
@@ -174,7 +196,8 @@ async fn get(
     let site = site.ok_or_else(|| anyhow::anyhow!("the session's site is not configured"))?;
     let payment = PaymentView::of(&file.session, file.payment.as_ref());
     let paid = payment.sentences();
-    let receipt = Receipt { session: file.session, site, price, paid, credit_notes: Vec::new() };
+    let credit_notes = file.credit_notes.into_iter().map(|(_, note)| note).collect();
+    let receipt = Receipt { session: file.session, site, price, paid, credit_notes };
     let vary = (header::VARY, HeaderValue::from_static("accept"));
     if wants_page(&headers) {
         let policy: (HeaderName, _) = (header::CONTENT_SECURITY_POLICY, POLICY);
@@ -231,7 +254,26 @@ fn view(receipt: &Receipt, payment: PaymentView) -> Result<ReceiptView, Problem>
         taxes: price.taxes.iter().map(tax).collect(),
         signed: price.signed.as_ref().map(signed),
         payment,
+        credit_notes: receipt.credit_notes.iter().map(credit_note).collect(),
     })
+}
+
+fn credit_note(note: &CreditNote) -> CreditNoteView {
+    let tax = |credited: &CreditedTax| TaxView {
+        name: credited.tax.name.clone(),
+        percent: credited.tax.percent.percent().normalize(),
+        account_number: credited.tax.account_number.clone(),
+        excl_tax: credited.base.into(),
+        tax: credited.amount.into(),
+    };
+    CreditNoteView {
+        number: note.number.clone(),
+        issued_at: note.issued_at,
+        reason: note.reason.clone(),
+        taxes: note.credited.taxes.iter().map(tax).collect(),
+        excl_tax: note.credited.excl_tax.into(),
+        incl_tax: note.credited.incl_tax.into(),
+    }
 }
 
 fn signed(readings: &SignedReadings) -> SignedView {

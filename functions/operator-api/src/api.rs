@@ -2,16 +2,19 @@
 
 use std::sync::Arc;
 
-use http_api::{document, role_table};
+use http_api::{Problem, document, role_table};
 use network::Trust;
+use payments::StripeClient;
 use queues::Queues;
 use runtime::Secrets;
 use store::Store;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
-    chargers, dead_letters, entitlements, exceptions, offers, open_payments, partners, plans,
-    reconciliations, sessions, sites, subscribers, tariffs,
+    chargers, dead_letters, disputes, entitlements, exceptions, offers, open_payments, partners,
+    plans, reconciliations,
+    refunds::{self, Limits},
+    sessions, sites, subscribers, tariffs,
 };
 
 /// What the handlers work with.
@@ -28,6 +31,22 @@ pub(crate) struct Api {
     pub(crate) party_id: Arc<str>,
     /// How long what an operator says of a subscription is gone by.
     pub(crate) trust: Trust,
+    /// Name of the Stripe secret.
+    pub(crate) stripe_secret: Arc<str>,
+    /// Where Stripe is.
+    pub(crate) stripe_base: Arc<str>,
+    /// What support may give back.
+    pub(crate) limits: Limits,
+}
+
+impl Api {
+    /// Stripe, which only disputes are answered at.
+    pub(crate) async fn stripe(&self) -> Result<StripeClient, Problem> {
+        let secret = self.secrets.stripe(&self.stripe_secret).await;
+        let secret = secret.map_err(Problem::unavailable)?;
+        let client = StripeClient::new(&secret.api_key, Some(&self.stripe_base));
+        client.map_err(|error| anyhow::Error::from(error).into())
+    }
 }
 
 /// Every route, with its part of the document.
@@ -52,6 +71,8 @@ pub(crate) fn router() -> OpenApiRouter<Api> {
         .merge(exceptions::router())
         .merge(sessions::router())
         .merge(open_payments::router())
+        .merge(refunds::router())
+        .merge(disputes::router())
         .merge(dead_letters::router())
 }
 
@@ -100,6 +121,9 @@ mod tests {
             country_code: "DE".into(),
             party_id: "TWT".into(),
             trust: Trust::parse("72", "retail").unwrap(),
+            stripe_secret: "test/stripe".into(),
+            stripe_base: "http://127.0.0.1:1".into(),
+            limits: Limits { session: 5_000, day: 25_000 },
         };
         router().split_for_parts().0.with_state(api)
     }
@@ -136,6 +160,7 @@ mod tests {
                 .replace("{version}", "1")
                 .replace("{exception_id}", "7a113a77-0000-5000-8000-0cb10badcafe")
                 .replace("{session_id}", "7a113a77-0000-5000-8000-0cb10badcafe")
+                .replace("{dispute_id}", "du_1")
                 .replace("{queue}", "rating");
             let uri = uri.replace(['{', '}'], "");
             for (method, operation) in item.as_object().unwrap() {

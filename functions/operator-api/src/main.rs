@@ -6,6 +6,7 @@
 mod api;
 mod chargers;
 mod dead_letters;
+mod disputes;
 mod entitlements;
 mod exceptions;
 mod hold;
@@ -16,6 +17,7 @@ mod partners;
 mod payment_policy;
 mod plans;
 mod reconciliations;
+mod refunds;
 mod schedules;
 mod secret;
 mod sessions;
@@ -30,6 +32,7 @@ use api::Api;
 use lambda_http::Error;
 use network::Trust;
 use queues::Queues;
+use refunds::Limits;
 use runtime::{Function, Secrets};
 use store::Store;
 
@@ -47,6 +50,9 @@ async fn main() -> Result<(), Error> {
             &function.variable("MEMBERSHIP_TRUST_HOURS")?,
             &function.variable("MEMBERSHIP_WHEN_STALE")?,
         )?,
+        stripe_secret: function.variable("STRIPE_SECRET_NAME")?.into(),
+        stripe_base: function.variable("STRIPE_API_BASE")?.into(),
+        limits: Limits::of(&function)?,
     };
     let (router, _) = api::router().split_for_parts();
     http_api::serve(function, router.with_state(api)).await

@@ -176,10 +176,19 @@ async fn deliveries(api: &Api, file: &SessionFile) -> Result<Vec<DeliveryView>, 
 /// The events that can have been told of a session, and its CDR.
 fn event_ids(file: &SessionFile) -> Vec<String> {
     let id = file.session.id;
-    let of_session = ["session.started", "session.rated", "session.waived", "cdr"];
+    let of_session = [
+        "session.started",
+        "session.rated",
+        "session.waived",
+        "session.credited",
+        "cdr",
+        "credit-cdr",
+    ];
     let of_session = of_session.iter().map(|kind| format!("{kind}:{id}"));
     let of_payment = file.payment.iter().flat_map(|payment| payment.told.iter().cloned());
-    of_session.chain(of_payment).collect()
+    let of_notes =
+        file.credit_notes.iter().map(|(key, _)| format!("credit_note.issued:{id}:{key}"));
+    of_session.chain(of_payment).chain(of_notes).collect()
 }
 
 #[cfg(test)]
@@ -240,7 +249,10 @@ pub(crate) mod tests {
             rated: None,
             payment: Some(payment),
             cdr: None,
+            credit_cdr: None,
             journal: vec![],
+            decisions: vec![],
+            credit_notes: vec![],
         };
         let ids = event_ids(&file);
         let at = "2026-03-01T12:00:00Z".parse().unwrap();

@@ -1,5 +1,6 @@
 //! `publish-cdr`: writes the OCPI CDR of a rated session, once, and posts it to the eMSP when the
-//! token was a roaming one, in the version of OCPI that the eMSP has.
+//! token was a roaming one, in the version of OCPI that the eMSP has; and the credit CDR of one that
+//! an operator takes back.
 
 mod partner;
 mod publish;

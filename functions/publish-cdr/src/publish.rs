@@ -29,8 +29,10 @@ impl Publisher {
         envelope: Envelope,
         invocation: &Invocation,
     ) -> anyhow::Result<()> {
-        let Event::SessionRated { session_id, .. } = envelope.event else {
-            bail!("publish-cdr does not know what to do with {}", envelope.event.event_type());
+        let (session_id, is_credit) = match envelope.event {
+            Event::SessionRated { session_id, .. } => (session_id, false),
+            Event::SessionCredited { session_id, .. } => (session_id, true),
+            other => bail!("publish-cdr does not know what to do with {}", other.event_type()),
         };
         let file = self.store.session_file(session_id).await?;
         let partner = self.partner_of(&file.session).await?;
@@ -43,10 +45,22 @@ impl Publisher {
                 self.store.keep_cdr(session_id, &cdr).await?
             }
         };
+        let (cdr, event_id) = if is_credit {
+            let credit = match file.credit_cdr {
+                Some(credit) => credit,
+                None => {
+                    let credit = cdr.credited(invocation.now());
+                    self.store.keep_credit_cdr(session_id, &credit).await?
+                }
+            };
+            (credit, format!("credit-cdr:{session_id}"))
+        } else {
+            (cdr, format!("cdr:{session_id}"))
+        };
         match partner {
             Some(partner) => {
                 let cdr = written(&cdr, &priced, &partner)?;
-                self.post_once(session_id, &partner, &cdr, invocation).await
+                self.post_once(session_id, &event_id, &partner, &cdr, invocation).await
             }
             None => {
                 invocation.outcome("stored");
@@ -93,13 +107,13 @@ impl Publisher {
     async fn post_once(
         &self,
         session_id: SessionId,
+        event_id: &str,
         partner: &RoamingPartner,
         cdr: &Value,
         invocation: &Invocation,
     ) -> anyhow::Result<()> {
-        let event_id = format!("cdr:{session_id}");
         let recipient = partner.id.as_str();
-        let log = self.store.deliveries(&event_id).await?;
+        let log = self.store.deliveries(event_id).await?;
         let before = log.into_iter().find(|delivery| delivery.recipient == recipient);
         if before.as_ref().is_some_and(|delivery| delivery.delivered_at.is_some()) {
             invocation.outcome("repeat");
@@ -113,7 +127,7 @@ impl Publisher {
             last_attempt_at: invocation.now(),
             delivered_at: posted.is_ok().then_some(invocation.now()),
         };
-        self.store.log_delivery(&event_id, &delivery).await?;
+        self.store.log_delivery(event_id, &delivery).await?;
         posted?;
         invocation.count(Metric::Deliveries, 1);
         invocation.outcome("posted");

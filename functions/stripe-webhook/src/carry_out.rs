@@ -7,6 +7,7 @@ use runtime::Invocation;
 use store::StoreError;
 
 use crate::{
+    after_sale::{follow_dispute, follow_refund},
     api::Api,
     intents::{follow_intent, follow_pay_link},
     memberships,
@@ -54,6 +55,8 @@ pub(crate) async fn carry_out(
     match object(&event.event_type) {
         "customer.subscription" | "invoice" => memberships::follow(api, event, log).await,
         "payment_intent" => follow_intent(api, event, log).await,
+        "refund" => follow_refund(api, event, log).await,
+        "charge.dispute" => follow_dispute(api, event, log).await,
         "checkout.session" => follow_pay_link(api, event, log).await,
         _ => {
             log.outcome("recorded");

@@ -41,7 +41,7 @@ pub(crate) async fn follow_pay_link(
 }
 
 /// Tells the payment of a session, if there is one, and if it did not know.
-async fn tell(
+pub(crate) async fn tell(
     api: &Api,
     session_id: Option<SessionId>,
     news: News,

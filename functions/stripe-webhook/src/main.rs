@@ -7,6 +7,7 @@
 //! Trigger too: a schedule, whose event is `POST /stripe/undelivered`. What Stripe could not deliver
 //! is taken from its list.
 
+mod after_sale;
 mod api;
 mod carry_out;
 mod intents;

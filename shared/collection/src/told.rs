@@ -1,6 +1,8 @@
 //! What a change of a payment tells others: read from the record before and after it, so that
 //! whoever makes a change tells the same.
 
+mod after_sale;
+
 use chrono::{DateTime, Utc};
 use ledger::{JournalEntry, LedgerError};
 use messages::Event;
@@ -49,6 +51,7 @@ pub fn told(
         (Some(_), None) => events.push(Event::PaymentCleared { session_id }),
         _ => {}
     }
+    events.extend(after_sale::told(before, after, now)?);
     Ok(events)
 }
 

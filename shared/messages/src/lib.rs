@@ -136,6 +136,103 @@ pub enum Event {
         /// The session.
         session_id: SessionId,
     },
+    /// Money that was to be given back is on its way. → accounting.
+    #[serde(rename = "payment.refunded")]
+    PaymentRefunded {
+        /// The session.
+        session_id: SessionId,
+        /// The how manieth refund of the session.
+        number: u32,
+        /// The PaymentIntent that had taken it.
+        payment_intent: StripePaymentIntentId,
+        /// How much.
+        amount: Amount,
+        /// What it books.
+        journal: JournalEntry,
+    },
+    /// Money that was to be given back was not: it is still to be. → accounting.
+    #[serde(rename = "payment.refund_failed")]
+    RefundFailed {
+        /// The session.
+        session_id: SessionId,
+        /// The how manieth refund of the session.
+        number: u32,
+        /// How much.
+        amount: Amount,
+        /// What it books, if the money had left.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        journal: Option<JournalEntry>,
+    },
+    /// Somebody decided to give money back. → credit notes.
+    #[serde(rename = "refund.decided")]
+    RefundDecided {
+        /// The session.
+        session_id: SessionId,
+        /// The decision.
+        decision: String,
+        /// How much.
+        amount: Amount,
+    },
+    /// A driver was let off what they owed: it was not right to ask for it. → credit notes, which
+    /// books it, and accounting.
+    #[serde(rename = "payment.waived")]
+    PaymentWaived {
+        /// The session.
+        session_id: SessionId,
+        /// How much.
+        amount: Amount,
+    },
+    /// What a driver owes is not expected any more. → accounting.
+    #[serde(rename = "payment.written_off")]
+    PaymentWrittenOff {
+        /// The session.
+        session_id: SessionId,
+        /// How much.
+        amount: Amount,
+        /// What it books.
+        journal: JournalEntry,
+    },
+    /// A dispute began, moved money, or ended. → accounting.
+    #[serde(rename = "payment.disputed")]
+    PaymentDisputed {
+        /// The session.
+        session_id: SessionId,
+        /// Stripe's id of the dispute.
+        dispute: String,
+        /// What happened.
+        change: DisputeChange,
+        /// How much is disputed; of a fee, how much it is.
+        amount: Amount,
+        /// Why, in Stripe's words.
+        reason: String,
+        /// What it books, if money moved.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        journal: Option<JournalEntry>,
+    },
+    /// A credit note was issued. → accounting.
+    #[serde(rename = "credit_note.issued")]
+    CreditNoteIssued {
+        /// The session.
+        session_id: SessionId,
+        /// What it credits: a decision, or the waiver.
+        key: String,
+        /// Its number in its seller's series.
+        number: String,
+        /// How much it credits, tax included.
+        amount: Amount,
+        /// What it books.
+        journal: JournalEntry,
+    },
+    /// A roaming session was taken back from the partner. → CDR and accounting.
+    #[serde(rename = "session.credited")]
+    SessionCredited {
+        /// The session.
+        session_id: SessionId,
+        /// How much, tax included.
+        amount: Amount,
+        /// What it books.
+        journal: JournalEntry,
+    },
     /// There is something to do for a payment: somebody changed it, or its time has come.
     /// → capture.
     #[serde(rename = "payment.due")]
@@ -165,6 +262,42 @@ pub enum Event {
     /// A charger is to be told something. → charger calls.
     #[serde(rename = "charger.call")]
     ChargerCall(ChargerCall),
+}
+
+/// What happens to a dispute. Each is told once, in whatever order Stripe tells of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DisputeChange {
+    /// It began.
+    Opened,
+    /// The bank took the money back.
+    Withdrawn,
+    /// Stripe charged its fee.
+    FeeCharged,
+    /// The bank gave the money back.
+    Reinstated,
+    /// It ended for us.
+    Won,
+    /// It ended against us.
+    Lost,
+    /// It ended, and no money had moved.
+    Closed,
+}
+
+impl DisputeChange {
+    /// Its name, as events spell it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Opened => "opened",
+            Self::Withdrawn => "withdrawn",
+            Self::FeeCharged => "fee_charged",
+            Self::Reinstated => "reinstated",
+            Self::Won => "won",
+            Self::Lost => "lost",
+            Self::Closed => "closed",
+        }
+    }
 }
 
 /// A call of ours to a charger.
@@ -219,11 +352,13 @@ pub enum Queue {
     ChargerCalls,
     /// → `update-standing`.
     Standing,
+    /// → `issue-credit-note`.
+    CreditNotes,
 }
 
 impl Queue {
     /// Every queue.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::PaymentAuthorization,
         Self::Rating,
         Self::Capture,
@@ -231,6 +366,7 @@ impl Queue {
         Self::Accounting,
         Self::ChargerCalls,
         Self::Standing,
+        Self::CreditNotes,
     ];
 
     /// The name it has in URLs and logs.
@@ -244,6 +380,7 @@ impl Queue {
             Self::Accounting => "accounting",
             Self::ChargerCalls => "charger-calls",
             Self::Standing => "standing",
+            Self::CreditNotes => "credit-notes",
         }
     }
 
@@ -258,6 +395,7 @@ impl Queue {
             Self::Accounting => "ACCOUNTING_QUEUE_URL",
             Self::ChargerCalls => "CHARGER_CALLS_QUEUE_URL",
             Self::Standing => "STANDING_QUEUE_URL",
+            Self::CreditNotes => "CREDIT_NOTES_QUEUE_URL",
         }
     }
 }
@@ -280,6 +418,14 @@ impl Event {
             Self::PaymentReleased { .. } => "payment.released",
             Self::PaymentOwed { .. } => "payment.owed",
             Self::PaymentCleared { .. } => "payment.cleared",
+            Self::PaymentRefunded { .. } => "payment.refunded",
+            Self::RefundFailed { .. } => "payment.refund_failed",
+            Self::RefundDecided { .. } => "refund.decided",
+            Self::PaymentWaived { .. } => "payment.waived",
+            Self::PaymentWrittenOff { .. } => "payment.written_off",
+            Self::PaymentDisputed { .. } => "payment.disputed",
+            Self::CreditNoteIssued { .. } => "credit_note.issued",
+            Self::SessionCredited { .. } => "session.credited",
             Self::PaymentDue { .. } => "payment.due",
             Self::StartAbandoned { .. } => "start.abandoned",
             Self::StartInterrupted { .. } => "start.interrupted",
@@ -301,10 +447,18 @@ impl Event {
             Self::PaymentAuthorized { .. }
             | Self::PaymentRefused { .. }
             | Self::PaymentCaptured { .. }
-            | Self::PaymentReleased { .. } => &[Queue::Accounting],
+            | Self::PaymentReleased { .. }
+            | Self::PaymentRefunded { .. }
+            | Self::RefundFailed { .. }
+            | Self::PaymentWrittenOff { .. }
+            | Self::PaymentDisputed { .. }
+            | Self::CreditNoteIssued { .. } => &[Queue::Accounting],
             Self::PaymentOwed { .. } | Self::PaymentCleared { .. } => {
                 &[Queue::Standing, Queue::Accounting]
             }
+            Self::RefundDecided { .. } => &[Queue::CreditNotes],
+            Self::PaymentWaived { .. } => &[Queue::CreditNotes, Queue::Accounting],
+            Self::SessionCredited { .. } => &[Queue::Cdr, Queue::Accounting],
             Self::PaymentDue { .. }
             | Self::StartAbandoned { .. }
             | Self::StartInterrupted { .. } => &[Queue::Capture],
@@ -329,10 +483,35 @@ impl Event {
             | Self::PaymentReleased { session_id, .. }
             | Self::PaymentOwed { session_id, .. }
             | Self::PaymentCleared { session_id }
+            | Self::PaymentRefunded { session_id, .. }
+            | Self::RefundFailed { session_id, .. }
+            | Self::RefundDecided { session_id, .. }
+            | Self::PaymentWaived { session_id, .. }
+            | Self::PaymentWrittenOff { session_id, .. }
+            | Self::PaymentDisputed { session_id, .. }
+            | Self::CreditNoteIssued { session_id, .. }
+            | Self::SessionCredited { session_id, .. }
             | Self::PaymentDue { session_id, .. } => Some(*session_id),
             Self::StartAbandoned { .. } | Self::StartInterrupted { .. } | Self::ChargerCall(_) => {
                 None
             }
+        }
+    }
+
+    /// What it books, if it books anything.
+    #[must_use]
+    pub const fn journal(&self) -> Option<&JournalEntry> {
+        match self {
+            Self::SessionRated { journal, .. }
+            | Self::PaymentCaptured { journal, .. }
+            | Self::PaymentRefunded { journal, .. }
+            | Self::PaymentWrittenOff { journal, .. }
+            | Self::CreditNoteIssued { journal, .. }
+            | Self::SessionCredited { journal, .. } => Some(journal),
+            Self::RefundFailed { journal, .. } | Self::PaymentDisputed { journal, .. } => {
+                journal.as_ref()
+            }
+            _ => None,
         }
     }
 
@@ -346,9 +525,14 @@ impl Event {
             Self::PaymentCaptured { payment_intent, .. }
             | Self::PaymentReleased { payment_intent, .. } => payment_intent.to_string(),
             Self::PaymentDue { session_id, version } => format!("{session_id}:{version}"),
+            Self::PaymentRefunded { session_id, number, .. }
+            | Self::RefundFailed { session_id, number, .. }
+            | Self::SessionWatched { session_id, number } => format!("{session_id}:{number}"),
+            Self::RefundDecided { session_id, decision, .. } => format!("{session_id}:{decision}"),
+            Self::PaymentDisputed { dispute, change, .. } => format!("{dispute}:{}", change.name()),
+            Self::CreditNoteIssued { session_id, key, .. } => format!("{session_id}:{key}"),
             // A session can be held more than once.
             Self::SessionResolved { exception_id, .. } => exception_id.to_string(),
-            Self::SessionWatched { session_id, number } => format!("{session_id}:{number}"),
             Self::StartAbandoned { hold, .. } => hold.payment_intent.to_string(),
             Self::StartInterrupted { start_id, .. } => start_id.clone(),
             Self::ChargerCall(call) => call.unique_id.clone(),

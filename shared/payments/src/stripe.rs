@@ -6,6 +6,7 @@
 //! the adapter reads what Stripe has before it asks anew.
 
 mod calls;
+mod disputes;
 mod failure;
 mod get;
 mod money;

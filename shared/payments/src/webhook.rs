@@ -4,8 +4,10 @@
 //! Events come more than once and in no order (<https://docs.stripe.com/webhooks>), so each says
 //! what it is about and when it was made, and whoever stores it decides whether it is news.
 
+mod disputes;
 mod intents;
 mod pay_links;
+mod refunds;
 #[cfg(test)]
 mod tests;
 
@@ -13,11 +15,18 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, de::DeserializeOwned};
 use stripe_webhook::{Webhook, WebhookError as SignatureError};
 
-pub use self::{intents::IntentEvent, pay_links::PayLinkEvent};
+pub use self::{
+    disputes::dispute, intents::IntentEvent, pay_links::PayLinkEvent, refunds::RefundEvent,
+};
 
 /// The events that an endpoint at Stripe has to be enabled for. Others are stored and change
 /// nothing.
 pub const EVENT_TYPES: &[&str] = &[
+    "charge.dispute.closed",
+    "charge.dispute.created",
+    "charge.dispute.funds_reinstated",
+    "charge.dispute.funds_withdrawn",
+    "charge.dispute.updated",
     "checkout.session.completed",
     "checkout.session.expired",
     "customer.subscription.created",
@@ -37,6 +46,8 @@ pub const EVENT_TYPES: &[&str] = &[
     "payment_intent.payment_failed",
     "payment_intent.requires_action",
     "payment_intent.succeeded",
+    "refund.failed",
+    "refund.updated",
 ];
 
 /// An event whose signature was good.

@@ -11,6 +11,8 @@ use crate::Scope;
 pub struct Decision {
     /// Set by whoever asks, so that asking again decides nothing more; unique in the session.
     pub id: String,
+    /// A digest of what was asked for: another request under the same id is not a repeat.
+    pub request: String,
     /// What was decided.
     #[serde(flatten)]
     pub what: Decided,
@@ -62,26 +64,13 @@ pub enum Decided {
     },
 }
 
-impl Decision {
+impl Decided {
     /// How much was decided to be given back and credited.
     #[must_use]
     pub const fn credits(&self) -> Option<Amount> {
-        match &self.what {
-            Decided::Refund { amount, .. } => Some(*amount),
+        match self {
+            Self::Refund { amount, .. } => Some(*amount),
             _ => None,
         }
-    }
-
-    /// Whether it decides the same as `other`, whenever and by whomever.
-    #[must_use]
-    pub fn is_same(&self, other: &Self) -> bool {
-        let asked = |decision: &Self| match &decision.what {
-            Decided::Refund { scope: Scope::All, .. } => (Some(Scope::All), None),
-            Decided::Refund { scope, amount, .. } => (Some(scope.clone()), Some(*amount)),
-            _ => (None, None),
-        };
-        std::mem::discriminant(&self.what) == std::mem::discriminant(&other.what)
-            && asked(self) == asked(other)
-            && self.reason == other.reason
     }
 }

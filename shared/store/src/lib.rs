@@ -4,6 +4,7 @@
 //! them), and the event that tells of it is written in the same transaction, to the outbox.
 
 mod access;
+mod after_sale;
 mod catalog;
 mod chargers;
 mod deliveries;
@@ -25,6 +26,7 @@ use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
 
 pub use access::IndexKey;
+pub use after_sale::{DailyLimit, DisputeRow, Issued, Stored};
 pub use chargers::{CallRecord, CallState, ConnectorRow};
 pub use deliveries::Delivery;
 pub use error::{Saved, StoreError};

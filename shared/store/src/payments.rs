@@ -5,12 +5,12 @@
 //! `OWED` debts that nothing will move by itself, by when a charge was last refused.
 
 use chrono::{DateTime, Utc};
-use messages::{Envelope, Event, Queue};
+use messages::{Envelope, Queue};
 use payments::{Payment, money::look_again_at};
 use quantities::SessionId;
 
 use crate::{
-    Change, Store, StoreError,
+    Change, DisputeRow, Store, StoreError,
     item::{Item, PK, SK, from_document, s, sortable, string},
     sessions::{document, journal_item, session_pk},
 };
@@ -54,6 +54,18 @@ impl Store {
         now: DateTime<Utc>,
         envelopes: &[Envelope],
     ) -> Result<Payment, StoreError> {
+        let (payment, change) = self.saving(payment, now, envelopes)?;
+        self.committed(change, "payment").await?;
+        Ok(payment)
+    }
+
+    /// The payment with its new version, and the writes that store it with what it tells.
+    pub(crate) fn saving(
+        &self,
+        payment: Payment,
+        now: DateTime<Utc>,
+        envelopes: &[Envelope],
+    ) -> Result<(Payment, Change), StoreError> {
         let seen = payment.version;
         let mut payment = Payment { version: seen + 1, ..payment };
         let told = envelopes.iter().filter(|told| told.event.queues().contains(&Queue::Accounting));
@@ -74,14 +86,30 @@ impl Store {
             let values = vec![(":seen", s(seen.to_string()))];
             change.put_if(&self.tables.sessions, item, Some("version = :seen"), values)?
         };
+        for dispute in &payment.disputes {
+            let row = DisputeRow { session_id: payment.session_id, dispute: dispute.clone() };
+            change = self.put_dispute(change, &row)?;
+        }
+        let change = self.telling(change, payment.session_id, envelopes)?;
+        Ok((payment, change))
+    }
+
+    /// The change with what it tells and books of a session.
+    pub(crate) fn telling(
+        &self,
+        change: Change,
+        session_id: SessionId,
+        envelopes: &[Envelope],
+    ) -> Result<Change, StoreError> {
+        let pk = session_pk(session_id);
+        let mut change = change;
         for envelope in envelopes {
-            if let Event::PaymentCaptured { journal, .. } = &envelope.event {
+            if let Some(journal) = envelope.event.journal() {
                 change = change.put(&self.tables.sessions, journal_item(&pk, journal)?, None)?;
             }
             change = change.tell(&self.tables.outbox, envelope)?;
         }
-        self.committed(change, "payment").await?;
-        Ok(payment)
+        Ok(change)
     }
 
     /// Payments that are to be looked at again, and debts. Eventually consistent.

@@ -14,11 +14,13 @@ use ocpi::Cdr;
 use payments::Payment;
 use quantities::{DriverId, IdTag, SessionId, SiteId, WattHours};
 use rating::PricedSession;
+use receipts::{CreditNote, Decision};
 use session::{ExceptionRecord, Route, Session, SessionState};
 
 use crate::{
     Change, Saved, Store, StoreError,
     access::Range,
+    after_sale::{CREDIT_CDR, CREDIT_NOTE, DECISION},
     catalog, entitlements,
     error::dynamo,
     item::{
@@ -29,6 +31,9 @@ use crate::{
 
 /// Sort key of the session record.
 pub(crate) const META: &str = "META";
+
+/// Sort key of the CDR.
+const CDR: &str = "CDR";
 
 /// Value of `gsi_open` on sessions that are not done.
 const OPEN: &str = "OPEN";
@@ -71,8 +76,14 @@ pub struct SessionFile {
     pub payment: Option<Payment>,
     /// The CDR, once published.
     pub cdr: Option<Cdr>,
+    /// The credit CDR, once published.
+    pub credit_cdr: Option<Cdr>,
     /// What it has booked.
     pub journal: Vec<JournalEntry>,
+    /// What was decided about it after the sale, the earliest first.
+    pub decisions: Vec<Decision>,
+    /// Its credit notes, each with what it credits, the earliest first.
+    pub credit_notes: Vec<(String, CreditNote)>,
 }
 
 /// How a transaction ended.
@@ -267,21 +278,41 @@ impl Store {
         let items = self.query(&self.tables.sessions, &session_pk(id), Range::All).await?;
         let mut session = None;
         let (mut meter_values, mut journal) = (vec![], vec![]);
-        let (mut rated, mut payment, mut cdr) = (None, None, None);
+        let (mut rated, mut payment, mut cdr, mut credit_cdr) = (None, None, None, None);
+        let (mut decisions, mut credit_notes) = (Vec::<Decision>::new(), vec![]);
         for item in items {
             match string(&item, SK)? {
                 META => session = Some(from_item(item)?),
                 "RATED" => rated = Some(from_document(&item)?),
                 "PAYMENT" => payment = Some(from_document(&item)?),
-                "CDR" => cdr = Some(from_document(&item)?),
+                CDR => cdr = Some(from_document(&item)?),
+                CREDIT_CDR => credit_cdr = Some(from_document(&item)?),
+                sk if sk.starts_with(DECISION) => decisions.push(from_document(&item)?),
                 sk if sk.starts_with("SAMPLE#") => meter_values.push(sample(&item)?),
                 sk if sk.starts_with("JOURNAL#") => journal.push(from_document(&item)?),
-                _ => {}
+                sk => {
+                    if let Some(key) = sk.strip_prefix(CREDIT_NOTE) {
+                        let note: CreditNote = from_document(&item)?;
+                        credit_notes.push((key.to_owned(), note));
+                    }
+                }
             }
         }
+        decisions.sort_by_key(|decision| decision.at);
+        credit_notes.sort_by_key(|(_, note)| note.issued_at);
         let missing = || StoreError::NotFound { what: "session", id: id.to_string() };
         let session = session.ok_or_else(missing)?;
-        Ok(SessionFile { session, meter_values, rated, payment, cdr, journal })
+        Ok(SessionFile {
+            session,
+            meter_values,
+            rated,
+            payment,
+            cdr,
+            credit_cdr,
+            journal,
+            decisions,
+            credit_notes,
+        })
     }
 
     /// When a session was last heard of: its last MeterValues, or its start. One read.
@@ -392,12 +423,21 @@ impl Store {
     ///
     /// [`StoreError`].
     pub async fn keep_cdr(&self, id: SessionId, cdr: &Cdr) -> Result<Cdr, StoreError> {
+        self.keep_cdr_as(id, CDR, cdr).await
+    }
+
+    pub(crate) async fn keep_cdr_as(
+        &self,
+        id: SessionId,
+        sk: &str,
+        cdr: &Cdr,
+    ) -> Result<Cdr, StoreError> {
         let pk = session_pk(id);
-        let item = document(&pk, "CDR", cdr)?;
+        let item = document(&pk, sk, cdr)?;
         if self.put_new(&self.tables.sessions, item).await? == Saved::New {
             return Ok(cdr.clone());
         }
-        let standing = self.get(&self.tables.sessions, &pk, Some("CDR")).await?;
+        let standing = self.get(&self.tables.sessions, &pk, Some(sk)).await?;
         let missing = || StoreError::NotFound { what: "CDR", id: id.to_string() };
         from_document(&standing.ok_or_else(missing)?)
     }

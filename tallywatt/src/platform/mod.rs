@@ -597,5 +597,6 @@ fn output_name(queue: Queue) -> &'static str {
         Queue::Accounting => "Accounting",
         Queue::ChargerCalls => "ChargerCalls",
         Queue::Standing => "Standing",
+        Queue::CreditNotes => "CreditNotes",
     }
 }

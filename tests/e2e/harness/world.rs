@@ -24,9 +24,13 @@ pub(crate) const SITE: &str = "AMS-01";
 
 const SETTLED_WITHIN: Duration = Duration::from_mins(3);
 
-/// Failed messages come again sooner than on the usual local platform.
-const PARAMETERS: [(&str, &str); 2] =
-    [("QueueVisibilitySeconds", "6"), ("WorkerTimeoutSeconds", "6")];
+/// Failed messages come again sooner than on the usual local platform, and support gives less back.
+const PARAMETERS: [(&str, &str); 4] = [
+    ("QueueVisibilitySeconds", "6"),
+    ("WorkerTimeoutSeconds", "6"),
+    ("SupportRefundSessionMinor", "300"),
+    ("SupportRefundDayMinor", "500"),
+];
 
 /// A platform, seeded.
 #[derive(Debug)]

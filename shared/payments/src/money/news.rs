@@ -102,11 +102,13 @@ fn merge(payment: &mut Payment, told: Dispute) {
     };
     let withdrawn = known.withdrawn || told.withdrawn;
     let reinstated = known.reinstated || told.reinstated;
-    let rank = |dispute: &Dispute| (dispute.is_closed(), dispute.as_of);
+    let fee = known.fee.or(told.fee);
+    let is_answered = |dispute: &Dispute| dispute.status.ends_with("under_review");
+    let rank = |dispute: &Dispute| (dispute.is_closed(), dispute.as_of, is_answered(dispute));
     if rank(&told) >= rank(known) {
         *known = told;
     }
-    (known.withdrawn, known.reinstated) = (withdrawn, reinstated);
+    (known.withdrawn, known.reinstated, known.fee) = (withdrawn, reinstated, fee);
 }
 
 /// Money that the bank has taken cannot be given back as well.

@@ -275,6 +275,24 @@ pub enum RefundState {
     Failed,
 }
 
+impl RefundState {
+    /// Where a refund stands that Stripe calls this.
+    /// <https://docs.stripe.com/api/refunds/object#refund_object-status>
+    pub(crate) fn of(status: &str) -> Self {
+        match status {
+            "succeeded" => Self::Succeeded,
+            "failed" | "canceled" => Self::Failed,
+            _ => Self::Pending,
+        }
+    }
+
+    /// Whether the money has left us.
+    #[must_use]
+    pub const fn is_paid(self) -> bool {
+        matches!(self, Self::Pending | Self::Succeeded)
+    }
+}
+
 /// A dispute of what was taken by one PaymentIntent.
 /// <https://docs.stripe.com/api/disputes/object>
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -296,6 +314,9 @@ pub struct Dispute {
     pub withdrawn: bool,
     /// Whether it was given back to us.
     pub reinstated: bool,
+    /// What Stripe charged for it, in the same currency; it stays charged, whoever wins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fee: Option<Amount>,
     /// When Stripe said so; older news does not change it.
     pub as_of: DateTime<Utc>,
 }

@@ -259,6 +259,7 @@ fn dispute(status: &str, hour: i64) -> Dispute {
         due_by: Some(at(200)),
         withdrawn: false,
         reinstated: false,
+        fee: None,
         as_of: at(hour),
     }
 }

@@ -13,7 +13,7 @@ use super::{
     CaptureOutcome, ChargeOutcome, KEYS_MAX, Made, OffSession, PaymentError, Reference,
     StripeClient, failure::Failure, numbered,
 };
-use crate::money::{Card, HoldTerms, Outcome, Payment, RefundState, Step};
+use crate::money::{Card, HoldTerms, Outcome, Payment, Step};
 
 impl StripeClient {
     /// Makes the one call that `step` stands for and gives the outcome to
@@ -265,14 +265,5 @@ impl HeldIntent {
             raisable: raise.is_some_and(|raise| raise.status == "available"),
             ..plain
         }
-    }
-}
-
-/// <https://docs.stripe.com/api/refunds/object#refund_object-status>
-fn refund_state(status: &str) -> RefundState {
-    match status {
-        "succeeded" => RefundState::Succeeded,
-        "failed" | "canceled" => RefundState::Failed,
-        _ => RefundState::Pending,
     }
 }

@@ -125,3 +125,51 @@ async fn the_twins_webhooks_are_read_and_their_repeats_recognised() {
     assert_eq!((&ids[0], &ids[2]), (&ids[1], &ids[3]));
     assert_ne!(ids[0], ids[2]);
 }
+
+fn dispute_event(event_type: &str, status: &str, moved: &serde_json::Value) -> StripeEvent {
+    let object = json!({
+        "id": "du_1", "amount": 363, "currency": "eur", "payment_intent": "pi_1",
+        "reason": "fraudulent", "status": status, "balance_transactions": moved,
+        "evidence_details": { "due_by": NOW + 60 },
+    });
+    read_signed(&event(event_type, &object)).unwrap()
+}
+
+#[test]
+fn a_dispute_says_what_became_of_its_money_whichever_event_tells_of_it() {
+    let taken = json!({ "amount": -363, "currency": "eur", "fee": 1500 });
+    let back = json!({ "amount": 363, "currency": "eur", "fee": 0 });
+    let read = |event_type: &str, status: &str, moved: serde_json::Value| {
+        dispute(&dispute_event(event_type, status, &moved)).unwrap()
+    };
+    let inquiry = read("charge.dispute.created", "warning_needs_response", json!([]));
+    assert_eq!((inquiry.withdrawn, inquiry.reinstated, inquiry.fee), (false, false, None));
+    assert_eq!((inquiry.due_by, inquiry.as_of), (Some(at(NOW + 60)), at(NOW)));
+    let opened = read("charge.dispute.created", "needs_response", json!([taken]));
+    assert!(opened.withdrawn && !opened.reinstated);
+    assert_eq!(opened.fee.map(|fee| fee.minor), Some(1500));
+    let won = read("charge.dispute.closed", "won", json!([taken, back]));
+    assert!(won.withdrawn && won.reinstated);
+    assert_eq!(won.fee.map(|fee| fee.minor), Some(1500), "it stays charged");
+    let lost = read("charge.dispute.closed", "lost", json!(null));
+    assert!(lost.withdrawn && !lost.reinstated, "who has lost has not got it");
+    let abroad = json!([{ "amount": -400, "currency": "usd", "fee": 1500 }]);
+    assert_eq!(read("charge.dispute.updated", "needs_response", abroad).fee, None);
+}
+
+#[test]
+fn a_refund_of_ours_says_which_it_is_and_another_is_nobodys() {
+    let session_id = "7a113a77-0000-5000-8000-0cb10badcafe";
+    let read = |metadata: serde_json::Value, status: &str| {
+        let object = json!({ "id": "re_1", "status": status, "metadata": metadata });
+        RefundEvent::read(&read_signed(&event("refund.updated", &object)).unwrap()).unwrap()
+    };
+    let ours = json!({ "session_id": session_id, "purpose": "refund/3" });
+    let read_ours = read(ours.clone(), "failed").unwrap();
+    assert_eq!((read_ours.number, read_ours.id.as_str()), (3, "re_1"));
+    assert_eq!(read_ours.state, crate::money::RefundState::Failed);
+    assert_eq!(read(ours, "requires_action").unwrap().state, crate::money::RefundState::Pending);
+    assert_eq!(read(json!({}), "succeeded"), None);
+    assert_eq!(read(json!(null), "succeeded"), None);
+    assert_eq!(read(json!({ "session_id": session_id, "purpose": "hold/1" }), "failed"), None);
+}

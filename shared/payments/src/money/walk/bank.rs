@@ -336,6 +336,7 @@ impl Bank {
             due_by: Some(self.now + TimeDelta::days(9)),
             withdrawn: false,
             reinstated: false,
+            fee: None,
             as_of: self.now,
         };
         intent.dispute = Some(opened.clone());

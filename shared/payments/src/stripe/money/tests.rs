@@ -6,6 +6,7 @@ use stripe_twin::{DeclineRule, Fault};
 use super::super::tests::{Bench, EVERY_FAULT, bench, eur, post};
 use super::*;
 use crate::money;
+use crate::money::RefundState;
 
 fn policy() -> PaymentPolicy {
     PaymentPolicy {

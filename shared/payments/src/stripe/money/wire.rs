@@ -12,7 +12,7 @@ use stripe_client_core::{RequestBuilder, StripeMethod};
 use super::super::{PaymentError, Reference, calls::metadata};
 use crate::{
     Refusal,
-    money::{Card, Outcome},
+    money::{Card, Outcome, RefundState},
 };
 
 pub(super) fn refusal(code: &str) -> Refusal {
@@ -252,7 +252,7 @@ pub(super) struct MadeRefund {
 
 impl MadeRefund {
     pub(super) fn outcome(&self) -> Outcome {
-        Outcome::Refunded { id: self.id.clone(), state: super::refund_state(&self.status) }
+        Outcome::Refunded { id: self.id.clone(), state: RefundState::of(&self.status) }
     }
 }
 

@@ -1,0 +1,151 @@
+//! Load, compose, store.
+
+use anyhow::{Context as _, bail};
+use ledger::{Account, Sold};
+use messages::{Envelope, Event};
+use quantities::Amount;
+use rating::PricedSession;
+use receipts::{CreditNote, Decided, Scope, Seller, credited, number};
+use runtime::Invocation;
+use store::{Issued, SessionFile, Store};
+
+/// How often a credit note is composed anew because others took its number, before its message has
+/// to come again.
+const ATTEMPTS_MAX: u32 = 8;
+
+/// What is credited, and why.
+struct Asked {
+    /// What it is known by in its session.
+    key: String,
+    scope: Scope,
+    amount: Amount,
+    reason: String,
+    /// In whose favour.
+    account: Account,
+}
+
+pub(crate) async fn on_event(
+    store: &Store,
+    envelope: Envelope,
+    invocation: &Invocation,
+) -> anyhow::Result<()> {
+    let event = envelope.event;
+    let Some(session_id) = event.session_id() else {
+        bail!("issue-credit-note does not know what to do with {}", event.event_type());
+    };
+    for _ in 0..ATTEMPTS_MAX {
+        // The series first: whatever is credited of this seller after this read moves it.
+        let session = store.session(session_id).await?;
+        let seller = Seller::of(session.jurisdiction.seller.as_ref());
+        let issued = store.credit_notes_issued(&seller).await?;
+        let file = store.session_file(session_id).await?;
+        let asked = asked(&event, &file)?;
+        if file.credit_notes.iter().any(|(key, _)| *key == asked.key) {
+            invocation.outcome("repeat");
+            return Ok(());
+        }
+        let outcome = match issue(store, &file, &asked, (&seller, issued), invocation).await? {
+            Issued::New => "issued",
+            Issued::Exists => "repeat",
+            Issued::SeriesMoved => continue,
+        };
+        invocation.outcome(outcome);
+        return Ok(());
+    }
+    bail!("the series of credit notes moved {ATTEMPTS_MAX} times")
+}
+
+/// What the event says is to be credited.
+fn asked(event: &Event, file: &SessionFile) -> anyhow::Result<Asked> {
+    match event {
+        Event::RefundDecided { decision, .. } => {
+            let decided = file.decisions.iter().find(|known| known.id == *decision);
+            let decided = decided.context("a refund that nobody decided")?;
+            let Decided::Refund { scope, amount, .. } = &decided.what else {
+                bail!("decision {decision} is not to refund");
+            };
+            Ok(Asked {
+                key: decided.id.clone(),
+                scope: scope.clone(),
+                amount: *amount,
+                reason: decided.reason.clone(),
+                account: Account::RefundsPayable,
+            })
+        }
+        Event::PaymentWaived { amount, .. } => {
+            let waived = file.decisions.iter().rev();
+            let reason = waived
+                .filter(|known| matches!(known.what, Decided::Waive | Decided::Refund { .. }))
+                .map(|known| known.reason.clone())
+                .next();
+            Ok(Asked {
+                key: "waiver".to_owned(),
+                scope: Scope::Amount(*amount),
+                amount: *amount,
+                reason: reason.unwrap_or_else(|| "waived".to_owned()),
+                account: Account::AccountsReceivable,
+            })
+        }
+        other => bail!("issue-credit-note does not know what to do with {}", other.event_type()),
+    }
+}
+
+async fn issue(
+    store: &Store,
+    file: &SessionFile,
+    asked: &Asked,
+    (seller, issued): (&Seller, u64),
+    invocation: &Invocation,
+) -> anyhow::Result<Issued> {
+    let session = &file.session;
+    let price = file.rated.as_ref().context("a session without a price is credited")?;
+    let left = Sold::of(&file.journal, price.currency)?;
+    let credited = credited(price, &left, &asked.scope, asked.amount)?;
+    let id = format!("credit:{}:{}", session.id, asked.key);
+    let journal = left.credit(id, invocation.now(), asked.account, &credited.part)?;
+    let note = CreditNote {
+        number: number(issued + 1),
+        session_id: session.id,
+        sold_at: session.started_at,
+        time_zone: session.time_zone,
+        issued_at: invocation.now(),
+        reason: asked.reason.clone(),
+        lines: lines(price, &asked.scope),
+        credited,
+        seller: session.jurisdiction.seller.clone(),
+    };
+    let event = Event::CreditNoteIssued {
+        session_id: session.id,
+        key: asked.key.clone(),
+        number: note.number.clone(),
+        amount: note.credited.incl_tax,
+        journal,
+    };
+    let envelope = Envelope::new(event, invocation.now(), invocation.trace());
+    Ok(store.issue_credit_note(&asked.key, &note, &envelope, seller, issued).await?)
+}
+
+/// The lines that it takes back, in words.
+fn lines(price: &PricedSession, scope: &Scope) -> Vec<(u32, String)> {
+    let Scope::Lines(positions) = scope else { return Vec::new() };
+    let named = positions.iter().filter_map(|position| {
+        let index = usize::try_from(*position).ok()?.checked_sub(1)?;
+        Some((*position, price.lines.get(index)?.description.to_string()))
+    });
+    named.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use quantities::{SessionId, TransactionId};
+
+    use super::*;
+
+    #[test]
+    fn other_events_are_not_credited() {
+        let session_id = SessionId::of(&"CP1".parse().unwrap(), TransactionId(1));
+        let event = Event::SessionStarted { session_id };
+        assert_eq!(event.session_id(), Some(session_id));
+        assert!(!event.queues().contains(&messages::Queue::CreditNotes));
+    }
+}

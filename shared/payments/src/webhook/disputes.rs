@@ -1,0 +1,69 @@
+//! `charge.dispute.*`. <https://docs.stripe.com/api/disputes/object>
+
+use chrono::DateTime;
+use network::StripePaymentIntentId;
+use quantities::{Amount, Currency};
+use serde::Deserialize;
+
+use super::{StripeEvent, WebhookError};
+use crate::money::Dispute;
+
+/// Reads an event `charge.dispute.*`.
+///
+/// What became of the money is in the balance transactions that the dispute carries, so every event
+/// tells all that happened before it, whichever of them is lost.
+///
+/// # Errors
+///
+/// [`WebhookError::Unreadable`].
+pub fn dispute(event: &StripeEvent) -> Result<Dispute, WebhookError> {
+    let object: Object = event.object()?;
+    let currency = object.currency.to_ascii_uppercase();
+    let currency: Currency = currency.parse().map_err(|_| event.unreadable())?;
+    let payment_intent = object.payment_intent.ok_or_else(|| event.unreadable())?;
+    let moved = object.balance_transactions.unwrap_or_default();
+    let in_currency = |moved: &&Moved| moved.currency.eq_ignore_ascii_case(&object.currency);
+    // What Stripe charges in another currency is seen in its payout only.
+    let fee: i64 = moved.iter().filter(in_currency).map(|moved| moved.fee).sum();
+    let is = |suffix: &str| event.event_type == format!("charge.dispute.{suffix}");
+    let due_by = object.evidence_details.and_then(|details| details.due_by);
+    let withdrawn = is("funds_withdrawn")
+        || object.status == "lost"
+        || moved.iter().any(|moved| moved.amount < 0);
+    Ok(Dispute {
+        id: object.id,
+        payment_intent: StripePaymentIntentId(payment_intent),
+        amount: Amount::new(object.amount, currency),
+        reason: object.reason,
+        status: object.status,
+        due_by: due_by.and_then(|at| DateTime::from_timestamp(at, 0)),
+        withdrawn,
+        reinstated: is("funds_reinstated") || moved.iter().any(|moved| moved.amount > 0),
+        fee: (fee > 0).then(|| Amount::new(fee, currency)),
+        as_of: event.created,
+    })
+}
+
+#[derive(Deserialize)]
+struct Object {
+    id: String,
+    amount: i64,
+    currency: String,
+    payment_intent: Option<String>,
+    reason: String,
+    status: String,
+    balance_transactions: Option<Vec<Moved>>,
+    evidence_details: Option<Details>,
+}
+
+#[derive(Deserialize)]
+struct Moved {
+    amount: i64,
+    currency: String,
+    fee: i64,
+}
+
+#[derive(Deserialize)]
+struct Details {
+    due_by: Option<i64>,
+}
