@@ -493,21 +493,24 @@ def a_reader_takes_a_card():
         "payment_method_types": ["card_present"],
         "payment_method_options": options,
     }
+    replaced = v1.payment_intents.create(asked)
+    v1.terminal.readers.process_payment_intent(reader.id, {"payment_intent": replaced.id})
     intent = v1.payment_intents.create(asked)
     reader = v1.terminal.readers.process_payment_intent(reader.id, {"payment_intent": intent.id})
     assert reader.action.status == "in_progress"
-    error = raises(
-        stripe.InvalidRequestError,
-        v1.terminal.readers.process_payment_intent,
-        reader.id,
-        {"payment_intent": v1.payment_intents.create(asked).id},
-    )
-    assert error.code == "terminal_reader_busy"
+    assert reader.action.process_payment_intent.payment_intent == intent.id
     present = v1.test_helpers.terminal.readers.present_payment_method
     assert present(reader.id).action.status == "succeeded"
     intent = v1.payment_intents.retrieve(intent.id, {"expand": ["latest_charge"]})
     assert intent.status == "requires_capture"
     assert intent.latest_charge.payment_method_details.card_present.incremental_authorization_supported
+    error = raises(
+        stripe.InvalidRequestError,
+        v1.terminal.readers.process_payment_intent,
+        reader.id,
+        {"payment_intent": intent.id},
+    )
+    assert error.code == "intent_invalid_state"
     assert v1.payment_intents.increment_authorization(intent.id, {"amount": 6000}).amount_capturable == 6000
     intent = v1.payment_intents.create(asked)
     v1.terminal.readers.process_payment_intent(reader.id, {"payment_intent": intent.id})

@@ -15,6 +15,7 @@
 //! | `POST /_twin/disputes` `{"charge","reason","inquiry"}` | the cardholder disputes a charge |
 //! | `POST /_twin/disputes/{id}/decide` `{"won":true}` | the issuer decides |
 //! | `POST /_twin/account` `{"ic_plus":true}` | switches the account's pricing |
+//! | `POST /_twin/terminal/readers/{id}` `{"refuses":"terminal_reader_offline"}` | a reader refuses, or `null` |
 
 use std::{sync::Arc, time::Duration};
 
@@ -52,6 +53,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/_twin/disputes", post(open_dispute))
         .route("/_twin/disputes/{id}/decide", post(decide_dispute))
         .route("/_twin/account", post(account))
+        .route("/_twin/terminal/readers/{id}", post(reader))
         .fallback(http::handle)
         .with_state(shared)
 }
@@ -190,6 +192,21 @@ struct Account {
 async fn account(State(shared): State<Arc<Shared>>, Json(account): Json<Account>) -> StatusCode {
     shared.with_world(|world| world.ic_plus = account.ic_plus);
     StatusCode::NO_CONTENT
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReaderRefusal {
+    refuses: Option<String>,
+}
+
+async fn reader(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+    Json(body): Json<ReaderRefusal>,
+) -> Response {
+    let refuses = body.refuses.as_deref();
+    answered(shared.with_world(|world| api::refuse_at_reader(world, &id, refuses)))
 }
 
 fn answered(answer: api::Answer<Value>) -> Response {

@@ -87,6 +87,7 @@ pub fn serve(listener: TcpListener, config: TwinConfig) -> Result<Twin, TwinErro
         keys: Mutex::default(),
         endpoints: Mutex::new(config.webhook_endpoints),
         unlucky: Mutex::default(),
+        lost: Mutex::default(),
         sender,
     });
     let app = control::router(Arc::clone(&shared));
@@ -156,6 +157,11 @@ impl Twin {
         lock(&self.shared.unlucky).insert(customer.to_owned());
     }
 
+    /// From now on loses every event that names `id`, on the way to every endpoint.
+    pub fn lose_events_about(&self, id: &str) {
+        lock(&self.shared.lost).push(id.to_owned());
+    }
+
     /// Runs until the process ends.
     pub async fn wait(mut self) {
         let _ = (&mut self.task).await;
@@ -178,6 +184,8 @@ pub(crate) struct Shared {
     endpoints: Mutex<Vec<WebhookEndpoint>>,
     /// Customers whose events are lost.
     unlucky: Mutex<HashSet<String>>,
+    /// Ids whose events are lost.
+    lost: Mutex<Vec<String>>,
     sender: Sender,
 }
 
@@ -196,9 +204,11 @@ impl Shared {
         for id in std::mem::take(&mut world.outgoing) {
             let Some(event) = world.events.find(&id) else { continue };
             let body = event.render().to_string();
+            let names_lost = lock(&self.lost).iter().any(|id| body.contains(id));
             let outgoing = Outgoing { id: id.clone(), kind: event.kind.clone(), body };
             let customer = event.object["customer"].as_str();
-            let lose = customer.is_some_and(|customer| lock(&self.unlucky).contains(customer));
+            let unlucky = customer.is_some_and(|customer| lock(&self.unlucky).contains(customer));
+            let lose = unlucky || names_lost;
             for endpoint in &endpoints {
                 self.sender.send(endpoint.clone(), outgoing.clone(), lose);
             }

@@ -43,6 +43,11 @@ stripe_id!(
     SubscriptionId
 );
 
+stripe_id!(
+    /// A card reader at Stripe Terminal (`tmr_…`).
+    StripeReaderId
+);
+
 /// A price group that offers are made to: `retail`, or a membership tier such as `gold`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

@@ -7,6 +7,7 @@
 mod entitlement;
 mod partner;
 mod policy;
+mod reader;
 mod reconciliation;
 mod site;
 mod subscription;
@@ -15,10 +16,11 @@ mod wallet;
 pub use entitlement::{
     AccountKind, AppStart, Entitlement, EntitlementStatus, HoldRef, HoldRequest, Payer,
     PlanMembership, StartIntent, StartState, StripeCustomerId, StripePaymentIntentId,
-    StripePaymentMethodId, SubscriptionId, Tier,
+    StripePaymentMethodId, StripeReaderId, SubscriptionId, Tier,
 };
 pub use partner::{RoamingPartner, WebhookSubscriber};
 pub use policy::{Beyond, OnOutage, PaymentPolicy};
+pub use reader::{Connector, Reader};
 pub use reconciliation::{Drift, Reconciliation};
 pub use site::{
     Address, Charger, ExpectedEnergy, HoldRule, Jurisdiction, LegalEntity, Offer, Offers, Site, Tax,

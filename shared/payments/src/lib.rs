@@ -1,10 +1,11 @@
 //! Payments: what is known of one session's money, the rules it moves by, and the Stripe adapter that
 //! carries them out.
 //!
-//! Invariant: [`money`] is pure; only [`stripe`] talks to anybody. At most one capture per session,
+//! Invariant: [`money`] and [`reader`] are pure; only [`stripe`] talks to anybody. At most one capture per session,
 //! and from the moment a session is priced captured + owed + waived + written off = total.
 
 pub mod money;
+pub mod reader;
 mod refusal;
 pub mod stripe;
 pub mod webhook;

@@ -10,6 +10,7 @@ mod disputes;
 mod failure;
 mod get;
 mod money;
+mod terminal;
 #[cfg(test)]
 mod tests;
 mod wallet;
@@ -20,7 +21,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use network::{
     HoldRef, HoldRequest, StripeCustomerId, StripePaymentIntentId, StripePaymentMethodId,
 };
-use quantities::{Amount, SessionId};
+use quantities::{Amount, ChargePointId, ConnectorId, SessionId, TapId};
 
 use self::{
     calls::{Cancel, Capture, Create, Intent, List, Retrieve},
@@ -51,6 +52,15 @@ pub enum Reference {
     Session(SessionId),
     /// A start from the app, before there is a session.
     Start(String),
+    /// A card at a reader, before there is a session.
+    Tap {
+        /// The tap.
+        tap_id: TapId,
+        /// For this charger.
+        charge_point_id: ChargePointId,
+        /// For this connector.
+        connector_id: ConnectorId,
+    },
 }
 
 impl Reference {
@@ -58,6 +68,7 @@ impl Reference {
         match self {
             Self::Session(id) => step_key(*id, purpose),
             Self::Start(id) => format!("tallywatt/start/{id}/{purpose}"),
+            Self::Tap { tap_id, .. } => format!("tallywatt/tap/{tap_id}/{purpose}"),
         }
     }
 }

@@ -103,6 +103,10 @@ text_id!(
     /// A webhook subscriber, such as an accounting system.
     SubscriberId, 36
 );
+text_id!(
+    /// A card reader, in a charger or beside several.
+    ReaderId, 36
+);
 
 /// The identifier a driver presents (OCPP 1.6 `IdToken`, `CiString20Type`).
 ///
@@ -222,12 +226,24 @@ uuid_id!(
     /// Something a person has to decide.
     ExceptionId
 );
+uuid_id!(
+    /// A card that is to be presented at a reader for a connector.
+    TapId
+);
 
 impl SessionId {
     /// The session of `transaction` at `charge_point`.
     #[must_use]
     pub fn of(charge_point: &ChargePointId, transaction: TransactionId) -> Self {
         Self::named(&format!("session/{charge_point}/{transaction}"))
+    }
+}
+
+impl TapId {
+    /// The tap that `key` stands for at `reader`: the same key is the same tap.
+    #[must_use]
+    pub fn of(reader: &ReaderId, key: &str) -> Self {
+        Self::named(&format!("tap/{reader}/{key}"))
     }
 }
 

@@ -10,7 +10,8 @@ mod money;
 pub use energy::{Power, QuantityError, WattHours};
 pub use ids::{
     AccountId, ChargePointId, ConnectorId, DriverId, ExceptionId, IdError, IdTag, PartnerId,
-    PlanId, PlanRef, SessionId, SiteId, SubscriberId, TariffId, TariffRef, TransactionId,
+    PlanId, PlanRef, ReaderId, SessionId, SiteId, SubscriberId, TapId, TariffId, TariffRef,
+    TransactionId,
 };
 pub use money::{
     Amount, Currency, Money, MoneyError, Rounding, RoundingMode, RoundingScope, TaxPercent,

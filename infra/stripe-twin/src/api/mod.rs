@@ -32,6 +32,7 @@ pub(crate) use params::Params;
 pub(crate) use payment_intents::{authenticate, expire as expire_hold};
 pub(crate) use payment_methods::from_wallet;
 pub(crate) use setup_intents::authenticate as authenticate_setup;
+pub(crate) use terminal::set_refusal as refuse_at_reader;
 pub(crate) use world::World;
 
 /// Answers one request to `/v1/…`.

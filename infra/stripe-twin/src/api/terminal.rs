@@ -45,6 +45,8 @@ pub(crate) struct Reader {
     location: String,
     metadata: BTreeMap<String, String>,
     action: Option<Action>,
+    /// With what it refuses every request, if a test wants it to.
+    refuses: Option<&'static str>,
 }
 
 #[derive(Debug, Clone)]
@@ -117,7 +119,7 @@ pub(crate) fn create_reader(world: &mut World, mut params: Params) -> Answer<Val
     }
     let id = world.id("tmr");
     let label = label.unwrap_or_else(|| id.clone());
-    let reader = Reader { id: id.clone(), label, location, metadata, action: None };
+    let reader = Reader { id: id.clone(), label, location, metadata, action: None, refuses: None };
     let rendered = reader.render();
     world.readers.insert(&id, reader);
     Ok(rendered)
@@ -150,28 +152,56 @@ pub(crate) fn process_payment_intent(
         return Err(ApiError::invalid(None, Some("payment_intent"), message));
     }
     if intent.status != payment_intents::Status::RequiresPaymentMethod {
-        return Err(intent.unexpected_state("processed", "requires_payment_method"));
+        // "Avoiding double charges" of <https://docs.stripe.com/terminal/payments/collect-card-payment>
+        let message = "Payment intent must be in the requires_payment_method state to be \
+            processed by a reader.";
+        return Err(ApiError::invalid(Some("intent_invalid_state"), None, message));
     }
     let reader = world.readers.get_mut(id)?;
-    if reader.is_busy() {
-        // <https://docs.stripe.com/error-codes#terminal-reader-busy>
-        let message = "Reader is currently processing another request.";
-        return Err(ApiError::invalid(Some("terminal_reader_busy"), None, message));
-    }
+    reader.check()?;
+    // "Payments that have not begun processing can be replaced with a new payment" ("Reader busy"
+    // of the same page); here a card is processed the moment it is presented.
     reader.action = Some(Action { payment_intent: named, status: "in_progress", failure: None });
     Ok(reader.render())
 }
 
 impl Reader {
-    fn is_busy(&self) -> bool {
+    fn is_waiting(&self) -> bool {
         self.action.as_ref().is_some_and(|action| action.status == "in_progress")
     }
+
+    /// Whether it does what it is asked. "Handle errors" of
+    /// <https://docs.stripe.com/terminal/payments/collect-card-payment>.
+    fn check(&self) -> Answer<()> {
+        match self.refuses {
+            None => Ok(()),
+            Some(code) => {
+                let message = format!("The reader does not take the request ({code}).");
+                Err(ApiError::invalid(Some(code), None, message))
+            }
+        }
+    }
+}
+
+/// From now on the reader refuses with `code`, or with nothing; no page of Stripe's API, a control
+/// of the twin.
+pub(crate) fn set_refusal(world: &mut World, id: &str, code: Option<&str>) -> Answer<Value> {
+    let known = ["terminal_reader_busy", "terminal_reader_offline", "terminal_reader_timeout"];
+    let refuses = code.map(|code| known.into_iter().find(|known| *known == code));
+    if refuses == Some(None) {
+        let message = format!("The twin's readers refuse with one of {}.", known.join(", "));
+        return Err(ApiError::invalid(None, Some("refuses"), message));
+    }
+    let reader = world.readers.get_mut(id)?;
+    reader.refuses = refuses.flatten();
+    Ok(reader.render())
 }
 
 /// <https://docs.stripe.com/api/terminal/readers/cancel_action>
 pub(crate) fn cancel_action(world: &mut World, id: &str, params: Params) -> Answer<Value> {
     params.finish()?;
     let reader = world.readers.get_mut(id)?;
+    reader.check()?;
     reader.action = None;
     Ok(reader.render())
 }
@@ -201,7 +231,7 @@ pub(crate) fn present_payment_method(
         }
     };
     let reader = world.readers.get(id)?;
-    let Some(action) = reader.action.clone().filter(|_| reader.is_busy()) else {
+    let Some(action) = reader.action.clone().filter(|_| reader.is_waiting()) else {
         let message = "The reader is not waiting for a card.";
         return Err(ApiError::invalid(None, None, message));
     };

@@ -45,9 +45,7 @@ impl Intent {
     /// The refusal of the last attempt, when that is where it stands.
     pub(super) fn refusal(&self) -> Option<Refusal> {
         let stands = matches!(self.status.as_str(), "requires_payment_method" | "requires_action");
-        let error = self.last_payment_error.as_ref().filter(|_| stands)?;
-        let code = error.code.clone().unwrap_or_else(|| "card_declined".to_owned());
-        Some(Refusal { code, decline_code: error.decline_code.clone() })
+        self.last_payment_error.as_ref().filter(|_| stands).map(refusal)
     }
 
     pub(super) fn is_for(&self, reference: &Reference, purpose: &str) -> bool {
@@ -62,12 +60,23 @@ impl Intent {
     }
 }
 
+pub(super) fn refusal(error: &LastPaymentError) -> Refusal {
+    let code = error.code.clone().unwrap_or_else(|| "card_declined".to_owned());
+    Refusal { code, decline_code: error.decline_code.clone() }
+}
+
 pub(super) fn metadata(reference: &Reference, purpose: &str) -> BTreeMap<&'static str, String> {
-    let (name, id) = match reference {
-        Reference::Session(id) => ("session_id", id.to_string()),
-        Reference::Start(id) => ("start_id", id.clone()),
+    let mut about = match reference {
+        Reference::Session(id) => BTreeMap::from([("session_id", id.to_string())]),
+        Reference::Start(id) => BTreeMap::from([("start_id", id.clone())]),
+        Reference::Tap { tap_id, charge_point_id, connector_id } => BTreeMap::from([
+            ("tap_id", tap_id.to_string()),
+            ("charge_point_id", charge_point_id.to_string()),
+            ("connector_id", connector_id.to_string()),
+        ]),
     };
-    BTreeMap::from([(name, id), ("purpose", purpose.to_owned())])
+    about.insert("purpose", purpose.to_owned());
+    about
 }
 
 /// <https://docs.stripe.com/api/payment_intents/create>

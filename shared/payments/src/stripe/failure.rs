@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, Utc};
 use network::StripePaymentIntentId;
-use quantities::SessionId;
+use quantities::{SessionId, TapId};
 use stripe::{
     ApiErrors, ApiErrorsType, IdempotencyKey, RequestStrategy, StripeError, StripeRequest,
 };
@@ -61,6 +61,12 @@ pub enum PaymentError {
         session_id: SessionId,
         /// What.
         what: &'static str,
+    },
+    /// A tap without PaymentIntent where it must have one: a bug of ours.
+    #[error("tap {tap_id} has no PaymentIntent")]
+    NoIntent {
+        /// The tap.
+        tap_id: TapId,
     },
     /// The API key or the base URL is malformed.
     #[error("the Stripe client is configured wrongly")]

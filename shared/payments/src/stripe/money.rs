@@ -4,7 +4,7 @@
 mod tests;
 mod wire;
 
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 use network::{HoldRef, StripePaymentIntentId};
 use quantities::Amount;
 
@@ -255,15 +255,26 @@ impl HeldIntent {
     fn terms(&self, asked: Amount) -> HoldTerms {
         let amount = Amount::new(self.amount, asked.currency);
         let plain = HoldTerms::plain(amount);
+        if let Some(present) = self.card_present() {
+            return HoldTerms {
+                capture_before: present.capture_before.and_then(at),
+                raisable: present.incremental_authorization_supported == Some(true),
+                ..plain
+            };
+        }
         let Some(card) = self.card() else { return plain };
         let over = card.overcapture.as_ref().filter(|over| over.status == "available");
         let most = over.map_or(self.amount, |over| over.maximum_amount_capturable);
         let raise = card.incremental_authorization.as_ref();
         HoldTerms {
             most: Amount::new(most, amount.currency),
-            capture_before: card.capture_before.and_then(|at| DateTime::from_timestamp(at, 0)),
+            capture_before: card.capture_before.and_then(at),
             raisable: raise.is_some_and(|raise| raise.status == "available"),
             ..plain
         }
     }
+}
+
+fn at(seconds: i64) -> Option<DateTime<Utc>> {
+    DateTime::from_timestamp(seconds, 0)
 }

@@ -35,6 +35,7 @@ struct Charge {
 #[derive(Debug, miniserde::Deserialize)]
 struct Details {
     card: Option<CardDetails>,
+    card_present: Option<PresentDetails>,
 }
 
 #[derive(Debug, miniserde::Deserialize)]
@@ -42,6 +43,13 @@ pub(super) struct CardDetails {
     pub(super) capture_before: Option<i64>,
     pub(super) incremental_authorization: Option<Availability>,
     pub(super) overcapture: Option<Overcapture>,
+}
+
+/// Of a card at a reader. <https://docs.stripe.com/terminal/features/incremental-authorizations>
+#[derive(Debug, miniserde::Deserialize)]
+pub(super) struct PresentDetails {
+    pub(super) capture_before: Option<i64>,
+    pub(super) incremental_authorization_supported: Option<bool>,
 }
 
 #[derive(Debug, miniserde::Deserialize)]
@@ -57,7 +65,15 @@ pub(super) struct Overcapture {
 
 impl HeldIntent {
     pub(super) fn card(&self) -> Option<&CardDetails> {
-        self.latest_charge.as_ref()?.payment_method_details.as_ref()?.card.as_ref()
+        self.details()?.card.as_ref()
+    }
+
+    pub(super) fn card_present(&self) -> Option<&PresentDetails> {
+        self.details()?.card_present.as_ref()
+    }
+
+    fn details(&self) -> Option<&Details> {
+        self.latest_charge.as_ref()?.payment_method_details.as_ref()
     }
 }
 
