@@ -22,6 +22,7 @@ mod sessions;
 mod storm;
 mod stripe;
 mod taxes;
+mod terminal;
 
 use std::{
     io::{self, Write as _},
@@ -104,6 +105,13 @@ fn main() -> ExitCode {
         payers::every_payer_has_its_route_its_fees_and_its_books,
         payers::a_wallet_added_in_the_app_pays_for_a_session,
         payers::a_debt_bars_the_next_start_until_it_is_settled,
+        terminal::a_card_before_the_start_pays_for_it,
+        terminal::a_card_after_the_start_pays_for_it,
+        terminal::a_kiosk_takes_cards_for_several_chargers,
+        terminal::a_card_that_is_declined_starts_nothing,
+        terminal::a_card_without_a_session_is_released_and_told,
+        terminal::a_session_without_a_card_is_stopped_and_held,
+        terminal::a_card_whose_webhooks_are_lost_is_found,
         command::an_example_of_the_specification_is_priced,
         command::bad_input_is_told_a_line_for_every_problem,
         command::the_simulated_charger_plays_alone_and_fails_with_a_wrong_password,

@@ -1,10 +1,12 @@
 //! `authorize-payment`: places the hold when a session starts, and looks at the session while it
 //! runs: near the hold, it is raised or replaced, or the charger is told to stop, as the site has
 //! it. When the issuer refuses, the charger is told to stop, and the session's payment says why.
+//! Also asks for cards at readers, and gives them to their sessions.
 
 mod watch;
 
 use anyhow::bail;
+use collection::taps;
 use lambda_runtime::Error;
 use messages::{Envelope, Event};
 use payments::StripeClient;
@@ -28,18 +30,23 @@ async fn authorize(
     envelope: Envelope,
     invocation: &Invocation,
 ) -> anyhow::Result<()> {
-    match envelope.event {
-        Event::SessionStarted { session_id } => {
-            let session = store.session(session_id).await?;
-            let payment = collection::advance(store, stripe, &session, invocation, Ok).await?;
-            if payment.is_none() {
-                invocation.outcome("nothing to hold");
-            }
-            Ok(())
-        }
+    let session = match envelope.event {
+        Event::SessionStarted { session_id } => store.session(session_id).await?,
         Event::SessionWatched { session_id, number } => {
-            watch::look(store, stripe, session_id, number, invocation).await
+            return watch::look(store, stripe, session_id, number, invocation).await;
+        }
+        Event::TapMatched { session_id } => taps::matched(store, session_id, invocation).await?,
+        Event::TapDue { charge_point_id, connector_id, .. } => {
+            return taps::advance(store, stripe, &charge_point_id, connector_id, invocation).await;
         }
         other => bail!("authorize-payment does not know what to do with {}", other.event_type()),
+    };
+    if session.waits_for_card() {
+        return taps::arrive(store, stripe, &session, invocation).await;
     }
+    let payment = collection::advance(store, stripe, &session, invocation, Ok).await?;
+    if payment.is_none() {
+        invocation.outcome("nothing to hold");
+    }
+    Ok(())
 }

@@ -12,9 +12,9 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
     chargers, dead_letters, disputes, entitlements, exceptions, offers, open_payments, partners,
-    plans, reconciliations,
+    plans, readers, reconciliations,
     refunds::{self, Limits},
-    sessions, sites, subscribers, tariffs,
+    sessions, sites, subscribers, taps, tariffs,
 };
 
 /// What the handlers work with.
@@ -64,6 +64,8 @@ pub(crate) fn router() -> OpenApiRouter<Api> {
         .merge(chargers::router())
         .merge(tariffs::router())
         .merge(plans::router())
+        .merge(readers::router())
+        .merge(taps::router())
         .merge(entitlements::router())
         .merge(reconciliations::router())
         .merge(partners::router())

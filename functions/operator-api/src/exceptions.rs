@@ -216,7 +216,7 @@ fn examine(body: &ResolutionBody, session: Option<&Session>) -> Result<(), Probl
         (_, None) => {
             return conflict("The session is not held: the exception can only be dismissed.");
         }
-        (ResolutionBody::Bill { .. }, Some(session)) if !session.payer.is_settled() => {
+        (ResolutionBody::Bill { .. }, Some(session)) if !session.has_payer() => {
             return conflict("Nobody is known who could pay: the session can only be waived.");
         }
         (ResolutionBody::Bill { .. }, Some(session)) if session.tariff.is_none() => {

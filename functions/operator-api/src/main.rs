@@ -16,6 +16,7 @@ mod open_payments;
 mod partners;
 mod payment_policy;
 mod plans;
+mod readers;
 mod reconciliations;
 mod refunds;
 mod schedules;
@@ -23,6 +24,7 @@ mod secret;
 mod sessions;
 mod sites;
 mod subscribers;
+mod taps;
 mod tariffs;
 mod terms;
 

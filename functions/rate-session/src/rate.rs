@@ -3,7 +3,6 @@
 use anyhow::{Context as _, bail};
 use chrono::TimeDelta;
 use messages::{Envelope, Event};
-use network::Payer;
 use quantities::SessionId;
 use rating::{Rules, TariffVersion};
 use runtime::{Invocation, Metric};
@@ -47,11 +46,13 @@ async fn rate(store: &Store, session_id: SessionId, invocation: &Invocation) -> 
     let session = &file.session;
     // Neither an occupied connector nor doubtful readings hold what a person has decided.
     let by_person = session.billed_by_person;
-    if !session.payer.is_settled() {
-        let detail = match session.payer {
-            Payer::Reader => "no card was presented at the reader for this transaction",
-            _ => "the idTag of the transaction is nobody's who could pay, or might not start",
-        };
+    if session.waits_for_card() {
+        // Whoever matches its card sends it back here, and whoever finds none holds it.
+        invocation.outcome("waits for its card");
+        return Ok(());
+    }
+    if !session.has_payer() {
+        let detail = "the idTag of the transaction is nobody's who could pay, or might not start";
         let detail = detail.to_owned();
         return hold(store, session, ExceptionReason::NoPayer, detail, invocation).await;
     }

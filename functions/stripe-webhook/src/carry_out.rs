@@ -10,7 +10,7 @@ use crate::{
     after_sale::{follow_dispute, follow_refund},
     api::Api,
     intents::{follow_intent, follow_pay_link},
-    memberships,
+    memberships, readers,
 };
 
 /// Why an event was not carried out.
@@ -54,6 +54,7 @@ pub(crate) async fn carry_out(
 ) -> Result<(), Failed> {
     match object(&event.event_type) {
         "customer.subscription" | "invoice" => memberships::follow(api, event, log).await,
+        "terminal.reader" => readers::follow(api, event, log).await,
         "payment_intent" => follow_intent(api, event, log).await,
         "refund" => follow_refund(api, event, log).await,
         "charge.dispute" => follow_dispute(api, event, log).await,

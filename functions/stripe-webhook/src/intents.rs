@@ -4,15 +4,18 @@
 
 use payments::{
     money::{News, learn},
-    webhook::{IntentEvent, PayLinkEvent, StripeEvent},
+    reader::TapState,
+    webhook::{IntentEvent, PayLinkEvent, StripeEvent, TapPlace},
 };
 use quantities::SessionId;
 use runtime::Invocation;
 
-use crate::{api::Api, carry_out::Failed};
+use crate::{api::Api, carry_out::Failed, readers};
 
 /// The type of the event that ends a hold.
 const CANCELED: &str = "payment_intent.canceled";
+/// The type of the event that says only what we have done ourselves.
+const CREATED: &str = "payment_intent.created";
 
 /// Follows an event of a PaymentIntent.
 pub(crate) async fn follow_intent(
@@ -20,8 +23,16 @@ pub(crate) async fn follow_intent(
     event: &StripeEvent,
     log: &Invocation,
 ) -> Result<(), Failed> {
-    let IntentEvent { payment_intent, status, session_id } = IntentEvent::read(event)?;
+    let IntentEvent { payment_intent, status, mut session_id, tap } = IntentEvent::read(event)?;
     log.field("payment_intent_status", status);
+    if let Some(TapPlace { tap_id, charge_point_id, connector_id }) = tap {
+        // A card that was matched is its session's; any other is looked after at its connector.
+        match api.store.tap(tap_id).await?.map(|tap| tap.state) {
+            Some(TapState::Matched { session_id: of }) => session_id = Some(of),
+            _ if event.event_type == CREATED => {}
+            _ => readers::look(api, event, charge_point_id, connector_id, log).await?,
+        }
+    }
     let session_id = session_id.filter(|_| event.event_type == CANCELED);
     tell(api, session_id, News::HoldLost { payment_intent }, log).await
 }

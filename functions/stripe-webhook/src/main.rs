@@ -12,6 +12,7 @@ mod api;
 mod carry_out;
 mod intents;
 mod memberships;
+mod readers;
 mod receive;
 
 use std::sync::Arc;

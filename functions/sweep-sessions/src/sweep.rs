@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use messages::{Envelope, Event};
 use network::{Entitlement, StartIntent};
-use payments::Payment;
+use payments::{Payment, reader::Stand};
 use runtime::{Invocation, Metric};
 use session::{ExceptionReason, ExceptionRecord, Session, SessionState, released_at, timeline};
 use store::{End, EndsIn, Store, StoreError};
@@ -46,6 +46,10 @@ pub(crate) async fn sweep(
     for payment in store.due_payments(invocation.now()).await? {
         let swept = carry_on(store, &payment, invocation).await;
         collect(swept, &format!("payment of {}", payment.session_id), &mut failures);
+    }
+    for stand in store.stands().await? {
+        let swept = look_again(store, &stand, invocation).await;
+        collect(swept, "a connector with a reader", &mut failures);
     }
     invocation.count(Metric::StuckSessions, stuck);
     Ok(failures)
@@ -146,6 +150,22 @@ async fn give_up_if_old(
         Envelope::new(event, invocation.now(), invocation.trace())
     });
     store.abandon_app_start(&start.id_tag, abandoned.as_ref()).await?;
+    Ok(())
+}
+
+/// What news was to bring, and has not, is looked up.
+async fn look_again(
+    store: &Store,
+    stand: &Stand,
+    invocation: &Invocation,
+) -> Result<(), StoreError> {
+    if stand.is_due(invocation.now()) {
+        let (charge_point_id, connector_id) = (stand.charge_point_id.clone(), stand.connector_id);
+        let cause = format!("sweep:{}", invocation.now().timestamp());
+        let event = Event::TapDue { charge_point_id, connector_id, cause };
+        let envelope = Envelope::new(event, invocation.now(), invocation.trace());
+        store.tell_once(&envelope).await?;
+    }
     Ok(())
 }
 

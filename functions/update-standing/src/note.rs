@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context as _, bail};
 use messages::{Envelope, Event};
-use network::{Owed, owes_now};
+use network::{Owed, Payer, owes_now};
 use payments::Payment;
 use quantities::IdTag;
 use runtime::Invocation;
@@ -63,8 +63,10 @@ async fn note(
     for id_tag in tags(store, session).await? {
         let Some(known) = store.entitlement(&id_tag).await? else { continue };
         let owes = owes_now(&known.owes, session.id, now);
-        // The tag of a start from the app opens one session, which has begun.
-        if known.app_start.is_some() || owes == known.owes {
+        // The tag of a start from the app opens one session, which has begun; a reader's is
+        // nobody's: the next to present a card there owes nothing.
+        let is_nobodys = known.app_start.is_some() || known.payer == Payer::Reader;
+        if is_nobodys || owes == known.owes {
             continue;
         }
         let debtor = Debtor::Tag(&id_tag);

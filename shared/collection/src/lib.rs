@@ -9,6 +9,8 @@
 
 mod told;
 
+pub mod taps;
+
 use anyhow::Context as _;
 use messages::{ChargerAction, ChargerCall, Envelope, Event};
 use network::Payer;
@@ -156,12 +158,16 @@ fn tries(payment: &Payment) -> u32 {
     payment.pending.as_ref().map_or(0, |pending| pending.attempt)
 }
 
-/// A new payment of a session, when its payer's card is known.
+/// A new payment of a session, when its payer's card is known, or was presented at a reader.
 fn begun(session: &Session) -> Option<Payment> {
-    let Payer::Card { customer, payment_method } = session.payer.clone() else { return None };
-    let card = Card::Saved { customer, payment_method };
+    let placed = session.placed_hold.clone();
+    let card = match session.payer.clone() {
+        Payer::Card { customer, payment_method } => Card::Saved { customer, payment_method },
+        Payer::Reader if placed.is_some() => Card::Present,
+        _ => return None,
+    };
     let policy = session.payment_policy.clone();
-    Some(match session.placed_hold.clone() {
+    Some(match placed {
         Some(hold) => Payment::with_placed_hold(session.id, card, hold, policy),
         None => Payment::new(session.id, card, session.hold, policy),
     })

@@ -17,7 +17,7 @@ pub use problem::{Check, Problem, ProblemDetails, ProblemType, Violation};
 pub use read::{Body, Param, Params};
 pub use roles::{
     AnswerDisputes, CreditPartners, ForgiveDebts, Permission, ReadExceptions, ReadNetwork,
-    ReadQueues, ReadSessions, RedriveQueues, RefundDrivers, ResolveExceptions, Role,
+    ReadQueues, ReadSessions, RedriveQueues, RefundDrivers, ResolveExceptions, Role, TakeCards,
     WriteEntitlements, WriteNetwork, WritePartners, role_table,
 };
 pub use serve::{Log, Told, serve};

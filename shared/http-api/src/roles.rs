@@ -12,11 +12,13 @@ pub enum Role {
     Support,
     /// Watches the money: sessions, exceptions, queues.
     Finance,
+    /// No person: a kiosk, or a charger's own terminal, that asks for cards at readers.
+    Kiosk,
 }
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 3] = [Self::Admin, Self::Support, Self::Finance];
+    pub const ALL: [Self; 4] = [Self::Admin, Self::Support, Self::Finance, Self::Kiosk];
 
     /// The role as the claim spells it.
     #[must_use]
@@ -25,6 +27,7 @@ impl Role {
             Self::Admin => "admin",
             Self::Support => "support",
             Self::Finance => "finance",
+            Self::Kiosk => "kiosk",
         }
     }
 }
@@ -79,6 +82,7 @@ permissions! {
     WriteNetwork: "change sites, chargers, tariffs and offers" => [Admin];
     WritePartners: "read and change roaming partners and webhook subscribers" => [Admin];
     WriteEntitlements: "read and change entitlements" => [Admin, Support];
+    TakeCards: "ask for cards at readers" => [Support, Kiosk];
     ReadSessions: "read sessions, with payment, CDR and journal" => [Support, Finance];
     ReadExceptions: "read exceptions" => [Support, Finance];
     ResolveExceptions: "bill, waive or dismiss an exception" => [Support];
@@ -97,7 +101,8 @@ pub fn role_table() -> String {
     for role in Role::ALL {
         let _ = write!(table, " {role} |");
     }
-    table.push_str("\n|---|---|---|---|\n");
+    let columns = "---|".repeat(Role::ALL.len());
+    let _ = write!(table, "\n|---|{columns}\n");
     for (allows, roles) in TABLE {
         let _ = write!(table, "| {allows} |");
         for role in Role::ALL {
@@ -123,7 +128,7 @@ mod tests {
     fn the_table_has_a_row_for_every_permission() {
         let table = role_table();
         assert_eq!(table.lines().count(), 2 + TABLE.len());
-        assert!(table.contains("| change sites, chargers, tariffs and offers | yes | | |"));
+        assert!(table.contains("| change sites, chargers, tariffs and offers | yes | | | |"));
     }
 
     #[test]

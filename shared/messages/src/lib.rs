@@ -6,7 +6,7 @@
 use chrono::{DateTime, Utc};
 use ledger::JournalEntry;
 use network::{HoldRef, HoldRequest, StripePaymentIntentId};
-use quantities::{Amount, ChargePointId, ExceptionId, IdTag, SessionId};
+use quantities::{Amount, ChargePointId, ConnectorId, ExceptionId, IdTag, SessionId};
 use serde::{Deserialize, Serialize};
 
 /// An event on its way: what is in the outbox row, the SQS message body, and the webhook.
@@ -259,6 +259,23 @@ pub enum Event {
         /// The hold as it was asked for.
         hold: HoldRequest,
     },
+    /// There may be something to do at a connector that is paid at a reader. → payment
+    /// authorization.
+    #[serde(rename = "tap.due")]
+    TapDue {
+        /// The charger.
+        charge_point_id: ChargePointId,
+        /// The connector.
+        connector_id: ConnectorId,
+        /// What sets this time apart from others.
+        cause: String,
+    },
+    /// A session that was started with a reader's tag has its card. → payment authorization.
+    #[serde(rename = "tap.matched")]
+    TapMatched {
+        /// The session.
+        session_id: SessionId,
+    },
     /// A charger is to be told something. → charger calls.
     #[serde(rename = "charger.call")]
     ChargerCall(ChargerCall),
@@ -429,6 +446,8 @@ impl Event {
             Self::PaymentDue { .. } => "payment.due",
             Self::StartAbandoned { .. } => "start.abandoned",
             Self::StartInterrupted { .. } => "start.interrupted",
+            Self::TapDue { .. } => "tap.due",
+            Self::TapMatched { .. } => "tap.matched",
             Self::ChargerCall(_) => "charger.call",
         }
     }
@@ -438,7 +457,9 @@ impl Event {
     pub const fn queues(&self) -> &'static [Queue] {
         match self {
             Self::SessionStarted { .. } => &[Queue::PaymentAuthorization, Queue::Accounting],
-            Self::SessionWatched { .. } => &[Queue::PaymentAuthorization],
+            Self::SessionWatched { .. } | Self::TapDue { .. } | Self::TapMatched { .. } => {
+                &[Queue::PaymentAuthorization]
+            }
             Self::SessionEnded { .. }
             | Self::SessionReleased { .. }
             | Self::SessionResolved { .. } => &[Queue::Rating],
@@ -491,10 +512,12 @@ impl Event {
             | Self::PaymentDisputed { session_id, .. }
             | Self::CreditNoteIssued { session_id, .. }
             | Self::SessionCredited { session_id, .. }
-            | Self::PaymentDue { session_id, .. } => Some(*session_id),
-            Self::StartAbandoned { .. } | Self::StartInterrupted { .. } | Self::ChargerCall(_) => {
-                None
-            }
+            | Self::PaymentDue { session_id, .. }
+            | Self::TapMatched { session_id } => Some(*session_id),
+            Self::StartAbandoned { .. }
+            | Self::StartInterrupted { .. }
+            | Self::TapDue { .. }
+            | Self::ChargerCall(_) => None,
         }
     }
 
@@ -535,6 +558,9 @@ impl Event {
             Self::SessionResolved { exception_id, .. } => exception_id.to_string(),
             Self::StartAbandoned { hold, .. } => hold.payment_intent.to_string(),
             Self::StartInterrupted { start_id, .. } => start_id.clone(),
+            Self::TapDue { charge_point_id, connector_id, cause } => {
+                format!("{charge_point_id}:{connector_id}:{cause}")
+            }
             Self::ChargerCall(call) => call.unique_id.clone(),
             _ => self.session_id().map(|id| id.to_string()).unwrap_or_default(),
         }

@@ -7,6 +7,7 @@
 mod disputes;
 mod intents;
 mod pay_links;
+mod readers;
 mod refunds;
 #[cfg(test)]
 mod tests;
@@ -16,7 +17,11 @@ use serde::{Deserialize, de::DeserializeOwned};
 use stripe_webhook::{Webhook, WebhookError as SignatureError};
 
 pub use self::{
-    disputes::dispute, intents::IntentEvent, pay_links::PayLinkEvent, refunds::RefundEvent,
+    disputes::dispute,
+    intents::{IntentEvent, TapPlace},
+    pay_links::PayLinkEvent,
+    readers::ReaderEvent,
+    refunds::RefundEvent,
 };
 
 /// The events that an endpoint at Stripe has to be enabled for. Others are stored and change
@@ -48,6 +53,8 @@ pub const EVENT_TYPES: &[&str] = &[
     "payment_intent.succeeded",
     "refund.failed",
     "refund.updated",
+    "terminal.reader.action_failed",
+    "terminal.reader.action_succeeded",
 ];
 
 /// An event whose signature was good.

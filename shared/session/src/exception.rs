@@ -28,6 +28,10 @@ pub enum ExceptionReason {
     Unratable,
     /// A transaction message lacks what it cannot do without; the frame is all there is of it.
     UnreadableMessage,
+    /// A card was held at a reader, and no session came for it. It is released.
+    UnmatchedTap,
+    /// A session was started with a reader's tag, and no card was presented for it in time.
+    NoCardPresented,
 }
 
 /// One exception.
@@ -108,6 +112,8 @@ impl ExceptionReason {
             Self::NeverReleased => "never_released",
             Self::Unratable => "unratable",
             Self::UnreadableMessage => "unreadable_message",
+            Self::UnmatchedTap => "unmatched_tap",
+            Self::NoCardPresented => "no_card_presented",
         }
     }
 }

@@ -73,7 +73,7 @@ pub struct Session {
     pub site_groups: Vec<String>,
     /// What is to be held on the card.
     pub hold: Amount,
-    /// A hold that was placed before the start, from the app.
+    /// A hold that was not asked for after the start: from the app before it, or at a reader.
     pub placed_hold: Option<HoldRef>,
     /// What the site wants done with the driver's money where there is a choice.
     #[serde(default)]
@@ -121,6 +121,20 @@ pub enum StopTransactionEffect {
 }
 
 impl Session {
+    /// Whether it is settled who bears the price: with a reader's tag that is whoever has presented
+    /// a card.
+    #[must_use]
+    pub const fn has_payer(&self) -> bool {
+        self.payer.is_settled() || self.placed_hold.is_some()
+    }
+
+    /// Whether a card is still to be presented for it at its connector's reader.
+    #[must_use]
+    pub fn waits_for_card(&self) -> bool {
+        let open = matches!(self.state, SessionState::Active | SessionState::Ended);
+        open && self.payer == Payer::Reader && self.placed_hold.is_none()
+    }
+
     /// Decides what a StopTransaction with `meter_stop` does that came as `frame`.
     ///
     /// A session that the sweep has closed is still open to the charger's own word: the charger

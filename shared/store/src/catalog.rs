@@ -1,9 +1,9 @@
-//! What the operator maintains: sites, offers, tariff and plan versions, partners, subscribers. Partition:
-//! the kind; sort key: the id. Few and small, so each kind is one partition that can be listed.
+//! What the operator maintains: sites, offers, tariff and plan versions, partners, subscribers,
+//! readers. Partition: the kind; sort key: the id. Few and small, so each kind is one partition that can be listed.
 
-use network::{Offer, Offers, RoamingPartner, Site, Tier, WebhookSubscriber};
+use network::{Offer, Offers, Reader, RoamingPartner, Site, Tier, WebhookSubscriber};
 use plans::PlanVersion;
-use quantities::{PartnerId, PlanId, PlanRef, SiteId, SubscriberId, TariffId, TariffRef};
+use quantities::{PartnerId, PlanId, PlanRef, ReaderId, SiteId, SubscriberId, TariffId, TariffRef};
 use rating::TariffVersion;
 use serde::{Serialize, de::DeserializeOwned};
 use uuid::Uuid;
@@ -21,6 +21,7 @@ const TARIFF: &str = "TARIFF";
 const PLAN: &str = "PLAN";
 const PARTNER: &str = "PARTNER";
 const SUBSCRIBER: &str = "SUBSCRIBER";
+const READER: &str = "READER";
 
 /// What changes with every change of an item that is read, changed and written back.
 const REVISION: &str = "revision";
@@ -255,6 +256,33 @@ impl Store {
     /// [`StoreError`].
     pub async fn delete_subscriber(&self, id: &SubscriberId) -> Result<(), StoreError> {
         self.delete(&self.tables.catalog, SUBSCRIBER, Some(id.as_str())).await
+    }
+
+    /// A card reader.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn reader(&self, id: &ReaderId) -> Result<Option<Reader>, StoreError> {
+        self.entry(READER, id.as_str()).await
+    }
+
+    /// All card readers.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn readers(&self) -> Result<Vec<Reader>, StoreError> {
+        self.entries(READER).await
+    }
+
+    /// Stores a card reader over the one before.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn put_reader(&self, reader: &Reader) -> Result<(), StoreError> {
+        self.put_entry(READER, reader.id.as_str(), reader).await
     }
 
     async fn entry<T: DeserializeOwned>(

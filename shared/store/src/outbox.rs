@@ -182,6 +182,15 @@ impl Store {
         self.put_new(&self.tables.outbox, outbox_item(envelope)?).await
     }
 
+    /// Tells of `envelope` alone, and again if it was told before. One write.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn tell_again(&self, envelope: &Envelope) -> Result<(), StoreError> {
+        self.put(&self.tables.outbox, outbox_item(envelope)?).await
+    }
+
     /// Commits `change`. A meeting with another transaction is tried again; a condition that does
     /// not hold is an answer, not an error.
     pub(crate) async fn commit(&self, change: Change) -> Result<Transacted, StoreError> {

@@ -17,7 +17,7 @@ use tokio::{
 pub(crate) use self::{
     station::{Charge, Station},
     tools::{node_modules, outcome, python, run, tallywatt},
-    world::{Before, Card, World, is_captured, is_held, is_owed, rows, session_id},
+    world::{Before, Card, SITE, World, is_captured, is_held, is_owed, rows, session_id},
 };
 
 /// How long anything may take that happens by itself; far more than it needs.

@@ -1,7 +1,7 @@
 //! `payment_intent.*`.
 
 use network::StripePaymentIntentId;
-use quantities::SessionId;
+use quantities::{ChargePointId, ConnectorId, SessionId, TapId};
 use serde::Deserialize;
 
 use super::{StripeEvent, WebhookError};
@@ -15,6 +15,19 @@ pub struct IntentEvent {
     pub status: String,
     /// The session it is for, when we said so.
     pub session_id: Option<SessionId>,
+    /// The card at a reader that it is for, when we said so.
+    pub tap: Option<TapPlace>,
+}
+
+/// A card that was asked for at a reader, and for what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TapPlace {
+    /// The tap.
+    pub tap_id: TapId,
+    /// The charger.
+    pub charge_point_id: ChargePointId,
+    /// Its connector.
+    pub connector_id: ConnectorId,
 }
 
 impl IntentEvent {
@@ -28,6 +41,7 @@ impl IntentEvent {
         Ok(Self {
             payment_intent: StripePaymentIntentId(intent.id),
             status: intent.status,
+            tap: intent.metadata.tap(),
             session_id: intent.metadata.session_id.and_then(|id| id.parse().ok()),
         })
     }
@@ -42,6 +56,19 @@ struct PaymentIntent {
 }
 
 #[derive(Default, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "the names that Stripe keeps for us")]
 struct Metadata {
     session_id: Option<String>,
+    tap_id: Option<String>,
+    charge_point_id: Option<String>,
+    connector_id: Option<String>,
+}
+
+impl Metadata {
+    fn tap(&self) -> Option<TapPlace> {
+        let tap_id = self.tap_id.as_ref()?.parse().ok()?;
+        let charge_point_id = self.charge_point_id.as_ref()?.parse().ok()?;
+        let connector_id = ConnectorId(self.connector_id.as_ref()?.parse().ok()?);
+        Some(TapPlace { tap_id, charge_point_id, connector_id })
+    }
 }

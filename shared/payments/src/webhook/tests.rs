@@ -41,8 +41,28 @@ fn an_event_says_when_it_was_made_and_what_it_is_about() {
         payment_intent: StripePaymentIntentId("pi_1".to_owned()),
         status: "canceled".to_owned(),
         session_id: None,
+        tap: None,
     };
     assert_eq!((IntentEvent::read(&read), read.created), (Ok(said), at(NOW)));
+}
+
+#[test]
+fn a_card_at_a_reader_is_found_by_what_we_said_of_it() {
+    let tap_id = quantities::TapId::of(&"kiosk-1".parse().unwrap(), "key");
+    let metadata = json!({
+        "tap_id": tap_id.to_string(), "charge_point_id": "CP1", "connector_id": "2",
+    });
+    let intent = json!({ "id": "pi_1", "status": "requires_capture", "metadata": metadata });
+    let read = read_signed(&event("payment_intent.amount_capturable_updated", &intent)).unwrap();
+    let place = TapPlace {
+        tap_id,
+        charge_point_id: "CP1".parse().unwrap(),
+        connector_id: quantities::ConnectorId(2),
+    };
+    assert_eq!(IntentEvent::read(&read).unwrap().tap, Some(place));
+    let reader = json!({ "id": "tmr_1", "action": { "status": "failed" } });
+    let read = read_signed(&event("terminal.reader.action_failed", &reader)).unwrap();
+    assert_eq!(ReaderEvent::read(&read).unwrap().reader.0, "tmr_1");
 }
 
 #[test]
