@@ -171,9 +171,15 @@ pub async fn rage(
     };
     let closing = Closing::read(platform, inbox).await?;
     let (state, received) = (stripe.state(), inbox.received());
-    let evidence =
-        Evidence { visits: &visits, closing: &closing, stripe: &state, received: &received };
-    let mut checks = evidence.checks();
+    let evidence = Evidence {
+        visits: &visits,
+        sessions: &closing.sessions,
+        stripe: &state,
+        received: &received,
+    };
+    let played: Vec<_> = visits.iter().map(|visited| visited.played.clone()).collect();
+    let mut checks = closing.checks(&played);
+    checks.extend(evidence.checks());
     let detail = format!("{} faults in {} requests", toll.hit(), toll.requests);
     checks.push(Check { name: "every kind of fault went off", ok: toll.is_a_storm(), detail });
     let seconds = began.elapsed().as_secs();
