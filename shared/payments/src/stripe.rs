@@ -42,8 +42,8 @@ const CLOCK_SKEW: TimeDelta = TimeDelta::hours(1);
 /// What the two writes for a start from the app are for.
 const HOLD: &str = "hold";
 const CANCEL: &str = "cancel";
-/// How often a key that remembers a 500 is replaced by the next one.
-const KEYS_MAX: u32 = 3;
+/// How often a key that remembers a 500 is replaced by the next one, at the first try of a write.
+const KEYS_AT_FIRST: u32 = 3;
 
 /// What a payment is for: the name of its writes, and what Stripe's records say about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -161,6 +161,8 @@ pub struct StripeClient {
     client: stripe::Client,
     backoff: Duration,
     return_url: Option<String>,
+    /// How many keys a write may have used in all when its call ends.
+    keys_max: u32,
 }
 
 impl std::fmt::Debug for StripeClient {
@@ -183,7 +185,7 @@ impl StripeClient {
             None => builder,
         };
         let client = builder.build().map_err(|_| PaymentError::Configuration)?;
-        Ok(Self { client, backoff: failure::BACKOFF, return_url: None })
+        Ok(Self { client, backoff: failure::BACKOFF, return_url: None, keys_max: KEYS_AT_FIRST })
     }
 
     /// The same client with another first pause between attempts; each further one is doubled.
@@ -196,6 +198,13 @@ impl StripeClient {
     #[must_use]
     pub fn with_return_url(self, url: &str) -> Self {
         Self { return_url: Some(url.to_owned()), ..self }
+    }
+
+    /// The same client at the given repeat of a write, from 1. Each repeat has a key of its own left
+    /// when all before it are spent: in an outage that answers writes with 500s, tries use keys up,
+    /// and the first try after it must find one.
+    fn at_try(&self, number: u32) -> Self {
+        Self { keys_max: KEYS_AT_FIRST.saturating_add(number), ..self.clone() }
     }
 
     /// Holds money: a PaymentIntent with manual capture, confirmed off session.
@@ -248,7 +257,7 @@ impl StripeClient {
     ) -> Result<CaptureOutcome, PaymentError> {
         let call = "capture";
         let capture = Capture { payment_intent, amount_to_capture: amount.minor };
-        for attempt in 1..=KEYS_MAX {
+        for attempt in 1..=self.keys_max {
             let key = numbered(key.to_owned(), attempt);
             let failure = match self.write(call, &key, &capture).await {
                 Ok(intent) => return captured(&intent, amount),
@@ -291,7 +300,7 @@ impl StripeClient {
         payment_intent: &StripePaymentIntentId,
     ) -> Result<(), PaymentError> {
         let call = "cancel";
-        for attempt in 1..=KEYS_MAX {
+        for attempt in 1..=self.keys_max {
             let key = numbered(key.to_owned(), attempt);
             let failure = match self.write(call, &key, &Cancel { payment_intent }).await {
                 Ok(intent) => return canceled(&intent),
@@ -341,7 +350,7 @@ impl StripeClient {
             return Ok(Made::Intent(intent));
         }
         let create = Create::new(reference, purpose, &asked, capture_method);
-        for attempt in 1..=KEYS_MAX {
+        for attempt in 1..=self.keys_max {
             let key = numbered(reference.key(purpose), attempt);
             let failure = match self.write("create", &key, &create).await {
                 Ok(intent) => return Ok(Made::Intent(intent)),

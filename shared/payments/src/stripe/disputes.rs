@@ -8,7 +8,7 @@ use serde::Serialize;
 use stripe::StripeRequest;
 use stripe_client_core::{RequestBuilder, StripeMethod};
 
-use super::{KEYS_MAX, PaymentError, StripeClient, failure::Failure, numbered};
+use super::{PaymentError, StripeClient, failure::Failure, numbered};
 
 /// What a dispute is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,7 +81,7 @@ impl StripeClient {
         id: &str,
         request: &R,
     ) -> Result<DisputeView, PaymentError> {
-        for attempt in 1..=KEYS_MAX {
+        for attempt in 1..=self.keys_max {
             let key = numbered(key.to_owned(), attempt);
             match self.send(call, Some(&key), request).await {
                 Ok(dispute) => return Ok(dispute.view()),

@@ -10,8 +10,8 @@ use quantities::Amount;
 
 use self::wire::{Checkout, Expire, HeldIntent, Increment, MakeCheckout, MakeRefund, Refunds};
 use super::{
-    CaptureOutcome, ChargeOutcome, KEYS_MAX, Made, OffSession, PaymentError, Reference,
-    StripeClient, failure::Failure, numbered,
+    CaptureOutcome, ChargeOutcome, Made, OffSession, PaymentError, Reference, StripeClient,
+    failure::Failure, numbered,
 };
 use crate::money::{Card, HoldTerms, Outcome, Payment, Step};
 
@@ -24,6 +24,11 @@ impl StripeClient {
     ///
     /// [`PaymentError`].
     pub async fn carry_out(&self, payment: &Payment, step: &Step) -> Result<Outcome, PaymentError> {
+        let number = payment.pending.as_ref().map_or(1, |pending| pending.attempt);
+        self.at_try(number).make(payment, step).await
+    }
+
+    async fn make(&self, payment: &Payment, step: &Step) -> Result<Outcome, PaymentError> {
         let reference = Reference::Session(payment.session_id);
         let purpose = step.purpose();
         let key = reference.key(&purpose);
@@ -117,7 +122,7 @@ impl StripeClient {
     ) -> Result<Outcome, PaymentError> {
         let call = "raise hold";
         let increment = Increment::new(payment_intent, amount.minor);
-        for attempt in 1..=KEYS_MAX {
+        for attempt in 1..=self.keys_max {
             let key = numbered(key.to_owned(), attempt);
             let failure = match self.send(call, Some(&key), &increment).await {
                 Ok(intent) => return Ok(Outcome::Raised { terms: intent.terms(amount) }),
@@ -155,7 +160,7 @@ impl StripeClient {
         let reference = Reference::Session(payment.session_id);
         let return_url = self.return_url.as_deref().ok_or(PaymentError::Configuration)?;
         let make = MakeCheckout::new(&reference, purpose, &payment.card, amount, return_url);
-        for attempt in 1..=KEYS_MAX {
+        for attempt in 1..=self.keys_max {
             let key = numbered(reference.key(purpose), attempt);
             match self.send(call, Some(&key), &make).await {
                 Ok(page) => return page.made(call),
@@ -178,7 +183,7 @@ impl StripeClient {
         let call = "expire pay link";
         let link = payment.links.iter().find(|link| link.number == number);
         let id = &link.ok_or_else(|| missing(payment, "pay link"))?.id;
-        for attempt in 1..=KEYS_MAX {
+        for attempt in 1..=self.keys_max {
             let key = numbered(key.to_owned(), attempt);
             let failure = match self.send(call, Some(&key), &Expire { id }).await {
                 Ok(page) => return page.closed().ok_or(PaymentError::unknown(call)),
@@ -211,7 +216,7 @@ impl StripeClient {
         let since = payment.pending.as_ref().map(|pending| pending.since);
         let key_is_old = since.is_some_and(|at| super::failure::now() - at > super::KEY_LIFE);
         let asked = MakeRefund::new(&reference, purpose, &refund.payment_intent, refund.amount);
-        for attempt in 1..=KEYS_MAX {
+        for attempt in 1..=self.keys_max {
             if key_is_old || attempt > 1 {
                 let refunds = Refunds::of(&refund.payment_intent);
                 let known = self.send(call, None, &refunds).await;

@@ -15,7 +15,7 @@ use stripe::StripeRequest;
 use stripe_client_core::{RequestBuilder, StripeMethod};
 
 use super::{
-    HOLD, KEYS_MAX, PaymentError, Reference, StripeClient,
+    HOLD, PaymentError, Reference, StripeClient,
     calls::{Intent, LastPaymentError, metadata, refusal},
     failure::Failure,
     numbered,
@@ -67,7 +67,7 @@ impl StripeClient {
     ) -> Result<Outcome, PaymentError> {
         let call = "make card present";
         let make = MakePresent::new(reference, amount);
-        for attempt in 1..=KEYS_MAX {
+        for attempt in 1..=self.keys_max {
             let key = numbered(reference.key(HOLD), attempt);
             match self.write(call, &key, &make).await {
                 Ok(intent) => return Ok(Outcome::Made { payment_intent: intent.id() }),
@@ -92,7 +92,7 @@ impl StripeClient {
     ) -> Result<Outcome, PaymentError> {
         let call = "present";
         let process = Process { reader, payment_intent: &payment_intent.0 };
-        for attempt in 1..=KEYS_MAX {
+        for attempt in 1..=self.keys_max {
             let key = numbered(reference.key(PRESENT), attempt);
             let Err(failure) = self.send(call, Some(&key), &process).await else {
                 return Ok(Outcome::Presented);
@@ -165,7 +165,7 @@ impl StripeClient {
         if shown.is_none_or(|action| action.status != "in_progress") {
             return Ok(());
         }
-        for attempt in 1..=KEYS_MAX {
+        for attempt in 1..=self.keys_max {
             let key = numbered(reference.key("clear"), attempt);
             let Err(failure) = self.send(call, Some(&key), &CancelAction { reader }).await else {
                 return Ok(());

@@ -11,7 +11,7 @@ use serde::Serialize;
 use stripe::StripeRequest;
 use stripe_client_core::{RequestBuilder, StripeMethod};
 
-use super::{KEYS_MAX, PaymentError, StripeClient, failure::Failure, numbered};
+use super::{PaymentError, StripeClient, failure::Failure, numbered};
 
 /// Payment methods of one customer that are listed; nobody has more cards.
 const LISTED_MAX: u32 = 100;
@@ -143,7 +143,7 @@ impl StripeClient {
     pub async fn forget_method(&self, id: &StripePaymentMethodId) -> Result<(), PaymentError> {
         let call = "detach method";
         let key = format!("tallywatt/method/{id}/detach");
-        for attempt in 1..=KEYS_MAX {
+        for attempt in 1..=self.keys_max {
             let key = numbered(key.clone(), attempt);
             let Err(failure) = self.send(call, Some(&key), &DetachMethod { id }).await else {
                 return Ok(());
@@ -167,7 +167,7 @@ impl StripeClient {
         R: StripeRequest,
         R::Output: miniserde::Deserialize,
     {
-        for attempt in 1..=KEYS_MAX {
+        for attempt in 1..=self.keys_max {
             let key = numbered(key.to_owned(), attempt);
             match self.send(call, Some(&key), request).await {
                 Ok(made) => return Ok(made),

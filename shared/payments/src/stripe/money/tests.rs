@@ -1,7 +1,7 @@
 //! The steps against the twin, over HTTP.
 
 use network::{Beyond, PaymentPolicy};
-use stripe_twin::{DeclineRule, Fault};
+use stripe_twin::{DeclineRule, Fault, FaultKind};
 
 use super::super::tests::{Bench, EVERY_FAULT, bench, eur, post};
 use super::*;
@@ -147,4 +147,15 @@ async fn a_repeat_after_the_keys_have_died_finds_what_was_done() {
     bench.twin.advance(2 * super::super::tests::DAY);
     assert_eq!(bench.stripe.carry_out(&requested, &refund).await.unwrap(), first);
     assert_eq!(bench.twin.state()["refunds"].as_array().unwrap().len(), 1);
+}
+
+/// Each 500 is remembered under its key. Tries in an outage use keys up, and the first try after it
+/// still has one.
+#[tokio::test]
+async fn an_outage_that_spends_every_key_it_is_given_ends_with_the_outage() {
+    let bench = bench("pm_card_visa").await;
+    bench.twin.fault(Fault::next(FaultKind::ServerError, 20).on("/payment_intents"));
+    let payment = bench.carry_on(bench.money(1, 5000)).await;
+    let payment = bench.priced(payment, 4200).await;
+    assert_eq!((payment.captured, bench.taken_and_open()), (eur(4200), (4200, 0)));
 }
