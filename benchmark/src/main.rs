@@ -37,7 +37,7 @@ fn main() -> Result<()> {
             speed::run(&Effort { turns: 1, repeats: 20, tariffs: 10, sessions: 100 })
         }
         Command::Speed { quick: false } => {
-            speed::run(&Effort { turns: 5, repeats: 200, tariffs: 100, sessions: 1_000 })
+            speed::run(&Effort { turns: 25, repeats: 200, tariffs: 100, sessions: 1_000 })
         }
         Command::Pair { seed } => pair(seed),
     }

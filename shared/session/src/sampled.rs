@@ -131,7 +131,7 @@ fn total<'a>(
     for value in sampled.filter(|value| !is_signed(value)) {
         let Some(factor) = factor(value.unit.as_ref()) else {
             let unit = value.unit.as_ref().map_or("", UnitOfMeasure::as_str);
-            let detail = format!("a register in `{unit}` was left out");
+            let detail = format!("a register in `{}` was left out", unit.escape_debug());
             findings.note(FindingCode::UnknownUnit, at, detail);
             continue;
         };

@@ -358,6 +358,14 @@ fn power_is_that_of_the_moment_be_it_told_in_another_message() {
 }
 
 #[test]
+fn what_a_finding_quotes_can_be_printed() {
+    let frames = [reading("16:10", r#"{"value":"5","unit":"\u0000\u202eW"}"#)];
+    let timeline = read(&ended(), &frames);
+    let details: Vec<_> = timeline.findings.iter().map(|finding| &finding.detail).collect();
+    assert_eq!(details, [r"a register in `\0\u{202e}W` was left out"]);
+}
+
+#[test]
 fn reactive_energy_is_no_energy_to_sell() {
     let frames = [
         reading("16:10", r#"{"value":"5","unit":"kvarh"}"#),
