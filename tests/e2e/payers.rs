@@ -22,7 +22,7 @@ pub(crate) async fn every_payer_has_its_route_its_fees_and_its_books(
     suite: &Suite,
 ) -> anyhow::Result<()> {
     let world = &*suite.shared().await?;
-    let (driver, fleet, town) = ("driver-pay-1", "fleet-17", "town-of-zuid");
+    let (driver, fleet, town) = ("driver-payer-1", "fleet-17", "town-of-zuid");
     let card = world.card("pm_card_visa").await?;
     world.tag("PAY-MEMBER", driver, &card, json!({ "tier": "gold" })).await?;
     let account =
@@ -78,7 +78,7 @@ pub(crate) async fn a_wallet_added_in_the_app_pays_for_a_session(
     suite: &Suite,
 ) -> anyhow::Result<()> {
     let world = &*suite.shared().await?;
-    let (driver, other, id) = ("driver-pay-2", "driver-pay-3", "PAY-02");
+    let (driver, other, id) = ("driver-payer-2", "driver-payer-3", "PAY-02");
     let mut station = world.station(id).await?;
     let (_, none) = world.driver(driver, Method::GET, "/payment-methods").await?;
     assert_eq!(none, json!([]));
@@ -139,7 +139,7 @@ pub(crate) async fn a_debt_bars_the_next_start_until_it_is_settled(
     suite: &Suite,
 ) -> anyhow::Result<()> {
     let world = &*suite.shared().await?;
-    let (driver, id) = ("driver-pay-4", "PAY-04");
+    let (driver, id) = ("driver-payer-4", "PAY-04");
     let card = world.card("pm_card_visa").await?;
     // The issuer lets 30.00 be held and refuses the rest.
     world.platform.stripe().decline(DeclineRule {
