@@ -18,6 +18,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail, ensure};
+use chrono::{TimeDelta, Utc};
 use futures_util::future::try_join_all;
 use messages::Queue;
 use quantities::ChargePointId;
@@ -37,7 +38,7 @@ use crate::{
     closing::{Check, Closing},
     inbox::Inbox,
     network::Network,
-    platform::{Platform, PlatformArgs, Progress},
+    platform::{Platform, PlatformArgs, Progress, Service},
 };
 
 /// How long the pipeline may go on after the last visit.
@@ -161,6 +162,7 @@ pub async fn rage(
         step.done();
         weather::end(stripe);
         let step = progress.begin("went on in fair weather");
+        age_starts(platform).await?;
         let again = recover(platform, network).await?;
         step.done();
         anyhow::Ok((visits, toll, again))
@@ -234,6 +236,28 @@ async fn rest(platform: &Platform) -> anyhow::Result<()> {
 fn pending(stripe: &Twin) -> u64 {
     let state = stripe.state();
     state.pointer("/webhooks/pending").and_then(Value::as_u64).unwrap_or_default()
+}
+
+/// Lets the minutes pass after which the sweep looks for the hold of a start from the app whose
+/// request to Stripe was not answered: until then it might still be placed.
+async fn age_starts(platform: &Platform) -> anyhow::Result<()> {
+    let table = platform.output("EntitlementsTable")?;
+    let at = (Utc::now() - TimeDelta::minutes(11)).to_rfc3339();
+    for item in platform.items("EntitlementsTable").await? {
+        if item["gsi_pending"]["S"] != "INTENDED" {
+            continue;
+        }
+        let aged = json!({
+            "TableName": table,
+            "Key": { "pk": item["pk"] },
+            "UpdateExpression": "SET #hold.requested_at = :at",
+            "ConditionExpression": "attribute_exists(gsi_pending)",
+            "ExpressionAttributeNames": { "#hold": "hold" },
+            "ExpressionAttributeValues": { ":at": { "S": at } },
+        });
+        platform.aws().call(Service::DynamoDb, "UpdateItem", &aged).await?;
+    }
+    Ok(())
 }
 
 /// What an operator does after a bad day: what failed too often is sent round again, payments that
