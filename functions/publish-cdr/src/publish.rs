@@ -137,7 +137,9 @@ impl Publisher {
 
 /// The CDR as the partner's version of OCPI writes it.
 fn written(cdr: &Cdr, priced: &PricedSession, partner: &RoamingPartner) -> anyhow::Result<Value> {
-    let written = ocpi::write::cdr(cdr, taxes(priced)?, partner.version);
+    let taxes = taxes(priced)?;
+    let taxes = if cdr.credit == Some(true) { taxes.credited() } else { taxes };
+    let written = ocpi::write::cdr(cdr, taxes, partner.version);
     let refused = |problems: Vec<Problem>| {
         let problems: Vec<_> = problems.iter().map(Problem::to_string).collect();
         anyhow!("OCPI {} forbids the CDR: {}", partner.version, problems.join("; "))

@@ -130,6 +130,16 @@ pub struct Taxes {
     pub reservation: Vec<TaxAmount>,
 }
 
+impl Taxes {
+    /// The taxes of the Credit CDR that takes back a CDR with these: those of the total are negative,
+    /// as the total is, and nothing else changes. See [`crate::Cdr::credited`].
+    #[must_use]
+    pub fn credited(self) -> Self {
+        let negated = |tax: TaxAmount| TaxAmount { amount: -tax.amount, ..tax };
+        Self { total: self.total.into_iter().map(negated).collect(), ..self }
+    }
+}
+
 impl From<crate::Price> for PriceLimit {
     fn from(price: crate::Price) -> Self {
         Self { before_taxes: price.excl_vat, after_taxes: price.incl_vat }
@@ -188,8 +198,7 @@ impl From<Tariff> for crate::Tariff {
     }
 }
 
-/// The CDR in 2.3.0, its prices with `taxes`. In a credit CDR the taxes of the total are negative
-/// as the total is; `taxes` are those of the CDR that it takes back.
+/// The CDR in 2.3.0, its prices with `taxes`.
 ///
 /// # Errors
 ///
@@ -203,12 +212,7 @@ pub fn cdr(cdr: crate::Cdr, taxes: Taxes) -> Result<Cdr, Vec<Problem>> {
         problems.extend(message.map(|message| Problem { path, message }));
         price.ok().flatten()
     };
-    let negated = |tax: TaxAmount| TaxAmount { amount: -tax.amount, ..tax };
-    let total = match cdr.credit {
-        Some(true) => taxes.total.into_iter().map(negated).collect(),
-        _ => taxes.total,
-    };
-    let total_cost = with("total_cost", Some(cdr.total_cost), total);
+    let total_cost = with("total_cost", Some(cdr.total_cost), taxes.total);
     let result = Cdr {
         country_code: cdr.country_code,
         party_id: cdr.party_id,

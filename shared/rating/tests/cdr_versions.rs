@@ -168,8 +168,9 @@ fn a_credit_cdr_has_a_negative_total_and_is_else_the_one_that_it_takes_back() {
     let cdr = cdr_of(&priced, &tariff, &session, &site(ZONE));
     let credit = cdr.credited("2026-03-05T08:00:00Z".parse().unwrap());
     for version in [Version::V2_2_1, Version::V2_3_0] {
-        let written = |cdr| write::cdr(cdr, taxes(&priced).unwrap(), version).unwrap().json;
-        let (original, mut credit) = (written(&cdr), written(&credit));
+        let named = taxes(&priced).unwrap();
+        let original = write::cdr(&cdr, named.clone(), version).unwrap().json;
+        let mut credit = write::cdr(&credit, named.credited(), version).unwrap().json;
         assert_eq!(schema::cdr(&cdr.credited(cdr.last_updated), version), [], "{version}");
         assert_eq!(credit["credit"], true);
         assert_eq!(credit["credit_reference_id"], original["id"]);
