@@ -52,14 +52,6 @@ pub fn settle<'a>(
     doubt_register(&samples, ends, findings);
     samples.retain(|sample| is_in_range(sample, ends, findings));
     let mut samples = believable(samples, ends, findings);
-    samples.dedup_by(|later, earlier| {
-        let conflict = ms(later.at) == ms(earlier.at);
-        if conflict {
-            let detail = "of two readings of one moment the lower one is used";
-            findings.note(FindingCode::Conflicting, later.at, detail);
-        }
-        conflict
-    });
     // The moments of start and stop have readings of their own.
     let start_ms = ms(ends.start.0);
     let stop_ms = ends.stop.map(|(at, _)| ms(at));
@@ -232,35 +224,44 @@ fn never_falling(
     kept.collect()
 }
 
-/// Without readings that cannot be after the start, without those that fall, and then without
-/// those that cannot be after the one before them.
+/// Without readings that cannot be after the start, without those that fall, with one for each
+/// moment, and then without those that cannot be after the one before them.
 fn believable(
     mut samples: Vec<MeterSample>,
     ends: &Ends,
     findings: &mut Findings,
 ) -> Vec<MeterSample> {
-    let mut note = |code, sample: &MeterSample| {
+    let set_aside = |findings: &mut Findings, code, sample: &MeterSample| {
         findings.note(code, sample.at, format!("a reading of {} was set aside", sample.energy));
     };
     let mut is_first = true;
     samples.retain(|sample| {
         let jumps = ends.jumps(ends.start, (sample.at, sample.energy));
         if jumps && is_first && ends.start.1 == WattHours::ZERO {
-            note(FindingCode::StartZero, sample);
+            set_aside(findings, FindingCode::StartZero, sample);
         }
         if jumps {
-            note(FindingCode::ImplausibleJump, sample);
+            set_aside(findings, FindingCode::ImplausibleJump, sample);
         }
         is_first = false;
         !jumps
     });
-    let mut samples = never_falling(samples, &mut note);
+    let mut samples = never_falling(samples, |code, sample| set_aside(findings, code, sample));
+    // Before the rest is compared with the one before it: that has to be one that stays.
+    samples.dedup_by(|later, earlier| {
+        let conflict = ms(later.at) == ms(earlier.at);
+        if conflict {
+            let detail = "of two readings of one moment the lower one is used";
+            findings.note(FindingCode::Conflicting, later.at, detail);
+        }
+        conflict
+    });
     let mut last = ends.start;
     samples.retain(|sample| {
         let here = (sample.at, sample.energy);
         let jumps = ends.jumps(last, here);
         if jumps {
-            note(FindingCode::ImplausibleJump, sample);
+            set_aside(findings, FindingCode::ImplausibleJump, sample);
         } else {
             last = here;
         }

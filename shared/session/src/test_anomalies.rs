@@ -389,6 +389,20 @@ fn the_power_of_a_reading_is_kept_when_it_is_told_again_without() {
     assert_eq!(settled(&[sample(60, 100), told], &ends).0, [told]);
 }
 
+/// Of two readings of one moment only the one that stays says what can come after it: 6,911 Wh in
+/// 29 s (a minute added) are more than 167 kW deliver.
+#[test]
+fn a_reading_is_compared_with_the_one_that_was_kept_before_it() {
+    let power_max = Some(quantities::Power::new(Decimal::from(167_000)));
+    let ends = Ends { start: (at("16:00"), 1_000.into()), stop: None, power_max };
+    let (kept, findings) =
+        settled(&[sample(1_893, 9_689), sample(1_864, 5_561), sample(1_864, 2_778)], &ends);
+    assert_eq!(kept, [sample(1_864, 2_778)]);
+    let noted = codes(&findings.into_sorted());
+    assert_eq!(noted, [FindingCode::Conflicting, FindingCode::ImplausibleJump]);
+    assert_eq!(settled(&kept, &ends), (kept.clone(), Findings::default()));
+}
+
 fn settled(samples: &[MeterSample], ends: &Ends) -> (Vec<MeterSample>, Findings) {
     let mut findings = Findings::default();
     let samples = settle(samples, ends, &mut findings).into_owned();
