@@ -6,7 +6,7 @@ use http_api::{Problem, document, role_table};
 use network::Trust;
 use payments::StripeClient;
 use queues::Queues;
-use runtime::Secrets;
+use runtime::{Function, Secrets};
 use store::Store;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -40,6 +40,29 @@ pub(crate) struct Api {
 }
 
 impl Api {
+    /// What the function's configuration says.
+    ///
+    /// # Errors
+    ///
+    /// When a variable is missing or says nothing that can be read.
+    pub(crate) fn of(function: &Function) -> anyhow::Result<Self> {
+        Ok(Self {
+            store: Store::from_environment(&function.aws)?,
+            queues: Queues::new(&function.aws),
+            secrets: Arc::new(Secrets::new(&function.aws)),
+            stack: function.variable("STACK_NAME")?.into(),
+            country_code: function.variable("OPERATOR_COUNTRY_CODE")?.into(),
+            party_id: function.variable("OPERATOR_PARTY_ID")?.into(),
+            trust: Trust::parse(
+                &function.variable("MEMBERSHIP_TRUST_HOURS")?,
+                &function.variable("MEMBERSHIP_WHEN_STALE")?,
+            )?,
+            stripe_secret: function.variable("STRIPE_SECRET_NAME")?.into(),
+            stripe_base: function.variable("STRIPE_API_BASE")?.into(),
+            limits: Limits::of(function)?,
+        })
+    }
+
     /// Stripe, which only disputes are answered at.
     pub(crate) async fn stripe(&self) -> Result<StripeClient, Problem> {
         let secret = self.secrets.stripe(&self.stripe_secret).await;
