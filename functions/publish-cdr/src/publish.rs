@@ -12,9 +12,12 @@ use rating::{
 use runtime::{Invocation, Metric};
 use serde_json::Value;
 use session::Session;
-use store::{Delivery, Store};
+use store::{Delivery, SessionFile, Store};
 
 use crate::partner::Partners;
+
+/// Its event comes after its price.
+const NO_PRICE: &str = "a rated session has no price";
 
 pub(crate) struct Publisher {
     pub(crate) store: Store,
@@ -36,37 +39,49 @@ impl Publisher {
         };
         let file = self.store.session_file(session_id).await?;
         let partner = self.partner_of(&file.session).await?;
-        let priced = file.rated.context("a rated session has no price")?;
-        let cdr = match file.cdr {
-            Some(cdr) => cdr,
+        let cdrs = Box::pin(self.cdrs(&file, is_credit, partner.as_ref(), invocation)).await?;
+        let Some(partner) = partner else {
+            invocation.outcome("stored");
+            return Ok(());
+        };
+        let priced = file.rated.context(NO_PRICE)?;
+        // What is taken back has to be there first, whichever message comes first.
+        for (name, cdr) in cdrs {
+            let (event_id, cdr) =
+                (format!("{name}:{session_id}"), written(&cdr, &priced, &partner)?);
+            self.post_once(session_id, &event_id, &partner, &cdr, invocation).await?;
+        }
+        Ok(())
+    }
+
+    /// The CDR of a session and, when it is taken back, its credit CDR; each with what its
+    /// deliveries are logged under. The first one that is stored stands, and is the one that is sent.
+    async fn cdrs(
+        &self,
+        file: &SessionFile,
+        is_credit: bool,
+        partner: Option<&RoamingPartner>,
+        invocation: &Invocation,
+    ) -> anyhow::Result<Vec<(&'static str, Cdr)>> {
+        let session_id = file.session.id;
+        let cdr = match &file.cdr {
+            Some(cdr) => cdr.clone(),
             None => {
-                let cdr = self.build(&file.session, &priced, partner.as_ref(), invocation).await?;
-                // The first one stands, and it is the one that is sent.
+                let priced = file.rated.as_ref().context(NO_PRICE)?;
+                let cdr = self.build(&file.session, priced, partner, invocation).await?;
                 self.store.keep_cdr(session_id, &cdr).await?
             }
         };
-        let (cdr, event_id) = if is_credit {
-            let credit = match file.credit_cdr {
-                Some(credit) => credit,
-                None => {
-                    let credit = cdr.credited(invocation.now());
-                    self.store.keep_credit_cdr(session_id, &credit).await?
-                }
-            };
-            (credit, format!("credit-cdr:{session_id}"))
-        } else {
-            (cdr, format!("cdr:{session_id}"))
+        let credit = match &file.credit_cdr {
+            Some(credit) => Some(credit.clone()),
+            None if is_credit => {
+                let credit = cdr.credited(invocation.now());
+                Some(self.store.keep_credit_cdr(session_id, &credit).await?)
+            }
+            None => None,
         };
-        match partner {
-            Some(partner) => {
-                let cdr = written(&cdr, &priced, &partner)?;
-                self.post_once(session_id, &event_id, &partner, &cdr, invocation).await
-            }
-            None => {
-                invocation.outcome("stored");
-                Ok(())
-            }
-        }
+        let credit = credit.map(|credit| ("credit-cdr", credit));
+        Ok([("cdr", cdr)].into_iter().chain(credit).collect())
     }
 
     async fn partner_of(&self, session: &Session) -> anyhow::Result<Option<RoamingPartner>> {
