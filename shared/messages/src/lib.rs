@@ -352,6 +352,26 @@ pub enum ChargerAction {
     },
 }
 
+/// The types of the events that go to accounting, and so to webhook subscribers.
+pub const ACCOUNTING: [&str; 16] = [
+    "session.started",
+    "session.rated",
+    "session.waived",
+    "session.credited",
+    "payment.authorized",
+    "payment.refused",
+    "payment.captured",
+    "payment.released",
+    "payment.owed",
+    "payment.cleared",
+    "payment.refunded",
+    "payment.refund_failed",
+    "payment.waived",
+    "payment.written_off",
+    "payment.disputed",
+    "credit_note.issued",
+];
+
 /// A queue of ours. Each has one consumer and one dead-letter queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Queue {
@@ -599,6 +619,44 @@ mod tests {
         let first = Envelope::new(event.clone(), "2026-01-01T00:00:00Z".parse().unwrap(), None);
         let again = Envelope::new(event, "2026-01-02T00:00:00Z".parse().unwrap(), Some("t".into()));
         assert_eq!(first.id, again.id);
+    }
+
+    /// Every event that there is, made of one object with all fields that any of them has.
+    #[test]
+    fn the_list_for_subscribers_has_every_event_that_goes_to_accounting() {
+        let at = "2026-03-01T12:00:00Z";
+        let eur = serde_json::json!({ "minor": 900, "currency": "EUR" });
+        let journal =
+            JournalEntry::capture("1".into(), at.parse().unwrap(), Amount::new(900, Currency::EUR));
+        let mut fields = serde_json::json!({
+            "session_id": session(), "number": 1, "total": eur, "amount": eur,
+            "journal": journal.unwrap(), "payment_intent": "pi_1", "code": "card_declined",
+            "decision": "d", "dispute": "dp_1", "change": "opened", "reason": "fraudulent",
+            "key": "k", "version": 1, "start_id": "s", "id_tag": "T", "charge_point_id": "CP1",
+            "connector_id": 1, "cause": "c", "exception_id": "00000000-0000-0000-0000-000000000000",
+            "unique_id": "u", "action": "RemoteStopTransaction", "payload": { "transactionId": 7 },
+            "expires_at": at,
+            "hold": { "payment_intent": "pi_1", "amount": eur, "customer": "cus_1",
+                "payment_method": "pm_1", "requested_at": at },
+        });
+        let source = include_str!("lib.rs").split_once("pub enum Event").unwrap().1;
+        let source = source.split_once("\n}").unwrap().0;
+        let names = source.split("#[serde(rename = \"").skip(1);
+        let names: Vec<&str> = names.map(|rest| rest.split_once('"').unwrap().0).collect();
+        assert!(names.len() > ACCOUNTING.len());
+        let mut listed = Vec::new();
+        for name in names {
+            fields["type"] = name.into();
+            fields["number"] =
+                if name.starts_with("credit_note") { "CN-1".into() } else { 1.into() };
+            let event: Event = serde_json::from_value(fields.clone()).unwrap();
+            assert_eq!(event.event_type(), name);
+            listed.extend(event.queues().contains(&Queue::Accounting).then_some(name));
+        }
+        listed.sort_unstable();
+        let mut told = ACCOUNTING;
+        told.sort_unstable();
+        assert_eq!(listed, told);
     }
 
     #[test]
