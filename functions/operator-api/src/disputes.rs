@@ -9,10 +9,11 @@ use http_api::{
     ReadSessions,
 };
 use payments::PaymentError;
+use payments::StripeClient;
 use receipts::{Case, Decided, Decision, Evidence, Receipt, evidence};
 use serde::{Deserialize, Serialize};
 use session::timeline;
-use store::{DisputeRow, SessionFile};
+use store::{DisputeRow, SessionFile, Stored};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -111,7 +112,7 @@ async fn packet(
     State(api): State<Api>,
     log: Log,
     Param(id): Param<String>,
-) -> Result<Json<BTreeMap<&'static str, String>>, Problem> {
+) -> Result<Json<BTreeMap<String, String>>, Problem> {
     let row = row(&api, &id).await?;
     log.session(row.session_id);
     let file = api.store.session_file(row.session_id).await?;
@@ -137,43 +138,64 @@ async fn answer(
     if row.dispute.is_closed() {
         return Err(Problem::new(ProblemType::Conflict, "The dispute is closed."));
     }
-    let decision = decision(&body, &id, operator.subject, log.now())?;
-    // Known before Stripe is asked; the same again asks Stripe again under the same key.
-    api.store.decide(row.session_id, &decision, None, None, log.now(), &[]).await?;
-    let stripe = api.stripe().await?;
-    let answered = match body {
-        AnswerBody::Submit { .. } => {
+    let (what, reason) = body.read()?;
+    let what = match what {
+        Answer::Submit => {
             let file = api.store.session_file(row.session_id).await?;
-            let Evidence(fields) = Box::pin(built(&api, file)).await?;
-            stripe.submit_evidence(&id, &fields).await
+            let evidence = Box::pin(built(&api, file)).await?;
+            Decided::SubmitEvidence { dispute: id.clone(), evidence }
         }
-        AnswerBody::Accept { .. } => stripe.accept_dispute(&id).await,
+        Answer::Accept => Decided::AcceptDispute { dispute: id.clone() },
     };
-    let status = answered.map_err(told)?.status;
+    let decision = decision(what, &id, reason, operator.subject, log.now());
+    // Known before Stripe is asked. The same again asks again with what was decided first: the
+    // session may have learnt something since, and one key is for one text.
+    let stored = api.store.decide(row.session_id, &decision, None, None, log.now(), &[]).await?;
+    let decision = if let Stored::Exists(standing) = stored { *standing } else { decision };
+    let stripe = api.stripe().await?;
+    let answered = match &decision.what {
+        Decided::SubmitEvidence { evidence, .. } => stripe.submit_evidence(&id, &evidence.0).await,
+        _ => stripe.accept_dispute(&id).await,
+    };
+    let status = match answered {
+        Ok(dispute) => dispute.status,
+        Err(error) => return Err(told(&stripe, &id, error).await),
+    };
     log.field("dispute_status", status.as_str());
     log.outcome("answered");
     Ok((StatusCode::ACCEPTED, Json(AnsweredView { status })))
 }
 
+/// What is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    Submit,
+    Accept,
+}
+
+impl AnswerBody {
+    /// What is answered, and why.
+    fn read(&self) -> Result<(Answer, String), Problem> {
+        let (answer, reason) = match self {
+            Self::Submit { reason } => (Answer::Submit, reason),
+            Self::Accept { reason } => (Answer::Accept, reason),
+        };
+        let mut check = Check::default();
+        let reason = check.text("/reason", reason, 500);
+        check.finish(|| reason.map(|reason| (answer, reason)))
+    }
+}
+
 fn decision(
-    body: &AnswerBody,
+    what: Decided,
     dispute: &str,
+    reason: String,
     by: String,
     at: DateTime<Utc>,
-) -> Result<Decision, Problem> {
-    let dispute = dispute.to_owned();
-    let (what, name, reason) = match body {
-        AnswerBody::Submit { reason } => (Decided::SubmitEvidence { dispute }, "evidence", reason),
-        AnswerBody::Accept { reason } => (Decided::AcceptDispute { dispute }, "accept", reason),
-    };
-    let mut check = Check::default();
-    let reason = check.text("/reason", reason, 500);
-    let reason = check.finish(|| reason)?;
-    let (Decided::SubmitEvidence { dispute } | Decided::AcceptDispute { dispute }) = &what else {
-        return Err(anyhow::anyhow!("an answer is one of two").into());
-    };
+) -> Decision {
+    let name = if matches!(what, Decided::AcceptDispute { .. }) { "accept" } else { "evidence" };
     let id = format!("{name}-{dispute}");
-    Ok(Decision { id, request: name.to_owned(), what, reason, by, at })
+    Decision { id, request: name.to_owned(), what, reason, by, at }
 }
 
 async fn row(api: &Api, id: &str) -> Result<DisputeRow, Problem> {
@@ -196,14 +218,20 @@ async fn built(api: &Api, file: SessionFile) -> Result<Evidence, Problem> {
     Ok(evidence(&Case { receipt: &receipt, tariff: &tariff, timeline: &timeline, meter_values }))
 }
 
-/// What Stripe said to an answer.
-fn told(error: PaymentError) -> Problem {
-    match error {
-        PaymentError::Rejected { .. } => {
-            let detail = "Stripe takes no answer to this dispute any more.";
-            Problem::new(ProblemType::Conflict, detail).because(error)
+/// What became of an answer that Stripe did not take: it is too late only if the dispute says so.
+async fn told(stripe: &StripeClient, id: &str, error: PaymentError) -> Problem {
+    if !matches!(error, PaymentError::Rejected { .. }) {
+        return Problem::unavailable(error);
+    }
+    match stripe.dispute(id).await {
+        Ok(now) if matches!(now.status.as_str(), "needs_response" | "warning_needs_response") => {
+            Problem::from(anyhow::Error::from(error))
         }
-        error => Problem::unavailable(error),
+        Ok(now) => {
+            let detail = format!("Stripe takes no answer any more: the dispute is {}.", now.status);
+            Problem::new(ProblemType::Conflict, &detail).because(error)
+        }
+        Err(unknown) => Problem::unavailable(unknown),
     }
 }
 

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use quantities::Amount;
 use serde::{Deserialize, Serialize};
 
-use crate::Scope;
+use crate::{Evidence, Scope};
 
 /// A decision, and the trail of it: kept with the session, never changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +56,8 @@ pub enum Decided {
     SubmitEvidence {
         /// Stripe's id of the dispute.
         dispute: String,
+        /// What is submitted: the same however often Stripe has to be asked.
+        evidence: Evidence,
     },
     /// To give a dispute up: it is lost.
     AcceptDispute {

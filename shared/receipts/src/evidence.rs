@@ -10,7 +10,9 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use chrono::{DateTime, Utc};
 use ocpi::TariffElement;
 use rating::TariffVersion;
-use session::Timeline;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use session::{Route, Session, Timeline};
 
 use crate::{
     Receipt,
@@ -36,23 +38,25 @@ pub struct Case<'a> {
 }
 
 /// Fields of Stripe's `dispute.evidence`, by name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Evidence(pub BTreeMap<&'static str, String>);
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Evidence(pub BTreeMap<String, String>);
 
 /// The evidence of `case`: at most [`FIELD_MAX`] characters a field and, with four fields, less
 /// than [`TOTAL_MAX`] in all. What is too long loses its middle, and says so.
 ///
-/// The driver's tag is left out of the charger's messages: it opens their account.
+/// Tags are left out of the charger's messages: they open accounts.
 #[must_use]
 pub fn evidence(case: &Case<'_>) -> Evidence {
     let session = &case.receipt.session;
     let sold_on = session.started_at.with_timezone(&session.time_zone).format("%Y-%m-%d");
-    Evidence(BTreeMap::from([
+    let fields = [
         ("product_description", fit(&description(case))),
         ("service_date", sold_on.to_string()),
         ("access_activity_log", fit(&activity(case))),
         ("uncategorized_text", fit(&frames(case))),
-    ]))
+    ];
+    Evidence(fields.map(|(name, text)| (name.to_owned(), text)).into())
 }
 
 /// What was sold, the price that was shown, the receipt.
@@ -66,11 +70,7 @@ fn description(case: &Case<'_>) -> Vec<String> {
         "It was delivered into the vehicle at the charger, on the spot; nothing was shipped."
             .to_owned(),
     ];
-    let app = "The driver started the session in the app, which shows the price and asks to confirm \
-               it; the card was authorized before the charger started.";
-    let card = "The driver started the session at the charger with their own card or tag, under a \
-                contract that names the prices.";
-    lines.push(if session.placed_hold.is_some() { app } else { card }.to_owned());
+    lines.push(begun(session).to_owned());
     lines.push(String::new());
     let (id, version) = (&price.tariff.id, price.tariff.version);
     lines.push(format!("PRICE SHOWN AT THE START (tariff {id}, version {version})"));
@@ -81,6 +81,33 @@ fn description(case: &Case<'_>) -> Vec<String> {
     lines.push("RECEIPT".to_owned());
     lines.extend(case.receipt.text().lines().map(str::to_owned));
     lines
+}
+
+/// How the driver began the session, and agreed to its price.
+fn begun(session: &Session) -> &'static str {
+    let is_held = session.placed_hold.is_some();
+    match session.route {
+        Route::AppWallet if is_held => {
+            "The driver started the session in the app, which shows the price and asks to confirm \
+             it; the card was authorized before the charger started."
+        }
+        Route::AppWallet => {
+            "The driver started the session in the app, which shows the price and asks to confirm it."
+        }
+        Route::Reader => {
+            "The driver presented the card itself to the payment terminal at the charger, which \
+             authorized it."
+        }
+        Route::SavedCard
+        | Route::Fleet
+        | Route::Contract
+        | Route::Roaming
+        | Route::Free
+        | Route::None => {
+            "The driver started the session at the charger with their own card or tag, under a \
+             contract that names the prices."
+        }
+    }
 }
 
 /// The prices of a tariff element, each with what restricts it.
@@ -132,12 +159,11 @@ fn frames(case: &Case<'_>) -> Vec<String> {
     let session = &case.receipt.session;
     let mut lines = vec![
         "Messages of the charger as they came (OCPP 1.6), each with the time of its arrival in UTC. \
-         The driver's tag is withheld: it opens their account."
+         Tags are withheld: they open accounts."
             .to_owned(),
     ];
-    let tag = session.id_tag.as_str();
     let mut line = |at: DateTime<Utc>, frame: &str| {
-        lines.push(format!("{}  {}", at.format("%Y-%m-%dT%H:%M:%SZ"), without(frame, tag)));
+        lines.push(format!("{}  {}", at.format("%Y-%m-%dT%H:%M:%SZ"), without_tags(frame)));
     };
     line(session.received_at, &session.start_frame);
     case.meter_values.iter().for_each(|(at, frame)| line(*at, frame));
@@ -147,18 +173,35 @@ fn frames(case: &Case<'_>) -> Vec<String> {
     lines
 }
 
-/// `text` without the tag, in whatever case the charger wrote it.
-fn without(text: &str, tag: &str) -> String {
-    let (lower, tag) = (text.to_ascii_lowercase(), tag.to_ascii_lowercase());
-    let mut rest = 0;
-    let mut kept = String::with_capacity(text.len());
-    for (at, found) in lower.match_indices(&tag).filter(|(_, found)| !found.is_empty()) {
-        kept.push_str(text.get(rest..at).unwrap_or_default());
-        kept.push('…');
-        rest = at + found.len();
+/// The frame with every value of a tag withheld: whoever stops a session may do so with another
+/// tag than it was started with. What is no JSON cannot be told apart, and is withheld as a whole.
+fn without_tags(frame: &str) -> String {
+    match serde_json::from_str(frame) {
+        Ok(mut message) => {
+            withhold(&mut message);
+            message.to_string()
+        }
+        Err(_) => "[a message that cannot be read]".to_owned(),
     }
-    kept.push_str(text.get(rest..).unwrap_or_default());
-    kept
+}
+
+/// The fields of OCPP 1.6 that hold a tag.
+const TAG_FIELDS: [&str; 2] = ["idtag", "parentidtag"];
+
+fn withhold(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                if TAG_FIELDS.contains(&name.to_ascii_lowercase().as_str()) {
+                    *value = "…".into();
+                } else {
+                    withhold(value);
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(withhold),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
 }
 
 /// The lines as one text of at most [`FIELD_MAX`] characters: as many of the first and of the last
@@ -233,6 +276,25 @@ mod tests {
         assert_eq!(frames.matches("MeterValues").count(), 30);
         assert!(!frames.to_lowercase().contains("04a1"), "the tag is in {frames}");
         assert!(frames.contains(r#""idTag":"…""#));
+    }
+
+    #[test]
+    fn no_tag_is_in_a_message_whoever_stops_and_however_it_is_written() {
+        let stop = r#"[2,"1","StopTransaction",{"idTag":"B\"2","meterStop":142,"transactionData":[
+            {"sampledValue":[{"value":"42.10"}]}],"idTagInfo":{"parentIdTag":"42"}}]"#;
+        let told = r#"[2,"1","StopTransaction",{"idTag":"…","meterStop":142,"transactionData":[{"sampledValue":[{"value":"42.10"}]}],"idTagInfo":{"parentIdTag":"…"}}]"#;
+        let same = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+        assert_eq!(same(&without_tags(stop)), same(told));
+        assert!(!without_tags(r#"[2,"1","StopTransaction",{"idTag":"04A1""#).contains("04A1"));
+    }
+
+    #[test]
+    fn who_paid_at_a_reader_did_not_start_it_in_the_app() {
+        let mut session = receipt().session;
+        session.route = Route::Reader;
+        assert!(begun(&session).contains("payment terminal"));
+        session.route = Route::AppWallet;
+        assert!(begun(&session).contains("in the app"));
     }
 
     #[test]

@@ -57,7 +57,7 @@ impl StripeClient {
     pub async fn submit_evidence(
         &self,
         id: &str,
-        evidence: &BTreeMap<&'static str, String>,
+        evidence: &BTreeMap<String, String>,
     ) -> Result<DisputeView, PaymentError> {
         let update = Update { id, evidence, submit: true };
         self.answer("submit evidence", &format!("dispute/{id}/evidence"), id, &update).await
@@ -125,7 +125,7 @@ struct Retrieve<'a> {
 struct Update<'a> {
     #[serde(skip)]
     id: &'a str,
-    evidence: &'a BTreeMap<&'static str, String>,
+    evidence: &'a BTreeMap<String, String>,
     submit: bool,
 }
 
