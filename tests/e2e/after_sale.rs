@@ -1,7 +1,7 @@
 //! After the sale: money given back, debts let go, disputes won and lost, roaming sessions taken
 //! back; each with its books.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, ensure};
 use quantities::SessionId;
@@ -152,7 +152,14 @@ pub(crate) async fn a_part_a_line_and_the_rest_are_given_back_each_with_its_cred
     let done = decisions(world, session, "succeeded").await?;
     let mut numbers: Vec<_> = done.iter().filter_map(|d| d["credit_note"].as_str()).collect();
     numbers.sort_unstable();
-    assert_eq!(numbers, ["CN-000001", "CN-000002", "CN-000003"], "a series without gaps");
+    let series: BTreeSet<_> = numbers.iter().filter_map(|n| n.rsplit_once('-')).collect();
+    let names: BTreeSet<_> = series.iter().map(|(name, _)| *name).collect();
+    let nth: Vec<_> = series.into_iter().map(|(_, nth)| nth).collect();
+    assert_eq!(
+        (names.len(), nth),
+        (1, vec!["000001", "000002", "000003"]),
+        "a series without gaps"
+    );
     // Sold, taken, credited, given back: nothing is left on any account.
     let file = booked(world, session, &[]).await?;
     let payment = &file["payment"];

@@ -92,7 +92,7 @@ struct ReceiptView {
 #[schema(as = CreditNote)]
 struct CreditNoteView {
     /// Its number.
-    #[schema(example = "CN-000001")]
+    #[schema(example = "CN-9F3A2C-000001")]
     number: String,
     /// When it was issued.
     issued_at: DateTime<Utc>,

@@ -5,7 +5,7 @@ use ledger::{Account, Sold};
 use messages::{Envelope, Event};
 use quantities::Amount;
 use rating::PricedSession;
-use receipts::{CreditNote, Decided, Scope, Seller, credited, number};
+use receipts::{CreditNote, Decided, Scope, Seller, credited};
 use runtime::Invocation;
 use store::{Issued, SessionFile, Store};
 
@@ -104,7 +104,7 @@ async fn issue(
     let id = format!("credit:{}:{}", session.id, asked.key);
     let journal = left.credit(id, invocation.now(), asked.account, &credited.part)?;
     let note = CreditNote {
-        number: number(issued + 1),
+        number: seller.number(issued + 1),
         session_id: session.id,
         sold_at: session.started_at,
         time_zone: session.time_zone,

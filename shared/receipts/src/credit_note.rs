@@ -10,6 +10,7 @@ use network::LegalEntity;
 use quantities::{Amount, MoneyError, SessionId};
 use rating::{Item, Line, PricedSession};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 /// How much of a receipt is credited.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,7 +75,9 @@ pub struct CreditedTax {
     pub amount: Amount,
 }
 
-/// Whose series a credit note's number is of: the company number, or else the name.
+/// Whose series a credit note's number is of: name and company number together. When one of them is
+/// corrected a new series begins, with other numbers (Directive 2006/112/EC, article 226 (2), allows
+/// several series).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seller(pub String);
 
@@ -83,9 +86,18 @@ impl Seller {
     #[must_use]
     pub fn of(entity: Option<&LegalEntity>) -> Self {
         let named = |entity: &LegalEntity| {
-            entity.company_number.clone().unwrap_or_else(|| entity.name.clone())
+            let number = entity.company_number.as_deref().unwrap_or_default();
+            format!("{}|{number}", entity.name)
         };
         Self(entity.map_or_else(|| "operator".to_owned(), named))
+    }
+
+    /// The number of the `n`th credit note of the series. The series is in it, made from whose it
+    /// is, so that no two credit notes have the same number.
+    #[must_use]
+    pub fn number(&self, n: u64) -> String {
+        let digest = hex::encode_upper(Sha256::digest(&self.0));
+        format!("CN-{}-{n:06}", digest.get(..6).unwrap_or_default())
     }
 }
 
@@ -104,12 +116,6 @@ pub enum CreditError {
     /// Amounts do not add up.
     #[error(transparent)]
     Money(#[from] MoneyError),
-}
-
-/// The number of the `n`th credit note of a series.
-#[must_use]
-pub fn number(n: u64) -> String {
-    format!("CN-{n:06}")
 }
 
 /// What `scope` of a receipt costs, taxes included, if nothing of it was credited before.
@@ -259,6 +265,28 @@ pub(crate) mod tests {
 
     use super::*;
     use crate::test_support::{at, eur, priced};
+
+    #[test]
+    fn no_two_series_share_a_number() {
+        let seller = |name: &str, company_number: Option<&str>| {
+            Seller::of(Some(&LegalEntity {
+                name: name.to_owned(),
+                address: "Amsterdam".to_owned(),
+                company_number: company_number.map(str::to_owned),
+            }))
+        };
+        let series = [
+            Seller::of(None),
+            seller("Laadpunt B.V.", None),
+            seller("Laadpunt B.V.", Some("12345678")),
+            // The same register number in another country's register.
+            seller("Ladepunkt GmbH", Some("12345678")),
+        ];
+        let numbers: std::collections::BTreeSet<_> = series.iter().map(|s| s.number(1)).collect();
+        assert_eq!(numbers.len(), series.len(), "{numbers:?}");
+        assert!(numbers.iter().all(|number| number.len() == 16 && number.ends_with("-000001")));
+        assert_eq!(series[2].number(12), seller("Laadpunt B.V.", Some("12345678")).number(12));
+    }
 
     pub(crate) fn books(price: &PricedSession) -> Vec<JournalEntry> {
         let taxes = price.taxes.iter().map(|tax| {

@@ -15,7 +15,7 @@ mod text;
 mod words;
 
 pub use credit_note::{
-    CreditError, CreditNote, Credited, CreditedTax, Scope, Seller, amount_of, credited, number,
+    CreditError, CreditNote, Credited, CreditedTax, Scope, Seller, amount_of, credited,
 };
 pub use decision::{Decided, Decision};
 pub use evidence::{Case, Evidence, FIELD_MAX, TOTAL_MAX, evidence};

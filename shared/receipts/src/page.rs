@@ -336,7 +336,7 @@ mod tests {
         let note = note("charger was slow");
         let page = note.page();
         for text in [
-            "Credit note CN-000007",
+            &format!("Credit note {}", note.number),
             &note.session_id.to_string(),
             "charger was slow",
             "VAT 21 % on 1.00 EUR",

@@ -184,7 +184,7 @@ pub(crate) fn note(reason: &str) -> CreditNote {
     let sold = Sold::of(&crate::credit_note::tests::books(price), Currency::EUR).unwrap();
     let scope = Scope::Lines(vec![2]);
     CreditNote {
-        number: crate::number(7),
+        number: crate::Seller::of(None).number(7),
         session_id: receipt.session.id,
         sold_at: receipt.session.started_at,
         time_zone: receipt.session.time_zone,
