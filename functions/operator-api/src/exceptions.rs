@@ -6,10 +6,11 @@ use http_api::{
     Body, Check, Log, Operator, Param, Problem, ProblemType, ReadExceptions, ResolveExceptions,
 };
 use messages::{Envelope, Event};
+use network::Charger;
 use quantities::{ExceptionId, WattHours};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
-use session::{ExceptionRecord, ExceptionState, Resolution, Session, SessionState};
+use session::{ExceptionRecord, ExceptionState, Resolution, Session, SessionState, is_deliverable};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -183,7 +184,11 @@ async fn resolve(
         let detail = "The exception was decided before, differently.";
         return Err(Problem::new(ProblemType::Conflict, detail));
     }
-    examine(&body, session.as_ref())?;
+    let charger = match &session {
+        Some(session) => api.store.charger(&session.charge_point_id).await?,
+        None => None,
+    };
+    examine(&body, session.as_ref(), charger.as_ref(), log.now())?;
     let event = event(&body, &exception, session.as_ref());
     let envelope = event.map(|event| Envelope::new(event, log.now(), log.trace()));
     let resolution = body.into();
@@ -196,8 +201,13 @@ async fn resolve(
     Ok(Json(resolved.into()))
 }
 
-/// Whether the decision fits the session as it stands.
-fn examine(body: &ResolutionBody, session: Option<&Session>) -> Result<(), Problem> {
+/// Whether the decision fits the session as it stands, and what its charger can have done by `now`.
+fn examine(
+    body: &ResolutionBody,
+    session: Option<&Session>,
+    charger: Option<&Charger>,
+    now: DateTime<Utc>,
+) -> Result<(), Problem> {
     let held = session.filter(|session| session.state == SessionState::Held);
     let conflict = |detail: &str| Err(Problem::new(ProblemType::Conflict, detail));
     let mut check = Check::default();
@@ -228,6 +238,15 @@ fn examine(body: &ResolutionBody, session: Option<&Session>) -> Result<(), Probl
             check.that("/meter_stop_wh", *meter_stop_wh >= start.wh(), &detail);
             let detail = format!("must not be before the start, {}", session.started_at);
             check.that("/ended_at", *ended_at >= session.started_at, &detail);
+            // By the charger's clock, which may be ahead of ours.
+            let latest = now.max(session.started_at + (now - session.received_at));
+            let detail = format!("must not be in the future, after {latest}");
+            check.that("/ended_at", *ended_at <= latest, &detail);
+            let end = (*ended_at, WattHours::new(*meter_stop_wh));
+            let is_possible = charger
+                .is_none_or(|charger| is_deliverable(charger, (session.started_at, start), end));
+            let detail = "is more than the charger delivers in that time; is it in Wh?";
+            check.that("/meter_stop_wh", is_possible || end.1 < start, detail);
         }
     }
     check.finish(|| Some(()))
@@ -267,8 +286,35 @@ mod tests {
         }))
     }
 
+    fn now() -> DateTime<Utc> {
+        "2026-03-02T00:00:00Z".parse().unwrap()
+    }
+
     fn code(body: &ResolutionBody, session: Option<&Session>) -> Option<u16> {
-        examine(body, session).err().map(|problem| problem.status().as_u16())
+        examine(body, session, None, now()).err().map(|problem| problem.status().as_u16())
+    }
+
+    #[test]
+    fn a_person_bills_no_more_than_the_charger_can_have_delivered_by_now() {
+        let held = Session { state: SessionState::Held, ..session() };
+        let charger: Charger = serde_json::from_value(json!({
+            "id": "CP1", "site_id": "S1", "time_zone": "Europe/Berlin", "password_hash": "",
+            "evse_id": "", "power_type": "AC_3_PHASE", "standard": "IEC_62196_T2",
+            "max_electric_power": 22_000,
+        }))
+        .unwrap();
+        let pointers = |meter_stop_wh: &str, ended_at: &str| {
+            let examined =
+                examine(&bill(meter_stop_wh, ended_at), Some(&held), Some(&charger), now());
+            let errors = examined.err().map(|problem| problem.errors().to_vec());
+            let errors = errors.into_iter().flatten();
+            errors.map(|error| error.pointer).collect::<Vec<_>>()
+        };
+        // An hour at 22 kW and a tenth, a minute added: 24.6 kWh from 10 kWh on.
+        assert_eq!(pointers("34600", "2026-03-01T13:00:00Z"), [""; 0]);
+        assert_eq!(pointers("34700", "2026-03-01T13:00:00Z"), ["/meter_stop_wh"]);
+        assert_eq!(pointers("12000000", "2026-03-01T13:00:00Z"), ["/meter_stop_wh"]);
+        assert_eq!(pointers("12000", "2026-03-02T00:00:01Z"), ["/ended_at"]);
     }
 
     #[test]
@@ -279,7 +325,7 @@ mod tests {
         assert_eq!(code(&good, None), Some(409));
         assert_eq!(code(&good, Some(&session())), Some(409));
         let wrong = bill("9999", "2026-03-01T11:00:00Z");
-        assert_eq!(examine(&wrong, Some(&held)).unwrap_err().errors().len(), 2);
+        assert_eq!(examine(&wrong, Some(&held), None, now()).unwrap_err().errors().len(), 2);
     }
 
     #[test]

@@ -268,6 +268,10 @@ async fn let_go(
         if payment.owed.is_zero() {
             return Err(conflict("Nothing is owed."));
         }
+        // What is being taken may be taken: then there is nothing to let off, and nobody would know.
+        if payment.pending.is_some() {
+            return Err(conflict("The payment is being collected. Try again in a moment."));
+        }
         let what = match how {
             Forgiven::Waived => Decided::Waive,
             Forgiven::WrittenOff => Decided::WriteOff,
@@ -440,6 +444,10 @@ fn refunded(
     let refundable = payment.refundable().map_err(refused)?;
     let (payment, amount) = match scope {
         Scope::All if payment.owed.is_zero() => (payment.clone(), sum(left.min(refundable))?),
+        // Who has limits gives money back; letting debts off is not theirs.
+        Scope::All if limits.is_some() => {
+            return Err(beyond("something is still owed, and only finance lets that off"));
+        }
         Scope::All => {
             let waived = forgive(payment.clone(), Forgiven::Waived).map_err(refused)?;
             (waived, sum(left.min(refundable))?)

@@ -111,6 +111,17 @@ pub fn samples_of(values: &[MeterValue]) -> (Vec<MeterSample>, Vec<Finding>) {
     (samples.collect(), findings.into_sorted())
 }
 
+/// Whether the charger can have delivered the energy between two registers in the time between
+/// them; `true` when nobody knows its power. Readings of its meter are judged alike.
+#[must_use]
+pub fn is_deliverable(
+    charger: &Charger,
+    start: (DateTime<Utc>, WattHours),
+    stop: (DateTime<Utc>, WattHours),
+) -> bool {
+    !Ends { start, stop: None, power_max: power_max(charger) }.jumps(start, stop)
+}
+
 /// The rated power and a tenth, for meters and power electronics are not exact.
 fn power_max(charger: &Charger) -> Option<Power> {
     let rated = Decimal::from(charger.max_electric_power?);
