@@ -43,12 +43,15 @@ pub(crate) async fn follow_pay_link(
     event: &StripeEvent,
     log: &Invocation,
 ) -> Result<(), Failed> {
-    let PayLinkEvent { id, paid_by, session_id } = PayLinkEvent::read(event)?;
+    let Some(PayLinkEvent { id, paid_by, session_id }) = PayLinkEvent::read(event)? else {
+        log.outcome("recorded");
+        return Ok(());
+    };
     let news = match paid_by {
         Some(payment_intent) => News::LinkPaid { id, payment_intent },
         None => News::LinkExpired { id },
     };
-    tell(api, session_id, news, log).await
+    tell(api, Some(session_id), news, log).await
 }
 
 /// Tells the payment of a session, if there is one, and if it did not know.
