@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, fs, time::Duration};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use quantities::{ChargePointId, SiteId};
 use reqwest::{Client, Method, RequestBuilder};
 use serde::Deserialize;
@@ -20,6 +20,7 @@ use crate::{
 pub struct Network {
     passwords: BTreeMap<ChargePointId, String>,
     partner: String,
+    versions: BTreeMap<String, Value>,
     silence: Duration,
     http: Http,
 }
@@ -109,7 +110,7 @@ impl Network {
         }
         let silences = plan.sites.iter().filter_map(|site| site.get("silent_after_s")?.as_u64());
         let silence = Duration::from_secs(silences.min().unwrap_or_default());
-        Ok(Self { passwords, partner, silence, http })
+        Ok(Self { passwords, partner, versions, silence, http })
     }
 
     /// The password of a charger.
@@ -126,6 +127,15 @@ impl Network {
     #[must_use]
     pub fn partner(&self) -> &str {
         &self.partner
+    }
+
+    /// The version of a tariff that was published with the network.
+    ///
+    /// # Errors
+    ///
+    /// When it is no tariff of the network.
+    pub(crate) fn version(&self, tariff: &str) -> anyhow::Result<&Value> {
+        self.versions.get(tariff).with_context(|| format!("{tariff} is no tariff of the network"))
     }
 
     /// How long a charger must be silent for the sweep to close its session, at the least patient
@@ -310,20 +320,58 @@ impl Stripe {
         Self { client: Client::new(), base: platform.stripe_url().to_owned(), key }
     }
 
-    async fn post(&self, path: &str, form: &[(&str, &str)]) -> anyhow::Result<Value> {
+    /// # Errors
+    ///
+    /// When the answer is not a success; the error carries it.
+    pub(crate) async fn post(&self, path: &str, form: &[(&str, &str)]) -> anyhow::Result<Value> {
         let body = url::form_urlencoded::Serializer::new(String::new())
             .extend_pairs(form.iter().copied())
             .finish();
         let request = self.client.post(format!("{}{path}", self.base)).bearer_auth(&self.key);
         let request =
             request.header("content-type", "application/x-www-form-urlencoded").body(body);
+        Self::answered(request, path).await
+    }
+
+    /// # Errors
+    ///
+    /// As [`Stripe::post`].
+    pub(crate) async fn get(&self, path: &str) -> anyhow::Result<Value> {
+        let request = self.client.get(format!("{}{path}", self.base)).bearer_auth(&self.key);
+        Self::answered(request, path).await
+    }
+
+    /// What nobody but the twin can do: be a person, or an issuer.
+    ///
+    /// # Errors
+    ///
+    /// As [`Stripe::post`].
+    pub(crate) async fn control(&self, path: &str, body: &Value) -> anyhow::Result<()> {
+        let request = self.client.post(format!("{}/_twin/{path}", self.base)).json(body);
+        let response = request.send().await?;
+        let status = response.status();
+        ensure!(status.is_success(), "the twin answered {path} with {}", response.text().await?);
+        Ok(())
+    }
+
+    async fn answered(request: RequestBuilder, path: &str) -> anyhow::Result<Value> {
         let response = request.send().await?;
         let status = response.status();
         let answer: Value = response.json().await.context("Stripe's answer is not JSON")?;
-        if !status.is_success() {
-            bail!("Stripe answered {path} with {answer}");
-        }
+        ensure!(status.is_success(), "Stripe answered {path} with {answer}");
         Ok(answer)
+    }
+
+    /// A simulated reader of a location of its own; its id.
+    ///
+    /// # Errors
+    ///
+    /// As [`Stripe::post`].
+    pub(crate) async fn reader(&self, name: &str) -> anyhow::Result<String> {
+        let form = [("display_name", name), ("address[line1]", "1"), ("address[country]", "NL")];
+        let location = id_of(&self.post("/v1/terminal/locations", &form).await?)?;
+        let form = [("registration_code", "simulated-wpe"), ("location", location.as_str())];
+        id_of(&self.post("/v1/terminal/readers", &form).await?)
     }
 
     /// A customer with one of Stripe's test cards; their ids.
@@ -332,16 +380,17 @@ impl Stripe {
         driver: &str,
         card: &str,
     ) -> anyhow::Result<(String, String)> {
-        let id = |answer: &Value| {
-            let id = answer.get("id").and_then(Value::as_str).map(str::to_owned);
-            id.context("Stripe gave no id")
-        };
-        let customer = id(&self.post("/v1/customers", &[("description", driver)]).await?)?;
+        let customer = id_of(&self.post("/v1/customers", &[("description", driver)]).await?)?;
         let form = [("customer", customer.as_str())];
         let path = format!("/v1/payment_methods/{card}/attach");
         let attached = self.post(&path, &form).await?;
-        Ok((customer, id(&attached)?))
+        Ok((customer, id_of(&attached)?))
     }
+}
+
+fn id_of(answer: &Value) -> anyhow::Result<String> {
+    let id = answer.get("id").and_then(Value::as_str).map(str::to_owned);
+    id.context("Stripe gave no id")
 }
 
 pub(crate) fn charger(id: &ChargePointId, site: &SiteId) -> Value {

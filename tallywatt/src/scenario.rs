@@ -136,7 +136,7 @@ pub async fn play_all(
     let mut all = Vec::new();
     while let Some(played) = playing.join_next().await {
         let (case, report) = played.context("a charger stopped")??;
-        let session_id = session_of(&case, &report)?;
+        let session_id = session_of(&case.charge_point_id, &report)?;
         let played = Played { case, report, session_id };
         done(&played);
         all.push(played);
@@ -160,9 +160,12 @@ fn options(
     Ok(options)
 }
 
-/// The session that a report tells of.
-pub(crate) fn session_of(case: &Case, report: &PlayReport) -> anyhow::Result<Option<SessionId>> {
+/// The session that the report of a charger tells of.
+pub(crate) fn session_of(
+    charger: &ChargePointId,
+    report: &PlayReport,
+) -> anyhow::Result<Option<SessionId>> {
     let Some(transaction) = report.transactions.first() else { return Ok(None) };
     let number = i32::try_from(transaction.transaction_id).context("a transactionId of 64 bits")?;
-    Ok(Some(SessionId::of(&case.charge_point_id, TransactionId(number))))
+    Ok(Some(SessionId::of(charger, TransactionId(number))))
 }

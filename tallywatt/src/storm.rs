@@ -2,16 +2,19 @@
 //! fault and its webhooks are lost, doubled and reordered; then every party is asked whether each
 //! session was charged once.
 
+mod afterwards;
 mod crowd;
 mod kind;
 mod plan;
+mod reader;
+mod scene;
 mod table;
 mod verdict;
 mod visit;
 mod weather;
 
 use std::{
-    collections::BTreeMap,
+    cell::Cell,
     convert::Infallible,
     process::ExitCode,
     time::{Duration, Instant},
@@ -21,7 +24,6 @@ use anyhow::{Context as _, bail, ensure};
 use chrono::{TimeDelta, Utc};
 use futures_util::future::try_join_all;
 use messages::Queue;
-use quantities::ChargePointId;
 use reqwest::Method;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -33,7 +35,9 @@ use tokio::{
 
 pub use kind::{Ending, Kind};
 
-use self::{plan::Station, table::Table, verdict::Evidence, visit::Visited, weather::Toll};
+use self::{
+    plan::Station, scene::Scene, table::Table, verdict::Evidence, visit::Visited, weather::Toll,
+};
 use crate::{
     closing::{Check, Closing},
     inbox::Inbox,
@@ -43,10 +47,14 @@ use crate::{
 
 /// How long the pipeline may go on after the last visit.
 const SETTLED_WITHIN: Duration = Duration::from_mins(15);
+/// How long people who see to a visit's money are waited for, in the storm and after it.
+const PATIENCE: [Duration; 2] = [Duration::from_secs(30), Duration::from_mins(5)];
 /// How often an operator goes round after the storm.
 const ROUNDS_MAX: u32 = 5;
+/// One for each site.
+const CHARGERS_MIN: u64 = 5;
 /// Fewer would not have one of each kind.
-const SESSIONS_MIN: u64 = 20;
+const SESSIONS_MIN: u64 = 30;
 
 /// What differs from the usual local platform: workers have the time that they have in production,
 /// so that an answer they wait for in vain does not cost them the next attempt; and what failed
@@ -66,7 +74,7 @@ pub struct StormArgs {
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(SESSIONS_MIN..=20_000))]
     sessions: u64,
     /// How many chargers play them.
-    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u64).range(2..=200))]
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u64).range(CHARGERS_MIN..=200))]
     chargers: u64,
     /// What decides who charges where, when and how much; the faults fall where they fall.
     #[arg(long, default_value_t = 1)]
@@ -146,7 +154,7 @@ pub async fn rage(
 ) -> anyhow::Result<Outcome> {
     let stations = plan::draw(sessions, chargers, seed)?;
     let step = progress.begin(format!("made {} chargers and their drivers", stations.len()));
-    let passwords = crowd::invite(platform, network, &stations).await?;
+    let scene = &crowd::invite(platform, network, &stations).await?;
     step.done();
 
     let stripe = platform.stripe();
@@ -154,22 +162,31 @@ pub async fn rage(
     let began = Instant::now();
     weather::begin(stripe);
     let (over, visits) = mpsc::unbounded_channel();
+    let (unfinished, to_see_to) = mpsc::unbounded_channel();
+    let open = Cell::new(0);
     let happening = async {
-        let visits = count(visits, sessions, progress).await?;
+        let visits = count(visits, sessions, &unfinished, &open, progress).await?;
         let step = progress.begin("went on with them in the storm, as far as it let");
+        let [in_storm, afterwards] = PATIENCE;
+        rest(platform).await?;
+        finish(&open, in_storm).await;
         rest(platform).await?;
         let toll = Toll::so_far(stripe)?.since(&fair);
         step.done();
         weather::end(stripe);
         let step = progress.begin("went on in fair weather");
         age_starts(platform).await?;
-        let again = recover(platform, network).await?;
+        platform.fetch_undelivered().await?;
+        let mut again = recover(platform, network).await?;
+        finish(&open, afterwards).await;
+        again += recover(platform, network).await?;
         step.done();
         anyhow::Ok((visits, toll, again))
     };
     let (visits, toll, again) = tokio::select! {
         happened = happening => happened?,
-        never = play(platform, network, stations, &passwords, &over) => match never? {},
+        never = play(scene, &stations, &over) => match never? {},
+        never = afterwards::attend(scene, to_see_to, &open) => match never? {},
     };
     let closing = Closing::read(platform, inbox).await?;
     let (state, received) = (stripe.state(), inbox.received());
@@ -192,30 +209,32 @@ pub async fn rage(
 /// Plays every station at once and tells of each visit that is over. Chargers do not leave when
 /// nobody charges: this ends only with an error.
 async fn play(
-    platform: &Platform,
-    network: &Network,
-    stations: Vec<Station>,
-    passwords: &BTreeMap<ChargePointId, String>,
+    scene: &Scene<'_>,
+    stations: &[Station],
     over: &UnboundedSender<Visited>,
 ) -> anyhow::Result<Infallible> {
-    let stations = stations.into_iter().map(|station| async move {
-        let password = passwords.get(&station.id).context("a charger without a password")?;
-        visit::play(platform, network.http(), station, password, over).await
-    });
-    try_join_all(stations).await?;
+    try_join_all(stations.iter().map(|station| visit::play(scene, station, over))).await?;
     bail!("there is no charger")
 }
 
-/// Takes in the visits that are over until it has `sessions` of them.
+/// Takes in the visits that are over until it has `sessions` of them; passes those on with which
+/// somebody still has to do, and counts them in `open`.
 async fn count(
     mut over: UnboundedReceiver<Visited>,
     sessions: usize,
+    unfinished: &UnboundedSender<Visited>,
+    open: &Cell<usize>,
     progress: &Progress,
 ) -> anyhow::Result<Vec<Visited>> {
     let step = progress.begin(format!("played {sessions} sessions in the storm"));
     let mut visits = Vec::new();
     while visits.len() < sessions {
-        visits.push(over.recv().await.context("the chargers have stopped")?);
+        let visited = over.recv().await.context("the chargers have stopped")?;
+        if visited.visit.kind.goes_on() {
+            open.set(open.get() + 1);
+            unfinished.send(visited.clone()).context("nobody sees to it")?;
+        }
+        visits.push(visited);
         step.note(&format!("{} of {sessions}", visits.len()));
     }
     step.done();
@@ -231,6 +250,14 @@ async fn rest(platform: &Platform) -> anyhow::Result<()> {
         sleep(Duration::from_millis(200)).await;
     }
     platform.settled(SETTLED_WITHIN).await
+}
+
+/// Waits until people have seen to everything, at most so long.
+async fn finish(open: &Cell<usize>, patience: Duration) {
+    let deadline = Instant::now() + patience;
+    while open.get() > 0 && Instant::now() < deadline {
+        sleep(Duration::from_millis(200)).await;
+    }
 }
 
 fn pending(stripe: &Twin) -> u64 {

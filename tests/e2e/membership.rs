@@ -1,7 +1,6 @@
 //! Must show 4: who is no member any more pays what everybody pays, from the next session on.
 
 use std::{
-    fs,
     io::{self, Write as _},
     time::Duration,
 };
@@ -11,7 +10,6 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use quantities::SessionId;
 use reqwest::Method;
 use serde_json::{Value, json};
-use tallywatt::platform::workspace;
 use tokio::time::{Instant, sleep};
 
 use crate::harness::{Station, Suite, World, eventually, session_id};
@@ -283,21 +281,12 @@ pub(crate) async fn a_lost_webhook_is_caught_by_the_expiry_and_by_the_night(
     Ok(())
 }
 
-/// The event of the schedule as the template has it.
-fn schedule() -> anyhow::Result<Value> {
-    let template = fs::read_to_string(workspace().join("infra/template.yaml"))?;
-    let (_, after) = template.split_once("Input: >-\n").context("no Input")?;
-    let indented = after.lines().take_while(|line| line.starts_with("              "));
-    let text: Vec<_> = indented.map(str::trim).collect();
-    serde_json::from_str(&text.join(" ")).context("reading the schedule's event")
-}
-
 pub(crate) async fn a_lost_webhook_is_taken_from_stripes_list(suite: &Suite) -> anyhow::Result<()> {
     let world = &*suite.shared().await?;
     let member = Member::new(world, "LOST-03", "pm_card_visa", None).await?;
     world.platform.stripe().lose_events_of(&member.customer);
     member.cancel(world).await?;
-    let answer = world.platform.invoke("stripe-webhook", &schedule()?).await?;
+    let answer = world.platform.fetch_undelivered().await?;
     assert_eq!(answer["statusCode"], 200, "{answer:#}");
     assert_eq!(member.known(world).await?["status"], "canceled");
     // From outside there is no such path.

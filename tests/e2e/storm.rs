@@ -15,7 +15,7 @@ pub(crate) async fn a_storm_charges_every_session_once(suite: &Suite) -> anyhow:
     ensure!(code == Some(0), "exit code {code:?}\n{out}\n{err}");
     let said: Value = serde_json::from_str(&out).with_context(|| out.clone())?;
     let checks = said["checks"].as_array().context("no checks")?;
-    ensure!(checks.len() > 15 && checks.iter().all(|check| check["ok"] == true), "{said:#}");
+    ensure!(checks.len() > 20 && checks.iter().all(|check| check["ok"] == true), "{said:#}");
 
     let faults = said["toll"]["faults"].as_object().context("no faults")?;
     let hit: u64 = faults.values().filter_map(Value::as_u64).sum();

@@ -120,9 +120,48 @@ impl Charger {
     ///
     /// As [`play`].
     pub async fn play(&mut self, recording: Recording) -> anyhow::Result<PlayReport> {
+        self.begin(recording).await?;
+        Ok(self.end())
+    }
+
+    /// Plays the first part of a recording: [`Charger::go_on`] plays the next, [`Charger::end`]
+    /// tells of all.
+    ///
+    /// # Errors
+    ///
+    /// As [`play`].
+    pub async fn begin(&mut self, recording: Recording) -> anyhow::Result<()> {
+        self.0.begin(recording);
+        self.run().await
+    }
+
+    /// Plays the next part of what was begun, unless the central system has ended it.
+    ///
+    /// # Errors
+    ///
+    /// As [`play`].
+    pub async fn go_on(&mut self, recording: Recording) -> anyhow::Result<()> {
+        self.0.steps = recording.steps.into();
+        self.run().await
+    }
+
+    /// What was exchanged since it was begun.
+    pub fn end(&mut self) -> PlayReport {
+        let idle = PlayReport::new(&self.0.options);
+        std::mem::replace(&mut self.0.report, idle)
+    }
+
+    /// What was exchanged so far.
+    #[must_use]
+    pub const fn so_far(&self) -> &PlayReport {
+        &self.0.report
+    }
+
+    async fn run(&mut self) -> anyhow::Result<()> {
         let player = &mut self.0;
-        player.begin(recording);
-        while let Some(at) = player.steps.front().map(Step::at) {
+        while player.report.ended_early.is_none()
+            && let Some(at) = player.steps.front().map(Step::at)
+        {
             // The central system may speak during the pause, and the step be what it is called to.
             player.pace(at).await?;
             let Some(step) = player.steps.pop_front() else { break };
@@ -135,12 +174,8 @@ impl Charger {
                 wait @ Step::AwaitCall { .. } => player.await_call(wait).await?,
                 call @ Step::Call { .. } => player.call(call).await?,
             }
-            if player.report.ended_early.is_some() {
-                break;
-            }
         }
-        let idle = PlayReport::new(&player.options);
-        Ok(std::mem::replace(&mut player.report, idle))
+        Ok(())
     }
 
     /// Plays at another pace from now on.

@@ -306,6 +306,21 @@ impl Platform {
         self.invoke("sweep-sessions", &json!({})).await.map(drop)
     }
 
+    /// Has `stripe-webhook` fetch now what Stripe could not deliver, instead of waiting for its
+    /// schedule. Gives what it answers.
+    ///
+    /// # Errors
+    ///
+    /// When it fails.
+    pub async fn fetch_undelivered(&self) -> anyhow::Result<Value> {
+        let template = fs::read_to_string(workspace().join("infra/template.yaml"))?;
+        let (_, after) = template.split_once("Input: >-\n").context("no schedule has an input")?;
+        let indented = after.lines().take_while(|line| line.starts_with("              "));
+        let event = indented.map(str::trim).collect::<Vec<_>>().join(" ");
+        let event = serde_json::from_str(&event).context("reading the schedule's event")?;
+        self.invoke("stripe-webhook", &event).await
+    }
+
     /// Runs a function now with `event`, as its schedule would, and gives what it answers.
     ///
     /// # Errors

@@ -3,12 +3,21 @@
 use quantities::Currency;
 use serde::Serialize;
 
+/// Where energy is sold per kWh, as in `events/network`.
+pub(super) const RETAIL_SITE: &str = "AMS-01";
+/// The same with a smaller hold, which is raised or replaced.
+pub(super) const HOLD_SITE: &str = "STORM-HOLD";
+/// The same with readers that have the charger started.
+pub(super) const READER_SITE: &str = "STORM-READER";
+/// The same with chargers that start by themselves and have terminals of their own.
+pub(super) const TERMINAL_SITE: &str = "STORM-TERMINAL";
+
 /// What sort of visit it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// A card at the reader, the retail price.
-    WalkUp,
+    /// A tag with a card behind it, the retail price.
+    Retail,
     /// The price of a membership.
     Member,
     /// It costs more than is held: the difference is charged.
@@ -37,6 +46,28 @@ pub enum Kind {
     DifferenceDeclined,
     /// The bank wants its customer for the difference.
     DifferenceAuthentication,
+    /// It comes near its hold, and the hold is raised while it runs.
+    Raised,
+    /// The same with a card whose hold cannot be raised: a second hold takes the first one's place.
+    SecondHold,
+    /// A fleet pays, by invoice.
+    Fleet,
+    /// An account with a contract pays, by invoice.
+    Contract,
+    /// A card at the reader, and then the charger is told to start.
+    ReaderBefore,
+    /// The charger starts, and then a card is presented at its terminal.
+    ReaderAfter,
+    /// The card at the reader is declined, and nothing starts.
+    ReaderDeclined,
+    /// Paid, and all of it is given back.
+    GivenBack,
+    /// Paid, and a part of it is given back.
+    PartGivenBack,
+    /// The bank wants its customer for the difference, who pays on a page of Stripe's.
+    PayLink,
+    /// The card refuses the difference, and the driver saves another one that pays it.
+    OtherCard,
 }
 
 /// What must come of a visit.
@@ -51,8 +82,14 @@ pub enum Ending {
     Owed,
     /// Nothing was due.
     NothingDue,
+    /// Everything is paid, and all of it was given back.
+    GivenBack,
+    /// Everything is paid, and the part that was to be given back was.
+    PartGivenBack,
     /// A partner owes it.
     ByPartner,
+    /// An account owes it, by invoice.
+    ByInvoice,
     /// No session began.
     NoSession,
 }
@@ -63,8 +100,8 @@ pub(super) struct Span(pub(super) u32, pub(super) u32);
 
 impl Kind {
     /// All, in the order in which they are shown.
-    pub const ALL: [Self; 15] = [
-        Self::WalkUp,
+    pub const ALL: [Self; 26] = [
+        Self::Retail,
         Self::Member,
         Self::AboveHold,
         Self::Free,
@@ -79,13 +116,24 @@ impl Kind {
         Self::HoldAuthentication,
         Self::DifferenceDeclined,
         Self::DifferenceAuthentication,
+        Self::Raised,
+        Self::SecondHold,
+        Self::Fleet,
+        Self::Contract,
+        Self::ReaderBefore,
+        Self::ReaderAfter,
+        Self::ReaderDeclined,
+        Self::GivenBack,
+        Self::PartGivenBack,
+        Self::PayLink,
+        Self::OtherCard,
     ];
 
     /// In words.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
-            Self::WalkUp => "walk-up",
+            Self::Retail => "retail",
             Self::Member => "member",
             Self::AboveHold => "above the hold",
             Self::Free => "no energy, free",
@@ -100,24 +148,46 @@ impl Kind {
             Self::HoldAuthentication => "hold wants its customer",
             Self::DifferenceDeclined => "difference declined",
             Self::DifferenceAuthentication => "difference wants its customer",
+            Self::Raised => "hold raised",
+            Self::SecondHold => "second hold",
+            Self::Fleet => "fleet",
+            Self::Contract => "contract",
+            Self::ReaderBefore => "card at the reader, then start",
+            Self::ReaderAfter => "start, then card at the reader",
+            Self::ReaderDeclined => "card declined at the reader",
+            Self::GivenBack => "refunded",
+            Self::PartGivenBack => "refunded in part",
+            Self::PayLink => "difference paid by link",
+            Self::OtherCard => "difference paid by other card",
         }
     }
 
     /// How many of a hundred visits are of this kind.
     pub(super) const fn weight(self) -> usize {
         match self {
-            Self::WalkUp => 26,
-            Self::Member => 12,
-            Self::AboveHold | Self::Roaming => 8,
-            Self::Idle | Self::App => 7,
-            Self::Free | Self::PerMinute => 6,
-            Self::BelowMinimum => 5,
-            Self::HoldDeclined => 4,
-            Self::DifferenceDeclined => 3,
+            Self::Retail => 14,
+            Self::Member => 9,
+            Self::AboveHold => 7,
+            Self::Roaming | Self::Idle | Self::App => 6,
+            Self::PerMinute => 5,
+            Self::Free | Self::BelowMinimum => 4,
+            Self::HoldDeclined
+            | Self::DifferenceDeclined
+            | Self::Raised
+            | Self::SecondHold
+            | Self::ReaderBefore => 3,
             Self::AppCharger
             | Self::AppDeclined
             | Self::HoldAuthentication
-            | Self::DifferenceAuthentication => 2,
+            | Self::DifferenceAuthentication
+            | Self::Fleet
+            | Self::Contract
+            | Self::ReaderAfter
+            | Self::ReaderDeclined
+            | Self::GivenBack
+            | Self::PartGivenBack
+            | Self::PayLink
+            | Self::OtherCard => 2,
         }
     }
 
@@ -125,25 +195,49 @@ impl Kind {
     #[must_use]
     pub const fn ending(self) -> Ending {
         match self {
-            Self::WalkUp
+            Self::Retail
             | Self::Member
             | Self::AboveHold
             | Self::Idle
             | Self::PerMinute
-            | Self::App => Ending::Paid,
+            | Self::App
+            | Self::Raised
+            | Self::SecondHold
+            | Self::ReaderBefore
+            | Self::ReaderAfter
+            | Self::PayLink
+            | Self::OtherCard => Ending::Paid,
+            Self::GivenBack => Ending::GivenBack,
+            Self::PartGivenBack => Ending::PartGivenBack,
             Self::Free => Ending::NothingDue,
             Self::BelowMinimum | Self::HoldDeclined | Self::HoldAuthentication => Ending::Owed,
             Self::DifferenceDeclined | Self::DifferenceAuthentication => Ending::PartlyOwed,
             Self::Roaming => Ending::ByPartner,
-            Self::AppCharger | Self::AppDeclined => Ending::NoSession,
+            Self::Fleet | Self::Contract => Ending::ByInvoice,
+            Self::AppCharger | Self::AppDeclined | Self::ReaderDeclined => Ending::NoSession,
         }
     }
 
-    /// The site it happens at, one of `events/network`.
+    /// The site it happens at.
     pub(super) const fn site(self) -> &'static str {
         match self {
             Self::PerMinute => "TIME-01",
-            _ => "AMS-01",
+            Self::Raised | Self::SecondHold => HOLD_SITE,
+            Self::ReaderBefore | Self::ReaderDeclined => READER_SITE,
+            Self::ReaderAfter => TERMINAL_SITE,
+            _ => RETAIL_SITE,
+        }
+    }
+
+    /// How long it takes, others being 1: who waits for Stripe keeps their charger.
+    pub(super) const fn patience(self) -> usize {
+        match self {
+            Self::Raised
+            | Self::SecondHold
+            | Self::ReaderBefore
+            | Self::ReaderAfter
+            | Self::ReaderDeclined => 4,
+            _ => 1,
         }
     }
 
@@ -168,6 +262,8 @@ impl Kind {
         match self {
             Self::AppDeclined | Self::HoldDeclined => "pm_card_chargeCustomerFail",
             Self::HoldAuthentication => "pm_card_authenticationRequired",
+            // Increments are for other brands.
+            Self::SecondHold => "pm_card_jcb",
             _ => "pm_card_visa",
         }
     }
@@ -176,15 +272,24 @@ impl Kind {
     /// code and decline code.
     pub(super) const fn refuses_difference(self) -> Option<(&'static str, Option<&'static str>)> {
         match self {
-            Self::DifferenceDeclined => Some(("card_declined", Some("insufficient_funds"))),
-            Self::DifferenceAuthentication => Some(("authentication_required", None)),
+            Self::DifferenceDeclined | Self::OtherCard => {
+                Some(("card_declined", Some("insufficient_funds")))
+            }
+            Self::DifferenceAuthentication | Self::PayLink => {
+                Some(("authentication_required", None))
+            }
             _ => None,
         }
     }
 
-    /// Whether the driver's card pays, and not a partner.
-    pub(super) const fn pays_by_card(self) -> bool {
-        !matches!(self, Self::Roaming)
+    /// Whether a card is presented at a reader.
+    pub(super) const fn at_reader(self) -> bool {
+        matches!(self, Self::ReaderBefore | Self::ReaderAfter | Self::ReaderDeclined)
+    }
+
+    /// Whether somebody does something about its money when it is over.
+    pub(super) const fn goes_on(self) -> bool {
+        matches!(self, Self::GivenBack | Self::PartGivenBack | Self::PayLink | Self::OtherCard)
     }
 
     /// Whether the app starts it.
@@ -196,19 +301,21 @@ impl Kind {
     pub(super) const fn visits_of_a_driver(self) -> usize {
         match self.ending() {
             Ending::Owed | Ending::PartlyOwed | Ending::NoSession => 1,
+            _ if self.refuses_difference().is_some() => 1,
             _ => 4,
         }
     }
 
     /// How much energy flows, in watt-hours. A hold of 30.00 is good for 61 kWh at the retail
-    /// price, and the least charge of 0.50 begins with 1.034 kWh.
+    /// price, or 71 where as much can be captured beyond it as the card allows; one of 10.00 for
+    /// 20 kWh, and for 30 when it is raised; and the least charge of 0.50 begins with 1.034 kWh.
     pub(super) const fn energy_wh(self) -> Span {
         match self {
             Self::Free => Span(0, 0),
             Self::BelowMinimum => Span(100, 1_000),
-            Self::AboveHold | Self::DifferenceDeclined | Self::DifferenceAuthentication => {
-                Span(65_000, 95_000)
-            }
+            Self::AboveHold => Span(65_000, 95_000),
+            _ if self.refuses_difference().is_some() => Span(75_000, 95_000),
+            Self::Raised | Self::SecondHold => Span(23_000, 27_000),
             Self::Idle => Span(8_000, 15_000),
             _ => Span(3_000, 40_000),
         }

@@ -7,7 +7,7 @@ use chrono::{DateTime, Days, TimeDelta, Utc};
 use quantities::{ChargePointId, DriverId, IdTag, SiteId};
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng, seq::SliceRandom as _};
 
-use super::kind::{Kind, Span};
+use super::kind::{HOLD_SITE, Kind, READER_SITE, RETAIL_SITE, Span, TERMINAL_SITE};
 
 /// The first day of visits. On each day a charger has one, by day everywhere: before 09:00 UTC and
 /// seven hours on, it is between 7 and 21 in Amsterdam.
@@ -44,6 +44,8 @@ pub(super) struct Visit {
 pub(super) struct Station {
     pub(super) id: ChargePointId,
     pub(super) site: SiteId,
+    /// The tag that sessions start with whose card is presented at its reader.
+    pub(super) reader_tag: IdTag,
     pub(super) visits: Vec<Visit>,
 }
 
@@ -56,45 +58,67 @@ pub(super) fn draw(sessions: usize, chargers: usize, seed: u64) -> anyhow::Resul
     let mut rng = StdRng::seed_from_u64(seed);
     let mut kinds = mix(sessions);
     kinds.shuffle(&mut rng);
-    let chargers = share(&kinds, chargers);
     let mut stations = Vec::new();
-    for (index, (site, count)) in chargers.iter().enumerate() {
-        let at_site = kinds.iter().enumerate().filter(|(_, kind)| kind.site() == *site);
-        // The chargers of a site take turns.
-        let turn = chargers.iter().take(index).filter(|(other, _)| other == site).count();
-        let mine = at_site.enumerate().filter(|(nth, _)| nth % count == turn);
-        let mut register_wh = 1_000;
-        let mut visits = Vec::new();
-        for (day, (_, (at, kind))) in mine.enumerate() {
-            let visit = visit(&mut rng, at + 1, *kind, day, register_wh, &kinds)?;
-            register_wh += visit.energy_wh;
-            visits.push(visit);
+    for (site, count) in share(&kinds, chargers) {
+        for turn in 0..count {
+            // The chargers of a site take turns.
+            let at_site = kinds.iter().enumerate().filter(|(_, kind)| kind.site() == site);
+            let mine = at_site.enumerate().filter(|(nth, _)| nth % count == turn);
+            let mine = mine.map(|(_, (at, kind))| (at + 1, *kind)).collect::<Vec<_>>();
+            let number = stations.len() + 1;
+            stations.push(station(&mut rng, number, site, &mine, &kinds)?);
         }
-        let id = format!("STORM-{}-{:03}", site.get(..1).unwrap_or_default(), index + 1);
-        stations.push(Station { id: id.parse()?, site: site.parse()?, visits });
     }
     Ok(stations)
+}
+
+fn station(
+    rng: &mut StdRng,
+    number: usize,
+    site: &str,
+    mine: &[(usize, Kind)],
+    kinds: &[Kind],
+) -> anyhow::Result<Station> {
+    let id: ChargePointId =
+        format!("STORM-{}-{number:03}", site.get(..1).unwrap_or_default()).parse()?;
+    let reader_tag: IdTag = format!("READER{number:03}").parse()?;
+    let mut register_wh = 1_000;
+    let mut visits = Vec::new();
+    for (day, (number, kind)) in mine.iter().enumerate() {
+        let mut visit = visit(rng, *number, *kind, day, register_wh, kinds)?;
+        if kind.at_reader() {
+            visit.id_tag.clone_from(&reader_tag);
+        }
+        register_wh += visit.energy_wh;
+        visits.push(visit);
+    }
+    Ok(Station { id, site: site.parse()?, reader_tag, visits })
 }
 
 /// How many of each kind: by weight, at least one of each.
 fn mix(sessions: usize) -> Vec<Kind> {
     let mut kinds = Vec::new();
-    for kind in Kind::ALL.into_iter().filter(|kind| *kind != Kind::WalkUp) {
+    for kind in Kind::ALL.into_iter().filter(|kind| *kind != Kind::Retail) {
         kinds.extend(std::iter::repeat_n(kind, (kind.weight() * sessions / 100).max(1)));
     }
     kinds.truncate(sessions);
-    kinds.resize(sessions, Kind::WalkUp);
+    kinds.resize(sessions, Kind::Retail);
     kinds
 }
 
-/// The site of each charger, and how many chargers that site has: as many as it has visits.
+/// The sites, and how many chargers each has: as many as its visits take time, and the first what
+/// is left.
 fn share(kinds: &[Kind], chargers: usize) -> Vec<(&'static str, usize)> {
-    let dollars = kinds.iter().filter(|kind| kind.site() == Kind::PerMinute.site()).count();
-    let in_dollars = (chargers * dollars / kinds.len().max(1)).max(1);
-    let others = chargers.saturating_sub(in_dollars).max(1);
-    let mut all = vec![(Kind::WalkUp.site(), others); others];
-    all.extend(vec![(Kind::PerMinute.site(), in_dollars); in_dollars]);
-    all
+    let all: usize = kinds.iter().map(|kind| kind.patience()).sum();
+    let others = [Kind::PerMinute.site(), HOLD_SITE, READER_SITE, TERMINAL_SITE].map(|site| {
+        let visits = kinds.iter().filter(|kind| kind.site() == site);
+        let theirs: usize = visits.map(|kind| kind.patience()).sum();
+        (site, (chargers * theirs / all.max(1)).max(1))
+    });
+    let taken: usize = others.iter().map(|(_, count)| count).sum();
+    let mut sites = vec![(RETAIL_SITE, chargers.saturating_sub(taken).max(1))];
+    sites.extend(others);
+    sites
 }
 
 fn visit(
@@ -143,7 +167,7 @@ mod tests {
 
     #[test]
     fn every_visit_is_at_one_charger_and_every_kind_comes_about() {
-        for sessions in [20, 60, 1_000] {
+        for sessions in [30, 60, 1_000] {
             let stations = draw(sessions, 12, 7).unwrap();
             let visits: Vec<_> = stations.iter().flat_map(|station| &station.visits).collect();
             let numbers: BTreeSet<_> = visits.iter().map(|visit| visit.number).collect();
@@ -165,7 +189,9 @@ mod tests {
     fn who_will_owe_money_comes_once() {
         let stations = draw(1_000, 24, 3).unwrap();
         let visits: Vec<_> = stations.iter().flat_map(|station| &station.visits).collect();
-        let owing: Vec<_> = visits.iter().filter(|v| v.kind.visits_of_a_driver() == 1).collect();
+        let once =
+            |visit: &&&Visit| visit.kind.visits_of_a_driver() == 1 && !visit.kind.at_reader();
+        let owing: Vec<_> = visits.iter().filter(once).collect();
         let tags: BTreeSet<_> = owing.iter().map(|visit| visit.id_tag.as_str()).collect();
         assert_eq!((tags.len(), owing.len() > 100), (owing.len(), true));
     }

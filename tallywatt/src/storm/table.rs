@@ -39,21 +39,35 @@ struct Money {
     waived: Amount,
     /// Owed by partners.
     by_partners: Amount,
+    /// Owed by accounts.
+    by_invoice: Amount,
+    /// Of what was captured.
+    given_back: Amount,
 }
 
 impl Money {
     const fn none(currency: Currency) -> Self {
         let zero = Amount::zero(currency);
-        Self { charged: zero, captured: zero, owed: zero, waived: zero, by_partners: zero }
+        Self {
+            charged: zero,
+            captured: zero,
+            owed: zero,
+            waived: zero,
+            by_partners: zero,
+            by_invoice: zero,
+            given_back: zero,
+        }
     }
 
-    fn lines(self) -> [(&'static str, Amount); 5] {
+    fn lines(self) -> [(&'static str, Amount); 7] {
         [
             ("charged", self.charged),
             ("captured", self.captured),
             ("owed", self.owed),
             ("waived", self.waived),
             ("owed by partners", self.by_partners),
+            ("owed by accounts", self.by_invoice),
+            ("given back", self.given_back),
         ]
     }
 }
@@ -90,6 +104,12 @@ impl Table {
                     sums.owed = sums.owed.checked_add(payment.owed)?;
                     let forgiven = payment.waived.checked_add(payment.written_off)?;
                     sums.waived = sums.waived.checked_add(forgiven)?;
+                    for refund in &payment.refunds {
+                        sums.given_back = sums.given_back.checked_add(refund.amount)?;
+                    }
+                }
+                None if rows.payer == "account" => {
+                    sums.by_invoice = sums.by_invoice.checked_add(total)?;
                 }
                 None => sums.by_partners = sums.by_partners.checked_add(total)?,
             }
@@ -109,12 +129,15 @@ const FAULTS: [(FaultKind, &str); 8] = [
     (FaultKind::Slow, "slow, half of them too slow"),
 ];
 
-const ENDINGS: [(Ending, &str); 6] = [
+const ENDINGS: [(Ending, &str); 9] = [
     (Ending::Paid, "paid"),
     (Ending::PartlyOwed, "partly"),
     (Ending::Owed, "owed"),
     (Ending::NothingDue, "nothing"),
+    (Ending::GivenBack, "back"),
+    (Ending::PartGivenBack, "part back"),
     (Ending::ByPartner, "partner"),
+    (Ending::ByInvoice, "invoice"),
     (Ending::NoSession, "none"),
 ];
 
@@ -159,15 +182,15 @@ impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "\n{:<32} {:>7}", "Visits", "")?;
         for (_, name) in ENDINGS {
-            write!(f, " {name:>8}")?;
+            write!(f, " {name:>9}")?;
         }
         writeln!(f)?;
         for Row { kind, visits, endings } in &self.visits {
             write!(f, "  {:<30} {visits:>7}", kind.name())?;
             for (ending, _) in ENDINGS {
                 match endings.get(&ending) {
-                    Some(count) => write!(f, " {count:>8}")?,
-                    None => write!(f, " {:>8}", "")?,
+                    Some(count) => write!(f, " {count:>9}")?,
+                    None => write!(f, " {:>9}", "")?,
                 }
             }
             writeln!(f)?;

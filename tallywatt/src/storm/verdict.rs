@@ -1,15 +1,19 @@
 //! What must hold after a storm, asked of every party.
 
+mod kinds;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context as _;
 use chrono::{DateTime, Utc};
+use payments::money::RefundState;
 use quantities::{Amount, Money, RoundingMode, SessionId};
 use rust_decimal::Decimal;
 use serde_json::Value;
 
 use super::{
     kind::{Ending, Kind},
+    plan::Visit,
     visit::Visited,
 };
 use crate::{
@@ -30,6 +34,8 @@ struct Intent<'a> {
     id: &'a str,
     status: &'a str,
     manual: bool,
+    amount: i64,
+    charge: Option<&'a str>,
     received: i64,
     /// The session it was made for; that of a start from the app has none yet.
     session: Option<SessionId>,
@@ -47,6 +53,9 @@ impl<'a> Evidence<'a> {
             self.nothing_held(),
             self.told_once(),
             self.partner(),
+            self.grown_holds(),
+            self.invoiced(),
+            self.given_back(),
         ]
     }
 
@@ -111,10 +120,25 @@ impl<'a> Evidence<'a> {
         }
         let rows = self.rows(visited)?;
         let total = rows.rated.as_ref()?.gross();
-        let Some(payment) = &rows.payment else { return Some(Ending::ByPartner) };
+        let Some(payment) = &rows.payment else {
+            return match rows.payer.as_str() {
+                "roaming" => Some(Ending::ByPartner),
+                "account" => Some(Ending::ByInvoice),
+                _ => None,
+            };
+        };
+        let back = payment.refunds.iter().map(|refund| match refund.state {
+            RefundState::Succeeded => Some(refund.amount.minor),
+            _ => None,
+        });
+        let back: i64 = back.sum::<Option<i64>>()?;
         match (payment.captured.minor, payment.owed.minor) {
             (0, 0) if total.is_zero() => Some(Ending::NothingDue),
-            (captured, 0) if captured == total.minor => Some(Ending::Paid),
+            (captured, 0) if captured == total.minor => match back {
+                0 => Some(Ending::Paid),
+                all if all == captured => Some(Ending::GivenBack),
+                _ => Some(Ending::PartGivenBack),
+            },
             (0, owed) if owed == total.minor => Some(Ending::Owed),
             (captured, owed) if captured > 0 && owed > 0 => Some(Ending::PartlyOwed),
             _ => None,
@@ -249,6 +273,8 @@ fn read_intents<'a>(stripe: &'a Value, wrong: &mut Vec<String>) -> Vec<Intent<'a
             id: text(value, "id")?,
             status: text(value, "status")?,
             manual: text(value, "capture_method")? == "manual",
+            amount: value.get("amount")?.as_i64()?,
+            charge: text(value, "latest_charge"),
             received: value.get("amount_received")?.as_i64()?,
             session: value.pointer("/metadata/session_id").and_then(|id| id.as_str()?.parse().ok()),
         })
@@ -263,10 +289,14 @@ fn read_intents<'a>(stripe: &'a Value, wrong: &mut Vec<String>) -> Vec<Intent<'a
     intents
 }
 
-/// What a visit costs by the tariffs of `events/network`, worked out without the rating engine.
-fn price(visited: &Visited) -> anyhow::Result<Amount> {
-    let visit = &visited.visit;
+/// What a visit cost by the tariffs of `events/network`, worked out without the rating engine.
+pub(super) fn price(visited: &Visited) -> anyhow::Result<Amount> {
     let wh = visited.played.case.energy_wh.context("the charger told no energy")?;
+    price_of(&visited.visit, wh)
+}
+
+/// What a visit costs in which so much energy flows.
+pub(super) fn price_of(visit: &Visit, wh: i64) -> anyhow::Result<Amount> {
     let kwh = Decimal::new(wh, 3);
     let minutes =
         |from: DateTime<Utc>, until: DateTime<Utc>| Decimal::from((until - from).num_minutes());
@@ -332,7 +362,8 @@ mod tests {
 
     fn intent(id: &str, status: &str, received: i64, session: SessionId) -> Value {
         json!({
-            "id": id, "status": status, "capture_method": "manual", "amount_received": received,
+            "id": id, "status": status, "capture_method": "manual", "amount": 3_000,
+            "amount_received": received,
             "metadata": { "session_id": session.to_string() },
         })
     }

@@ -5,21 +5,19 @@ use std::{convert::Infallible, time::Duration};
 use anyhow::{Context as _, bail};
 use chrono::{DateTime, SecondsFormat, Utc};
 use quantities::ChargePointId;
-use reqwest::Method;
 use serde_json::{Value, json};
-use tokio::{
-    sync::mpsc::UnboundedSender,
-    time::{Instant, sleep},
-};
+use tokio::{sync::mpsc::UnboundedSender, time::sleep, try_join};
 
 use super::{
     kind::Kind,
     plan::{Station, Visit},
+    reader::Kiosk,
+    scene::{Scene, WAIT_MAX, meanwhile},
+    verdict,
 };
 use crate::{
     charger::{Charger, Pace, PlayOptions, PlayReport, Recording, Step},
     network::Http,
-    platform::Platform,
     scenario::{Case, Played, session_of},
 };
 
@@ -28,15 +26,13 @@ const APP_TAG: &str = "FROM-THE-APP";
 /// How often a driver presses the button of an app that shows an error, and how soon again.
 const PRESSES_MAX: u32 = 60;
 const PRESS_AGAIN_AFTER: Duration = Duration::from_millis(500);
-/// How long a charger waits for the start that the app was promised.
-const AWAIT_CALL_MAX: Duration = Duration::from_secs(90);
 /// How long a charger without a visitor listens at a time.
 const PATIENCE: Duration = Duration::from_mins(1);
 /// How often a charger sends a message that is not answered.
 const ATTEMPTS_MAX: u32 = 60;
 
 /// A visit that is over.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Visited {
     pub(super) visit: Visit,
     pub(super) played: Played,
@@ -49,27 +45,25 @@ pub(super) struct Visited {
 ///
 /// When the charger or the app is refused or never answered.
 pub(super) async fn play(
-    platform: &Platform,
-    http: &Http,
-    station: Station,
-    password: &str,
+    scene: &Scene<'_>,
+    station: &Station,
     over: &UnboundedSender<Visited>,
 ) -> anyhow::Result<Infallible> {
-    let boot = boot(&station);
-    let id = station.id.as_str();
-    let mut options = PlayOptions::new(platform.charger_url()?, id, password, boot.clone());
+    let boot = boot(station);
+    let (id, password) = (station.id.as_str(), &scene.equipment(&station.id)?.password);
+    let mut options = PlayOptions::new(scene.platform.charger_url()?, id, password, boot.clone());
     options.attempts_max = ATTEMPTS_MAX;
-    options.await_call_max = AWAIT_CALL_MAX;
+    options.await_call_max = WAIT_MAX;
     let mut charger = Charger::connect(options).await?;
     charger.play(boot).await?;
-    for visit in station.visits {
+    for visit in &station.visits {
         let number = visit.number;
-        let report = one(platform, http, &mut charger, &station.id, &visit).await;
+        let report = one(scene, &mut charger, station, visit).await;
         let report = report.with_context(|| format!("visit {number} ({})", visit.kind.name()))?;
-        let case = case(&station.id, &station.site, &visit, &report);
-        let session_id = session_of(&case, &report)?;
-        let visited = Visited { visit, played: Played { case, report, session_id } };
-        over.send(visited).context("nobody counts the visits")?;
+        let case = case(&station.id, &station.site, visit, &report);
+        let session_id = session_of(&case.charge_point_id, &report)?;
+        let played = Played { case, report, session_id };
+        over.send(Visited { visit: visit.clone(), played }).context("nobody counts the visits")?;
     }
     loop {
         charger.listen(PATIENCE).await?;
@@ -77,36 +71,87 @@ pub(super) async fn play(
 }
 
 async fn one(
-    platform: &Platform,
-    http: &Http,
+    scene: &Scene<'_>,
+    charger: &mut Charger,
+    station: &Station,
+    visit: &Visit,
+) -> anyhow::Result<PlayReport> {
+    charger.set_pace(Pace::Pause(visit.pause));
+    match visit.kind {
+        Kind::App | Kind::AppCharger | Kind::AppDeclined => {
+            from_app(scene, charger, &station.id, visit).await
+        }
+        Kind::ReaderBefore => {
+            let mut kiosk = Kiosk::new(scene, station, visit)?;
+            let (report, ()) = try_join!(charger.play(recording(visit)), kiosk.wait())?;
+            Ok(report)
+        }
+        Kind::ReaderAfter => {
+            let mut kiosk = Kiosk::new(scene, station, visit)?;
+            charger.begin(started(visit)).await?;
+            meanwhile(charger, async || kiosk.look().await).await?;
+            charger.go_on(charged(visit)).await?;
+            charger.go_on(stopped(visit)).await?;
+            Ok(charger.end())
+        }
+        Kind::ReaderDeclined => {
+            let mut kiosk = Kiosk::new(scene, station, visit)?;
+            charger.begin(nothing(visit)).await?;
+            meanwhile(charger, async || kiosk.look().await).await?;
+            Ok(charger.end())
+        }
+        Kind::Raised | Kind::SecondHold => beyond_the_hold(scene, charger, station, visit).await,
+        _ => charger.play(recording(visit)).await,
+    }
+}
+
+/// More flows than the first hold covers, which is there by then; and the vehicle goes when what is
+/// held covers all.
+async fn beyond_the_hold(
+    scene: &Scene<'_>,
+    charger: &mut Charger,
+    station: &Station,
+    visit: &Visit,
+) -> anyhow::Result<PlayReport> {
+    charger.begin(started(visit)).await?;
+    let session = session_of(&station.id, charger.so_far())?.context("no session began")?;
+    let price = verdict::price_of(visit, visit.energy_wh.into())?;
+    let held = async |least: i64| {
+        let payment = scene.payment(session).await?;
+        let quiet = payment.filter(|it| it.pending.is_none() && it.to_release.is_empty());
+        let amount = quiet.and_then(|payment| Some(payment.hold?.terms.amount.minor));
+        anyhow::Ok(amount.filter(|amount| *amount >= least))
+    };
+    meanwhile(charger, async || held(1).await).await?;
+    charger.go_on(charged(visit)).await?;
+    meanwhile(charger, async || held(price.minor).await).await?;
+    charger.go_on(stopped(visit)).await?;
+    Ok(charger.end())
+}
+
+async fn from_app(
+    scene: &Scene<'_>,
     charger: &mut Charger,
     id: &ChargePointId,
     visit: &Visit,
 ) -> anyhow::Result<PlayReport> {
-    charger.set_pace(Pace::Pause(visit.pause));
-    if !visit.kind.by_app() {
-        return charger.play(recording(visit)).await;
-    }
-    let driver = platform.token(visit.driver.as_str(), &[])?;
-    let Some(start) = press(http, &driver, id, visit).await? else {
+    let driver = scene.platform.token(visit.driver.as_str(), &[])?;
+    let Some(start) = press(scene.http(), &driver, id, visit).await? else {
         return charger.play(nothing(visit)).await;
     };
     if visit.kind != Kind::AppCharger {
         return charger.play(recording(visit)).await;
     }
     // A charger that plays nothing refuses what it is called to do.
-    let report = charger.play(nothing(visit)).await?;
+    charger.begin(nothing(visit)).await?;
     let path = format!("/driver/starts/{start}");
-    let until = Instant::now() + AWAIT_CALL_MAX;
-    while Instant::now() < until {
-        charger.listen(PRESS_AGAIN_AFTER).await?;
-        let start = http.try_ask(&driver, Method::GET, &path, None).await;
-        let status = start.as_ref().ok().and_then(|(_, start)| start.get("status")?.as_str());
-        if status == Some("abandoned") {
-            return Ok(report);
-        }
-    }
-    bail!("the charger refused, and the app was never told")
+    let abandoned = async || {
+        let start = scene.try_get(&driver, &path).await.unwrap_or_default();
+        Ok((start.get("status").and_then(Value::as_str) == Some("abandoned")).then_some(()))
+    };
+    let told = meanwhile(charger, abandoned).await?;
+    told.context("the charger refused, and the app was never told")?;
+    Ok(charger.end())
 }
 
 /// Starts from the app, and presses again while it shows an error: it is the same start. Gives the
@@ -143,7 +188,7 @@ fn case(id: &ChargePointId, site: &quantities::SiteId, visit: &Visit, report: &P
         site: site.clone(),
         id_tag: id_tag.clone(),
         tier: Some(kind.tier().to_owned()),
-        payer: (!kind.pays_by_card()).then(|| "roaming".to_owned()),
+        payer: None,
         energy_wh: flowed(visit, report),
         outcome: if report.transactions.is_empty() { "none" } else { "rated" }.to_owned(),
         exceptions: Vec::new(),
@@ -173,21 +218,48 @@ fn nothing(visit: &Visit) -> Recording {
 }
 
 fn recording(visit: &Visit) -> Recording {
-    let Visit { kind, from, full, until, gone, start_wh, energy_wh, .. } = visit;
-    let mut calls = Calls::new(&visit.number.to_string());
+    let mut recording = started(visit);
+    for part in [charged(visit), stopped(visit)] {
+        recording.steps.extend(part.steps);
+    }
+    recording
+}
+
+/// From the tag, or the word, to the first energy.
+fn started(visit: &Visit) -> Recording {
+    let Visit { kind, from, start_wh, .. } = visit;
+    let mut calls = Calls::new(&format!("{}-start", visit.number));
     let tag = if kind.by_app() { APP_TAG } else { visit.id_tag.as_str() };
-    if kind.by_app() {
-        calls.await_start(*from);
-    } else {
+    if kind.by_app() || *kind == Kind::ReaderBefore {
+        calls.await_start(*from, tag);
+    } else if !kind.at_reader() {
         calls.add(*from, "Authorize", json!({ "idTag": tag }));
     }
     calls.start(*from, tag, *start_wh);
     calls.status(*from, "Charging");
-    calls.reading(*from + (*full - *from) / 2, start_wh + energy_wh / 2);
-    if full != until {
+    calls.recording()
+}
+
+/// All the energy. Who waits for a larger hold tells of it at once.
+fn charged(visit: &Visit) -> Recording {
+    let Visit { kind, from, full, until, start_wh, energy_wh, .. } = visit;
+    let mut calls = Calls::new(&format!("{}-charge", visit.number));
+    let at_once = matches!(kind, Kind::Raised | Kind::SecondHold);
+    if !at_once {
+        calls.reading(*from + (*full - *from) / 2, start_wh + energy_wh / 2);
+    }
+    if at_once || full != until {
         calls.reading(*full, start_wh + energy_wh);
+    }
+    if full != until {
         calls.status(*full, "SuspendedEV");
     }
+    calls.recording()
+}
+
+fn stopped(visit: &Visit) -> Recording {
+    let Visit { until, gone, start_wh, energy_wh, .. } = visit;
+    let mut calls = Calls::new(&format!("{}-stop", visit.number));
     calls.stop(*until, start_wh + energy_wh);
     if until != gone {
         calls.status(*until, "Finishing");
@@ -217,8 +289,8 @@ impl Calls {
         self.steps.push(Step::Call { at, id, action, payload, transaction_id: Some(1) });
     }
 
-    fn await_start(&mut self, at: DateTime<Utc>) {
-        let (action, id_tag) = ("RemoteStartTransaction".to_owned(), Some(APP_TAG.to_owned()));
+    fn await_start(&mut self, at: DateTime<Utc>, tag: &str) {
+        let (action, id_tag) = ("RemoteStartTransaction".to_owned(), Some(tag.to_owned()));
         self.steps.push(Step::AwaitCall { at, action, id_tag });
     }
 

@@ -68,7 +68,7 @@ const fn visa(token: &'static str, last4: &'static str, behaviour: Behaviour) ->
     TestCard { token, brand: "visa", last4, behaviour }
 }
 
-const CARDS: [TestCard; 23] = [
+const CARDS: [TestCard; 24] = [
     visa("pm_card_visa", "4242", Behaviour::Pays),
     visa("pm_card_visa_debit", "5556", Behaviour::Pays),
     visa("pm_card_de", "0016", Behaviour::Pays),
@@ -79,6 +79,7 @@ const CARDS: [TestCard; 23] = [
         behaviour: Behaviour::Pays,
     },
     TestCard { token: "pm_card_amex", brand: "amex", last4: "8431", behaviour: Behaviour::Pays },
+    TestCard { token: "pm_card_jcb", brand: "jcb", last4: "0505", behaviour: Behaviour::Pays },
     visa("pm_card_visa_chargeDeclined", "0002", declined("generic_decline")),
     visa("pm_card_visa_chargeDeclinedInsufficientFunds", "9995", declined("insufficient_funds")),
     visa("pm_card_visa_chargeDeclinedLostCard", "9987", declined("lost_card")),
