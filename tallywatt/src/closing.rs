@@ -106,7 +106,7 @@ impl Closing {
         exceptions.sort();
         let (mut queued, mut dead) = (Vec::new(), Vec::new());
         for queue in Queue::ALL {
-            if !platform.depth(queue).await?.is_empty() {
+            if !platform.to_be_done(queue).await?.is_empty() {
                 queued.push(queue.name());
             }
             if !platform.dead_letters(queue).await?.is_empty() {

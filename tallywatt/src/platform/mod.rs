@@ -357,6 +357,20 @@ impl Platform {
         self.depth_of(&format!("{}Queue", output_name(queue))).await
     }
 
+    /// What the queue holds of what is to be done now.
+    ///
+    /// # Errors
+    ///
+    /// When SQS does not say.
+    pub async fn to_be_done(&self, queue: Queue) -> anyhow::Result<Depth> {
+        let mut depth = self.depth(queue).await?;
+        if queue == Queue::PaymentAuthorization {
+            // Looks to come at sessions and readers, also at what is over: nothing waits for them.
+            depth.delayed = 0;
+        }
+        Ok(depth)
+    }
+
     /// What the queue's dead-letter queue holds.
     ///
     /// # Errors
@@ -392,12 +406,7 @@ impl Platform {
         loop {
             let mut busy = Vec::new();
             for queue in Queue::ALL {
-                let mut depth = self.depth(queue).await?;
-                if queue == Queue::PaymentAuthorization {
-                    // Looks to come at sessions that run, or ran: nothing waits for them.
-                    depth.delayed = 0;
-                }
-                if !depth.is_empty() {
+                if !self.to_be_done(queue).await?.is_empty() {
                     busy.push(queue.name());
                 }
             }

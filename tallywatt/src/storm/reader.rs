@@ -72,10 +72,11 @@ impl<'a> Kiosk<'a> {
         let text = |name: &str| seen.get(name).and_then(Value::as_str).unwrap_or_default();
         match (text("status"), text("reason")) {
             ("on_reader", _) if !self.presented => self.presented = self.present().await,
-            ("matched", _) | ("released", "refused") => return Ok(Some(())),
+            ("matched", _) => return Ok(Some(())),
+            ("released", "refused") if self.card == NO_FUNDS => return Ok(Some(())),
             // It took too long to reach the reader: another tap.
             ("released", _) => {
-                (self.asked, self.tap, self.presented) = (self.asked + 1, None, false)
+                (self.asked, self.tap, self.presented) = (self.asked + 1, None, false);
             }
             _ => {}
         }

@@ -35,7 +35,6 @@ struct Intent<'a> {
     status: &'a str,
     manual: bool,
     amount: i64,
-    charge: Option<&'a str>,
     received: i64,
     /// The session it was made for; that of a start from the app has none yet.
     session: Option<SessionId>,
@@ -274,7 +273,6 @@ fn read_intents<'a>(stripe: &'a Value, wrong: &mut Vec<String>) -> Vec<Intent<'a
             status: text(value, "status")?,
             manual: text(value, "capture_method")? == "manual",
             amount: value.get("amount")?.as_i64()?,
-            charge: text(value, "latest_charge"),
             received: value.get("amount_received")?.as_i64()?,
             session: value.pointer("/metadata/session_id").and_then(|id| id.as_str()?.parse().ok()),
         })

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ledger::Account;
+use quantities::AccountId;
 use serde_json::Value;
 
 use super::{Evidence, check, price};
@@ -59,7 +60,7 @@ impl Evidence<'_> {
         for (visited, rows) in self.of(&[Kind::Fleet, Kind::Contract]) {
             let account = if visited.visit.kind == Kind::Fleet { FLEET } else { CONTRACT };
             let debtors: BTreeSet<_> =
-                rows.journal.iter().map(|it| it.debtor().map(|debtor| debtor.as_str())).collect();
+                rows.journal.iter().map(|it| it.debtor().map(AccountId::as_str)).collect();
             let booked = rows.journal.iter().map(|it| it.net_minor(Account::InvoicedReceivable));
             let booked: i64 = booked.sum();
             let asked = visited.played.session_id.is_some_and(|id| intents.contains_key(&id));
@@ -77,52 +78,164 @@ impl Evidence<'_> {
     pub(super) fn given_back(&self) -> Check {
         let mut wrong = Vec::new();
         let mut intents = self.intents(&mut wrong);
-        let charges = self.stripe.get("charges").and_then(Value::as_array).into_iter().flatten();
-        let refunded: BTreeMap<&str, i64> = charges
-            .filter_map(|charge| {
-                Some((charge.get("id")?.as_str()?, charge.get("amount_refunded")?.as_i64()?))
-            })
-            .collect();
+        let refunded = self.refunded();
+        let mut numbers = BTreeSet::new();
         let mut count = 0;
-        let mut notes = BTreeSet::new();
         for visited in self.visits {
             let Some(id) = visited.played.session_id else { continue };
             let theirs = intents.remove(&id).unwrap_or_default();
-            let of = |charge: &str| refunded.get(charge).copied().unwrap_or_default();
-            let back: i64 = theirs.iter().filter_map(|it| it.charge).map(of).sum();
+            let back = theirs.iter().filter_map(|intent| refunded.get(intent.id)).sum();
             let meant = price(visited).map(|price| given_back(visited.visit.kind, price).minor);
-            let [credited, paid] = ["credit_note.issued", "payment.refunded"].map(|kind| {
-                let events = self.received.events.values();
-                let about = |event: &&Value| {
-                    event.get("type").and_then(Value::as_str) == Some(kind)
-                        && event.pointer("/data/session_id").and_then(Value::as_str)
-                            == Some(id.to_string().as_str())
-                };
-                events.filter(about).collect::<Vec<_>>()
-            });
-            let sum = |events: &[&Value]| -> i64 {
-                let amounts = events.iter().map(|event| event.pointer("/data/amount/minor"));
-                amounts.map(|amount| amount.and_then(Value::as_i64).unwrap_or(-1)).sum()
-            };
-            let once = usize::from(meant.as_ref().is_ok_and(|meant| *meant > 0));
-            let told = (credited.len(), sum(&credited), paid.len(), sum(&paid));
-            if meant.as_ref().ok() != Some(&back) || told != (once, back, once, back) {
+            let once: &[i64] = if back == 0 { &[] } else { &[back] };
+            let [notes, refunds] = ["credit_note.issued", "payment.refunded"]
+                .map(|kind| self.told(kind, &id.to_string()));
+            let amounts =
+                [&notes, &refunds].map(|told| told.iter().map(|it| it.0).collect::<Vec<_>>());
+            if meant.as_ref().ok() != Some(&back) || amounts.iter().any(|told| told != once) {
                 let name = &visited.played.case.name;
-                wrong.push(format!("{name}: {back} given back of {meant:?}, told {told:?}"));
+                wrong.push(format!("{name}: {back} given back of {meant:?}, told {amounts:?}"));
             }
-            let numbers = credited.iter().filter_map(|note| note.pointer("/data/number")?.as_str());
-            notes.extend(numbers.map(str::to_owned));
-            count += once;
+            numbers.extend(notes.into_iter().filter_map(|(_, number)| number));
+            count += once.len();
         }
         // One seller, one series.
         let series: BTreeSet<_> = (1..=count).map(|number| format!("CN-{number:06}")).collect();
-        if notes != series {
-            wrong.push(format!("the credit notes are {notes:?}"));
+        if numbers != series {
+            wrong.push(format!("the credit notes are {numbers:?}"));
         }
         check(
             "given back what was to be, with its credit note",
             &wrong,
             format!("{count} sessions"),
         )
+    }
+
+    /// What Stripe has given back, by PaymentIntent.
+    fn refunded(&self) -> BTreeMap<&str, i64> {
+        let mut sums = BTreeMap::new();
+        let refunds = self.stripe.get("refunds").and_then(Value::as_array).into_iter().flatten();
+        let good =
+            refunds.filter(|it| it.get("status").and_then(Value::as_str) == Some("succeeded"));
+        for refund in good {
+            let intent = refund.get("payment_intent").and_then(Value::as_str).unwrap_or_default();
+            let amount = refund.get("amount").and_then(Value::as_i64).unwrap_or(i64::MIN);
+            *sums.entry(intent).or_default() += amount;
+        }
+        sums
+    }
+
+    /// The events of a kind about a session that accounting was told: amount, and number if it has
+    /// one.
+    fn told(&self, kind: &str, session: &str) -> Vec<(i64, Option<String>)> {
+        let text = |event: &Value, path: &str| event.pointer(path)?.as_str().map(str::to_owned);
+        let events = self.received.events.values().filter(|event| {
+            text(event, "/type").as_deref() == Some(kind)
+                && text(event, "/data/session_id").as_deref() == Some(session)
+        });
+        let read = |event: &Value| {
+            let amount = event.pointer("/data/amount/minor").and_then(Value::as_i64);
+            (amount.unwrap_or(-1), text(event, "/data/number").filter(|it| it.starts_with("CN-")))
+        };
+        events.map(read).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use quantities::{SessionId, TransactionId};
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        charger::PlayReport,
+        inbox::Received,
+        scenario::{Case, Played},
+        storm::plan,
+    };
+
+    /// 10 kWh by day: 4.00, with 21 % VAT 4.84.
+    fn visited(kind: Kind) -> Visited {
+        let stations = plan::draw(100, 10, 1).unwrap();
+        let mut visits = stations.iter().flat_map(|station| &station.visits);
+        let visit = visits.find(|visit| visit.kind == kind).unwrap().clone();
+        let charger = "CP1";
+        let case = json!({
+            "name": kind.name(), "shows": "", "chargePointId": charger, "site": "AMS-01",
+            "idTag": "TAG", "energyWh": 10_000, "outcome": "rated",
+        });
+        let case: Case = serde_json::from_value(case).unwrap();
+        let session_id = SessionId::of(&case.charge_point_id, TransactionId(1));
+        let report = PlayReport {
+            recording: String::new(),
+            charge_point_id: charger.to_owned(),
+            exchanges: Vec::new(),
+            transactions: Vec::new(),
+            final_statuses: BTreeMap::new(),
+            connections: 1,
+            retries: 0,
+            ended_early: None,
+            faults: Vec::new(),
+        };
+        Visited { visit, played: Played { case, report, session_id: Some(session_id) } }
+    }
+
+    /// Whether the checks of grown holds, accounts and money given back hold when Stripe has these
+    /// PaymentIntents (status, amount) and gave this back, and accounting was told so.
+    fn holds(kind: Kind, intents: &[(&str, i64)], back: i64, told: &[i64]) -> [bool; 3] {
+        let visits = [visited(kind)];
+        let id = visits[0].played.session_id.unwrap();
+        let intents = intents.iter().zip(1..).map(|((status, amount), number)| {
+            json!({
+                "id": format!("pi_{number}"), "status": status, "capture_method": "manual",
+                "amount": amount, "amount_received": 0, "metadata": { "session_id": id },
+            })
+        });
+        let refund = json!({ "payment_intent": "pi_1", "amount": back, "status": "succeeded" });
+        let stripe = json!({ "payment_intents": intents.collect::<Vec<_>>(), "refunds": [refund] });
+        let mut received = Received::default();
+        for kind in ["credit_note.issued", "payment.refunded"] {
+            for (number, amount) in (1..).zip(told) {
+                let amount = json!({ "minor": amount, "currency": "EUR" });
+                let number = format!("CN-{number:06}");
+                let data = json!({ "session_id": id, "amount": amount, "number": number });
+                let event = json!({ "type": kind, "data": data });
+                received.events.insert(format!("{kind}{number}"), event);
+            }
+        }
+        let rows = SessionRows { payer: "account".to_owned(), ..SessionRows::default() };
+        let sessions = BTreeMap::from([(id, rows)]);
+        let evidence =
+            Evidence { visits: &visits, sessions: &sessions, stripe: &stripe, received: &received };
+        [evidence.grown_holds(), evidence.invoiced(), evidence.given_back()].map(|check| check.ok)
+    }
+
+    #[test]
+    fn a_hold_that_did_not_grow_is_found() {
+        let grown = |kind, intents: &[(&str, i64)]| holds(kind, intents, 0, &[])[0];
+        assert!(grown(Kind::Raised, &[("succeeded", 1_500)]));
+        assert!(!grown(Kind::Raised, &[("succeeded", 1_000)]));
+        assert!(!grown(Kind::Raised, &[("succeeded", 1_500), ("succeeded", 300)]));
+        assert!(grown(Kind::SecondHold, &[("canceled", 1_000), ("succeeded", 1_500)]));
+        assert!(!grown(Kind::SecondHold, &[("requires_capture", 1_000), ("succeeded", 1_500)]));
+        assert!(!grown(Kind::SecondHold, &[("succeeded", 1_500)]));
+    }
+
+    #[test]
+    fn an_account_that_owes_nothing_in_the_books_is_found() {
+        assert!(holds(Kind::Retail, &[], 0, &[])[1]);
+        assert!(!holds(Kind::Fleet, &[], 0, &[])[1]);
+    }
+
+    #[test]
+    fn what_was_given_back_twice_or_to_the_wrong_one_or_untold_is_found() {
+        let back = |kind, amount, told: &[i64]| holds(kind, &[("succeeded", 484)], amount, told)[2];
+        assert!(back(Kind::GivenBack, 484, &[484]));
+        assert!(back(Kind::PartGivenBack, 161, &[161]));
+        assert!(!back(Kind::PartGivenBack, 484, &[484]));
+        assert!(!back(Kind::GivenBack, 484, &[]));
+        assert!(!back(Kind::GivenBack, 484, &[242, 242]));
+        assert!(!back(Kind::GivenBack, 0, &[]));
+        assert!(!back(Kind::Retail, 484, &[484]));
+        assert!(back(Kind::Retail, 0, &[]));
     }
 }
