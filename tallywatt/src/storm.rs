@@ -74,7 +74,7 @@ pub struct StormArgs {
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(SESSIONS_MIN..=20_000))]
     sessions: u64,
     /// How many chargers play them.
-    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u64).range(CHARGERS_MIN..=200))]
+    #[arg(long, default_value_t = 48, value_parser = clap::value_parser!(u64).range(CHARGERS_MIN..=200))]
     chargers: u64,
     /// What decides who charges where, when and how much; the faults fall where they fall.
     #[arg(long, default_value_t = 1)]
