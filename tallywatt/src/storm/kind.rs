@@ -306,15 +306,18 @@ impl Kind {
         }
     }
 
+    const fn is_above_hold(self) -> bool {
+        matches!(self, Self::AboveHold) || self.refuses_difference().is_some()
+    }
+
     /// How much energy flows, in watt-hours. A hold of 30.00 is good for 61 kWh at the retail
-    /// price, or 71 where as much can be captured beyond it as the card allows; one of 10.00 for
-    /// 20 kWh, and for 30 when it is raised; and the least charge of 0.50 begins with 1.034 kWh.
+    /// price, or 71 as 15 % more can be captured; one of 10.00 for 20 kWh, and for 30 when it is
+    /// raised; and the least charge of 0.50 begins with 1.034 kWh, beyond the hold as well.
     pub(super) const fn energy_wh(self) -> Span {
         match self {
             Self::Free => Span(0, 0),
             Self::BelowMinimum => Span(100, 1_000),
-            Self::AboveHold => Span(65_000, 95_000),
-            _ if self.refuses_difference().is_some() => Span(75_000, 95_000),
+            _ if self.is_above_hold() => Span(75_000, 95_000),
             Self::Raised | Self::SecondHold => Span(23_000, 27_000),
             Self::Idle => Span(8_000, 15_000),
             _ => Span(3_000, 40_000),

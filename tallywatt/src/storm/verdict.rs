@@ -105,7 +105,11 @@ impl<'a> Evidence<'a> {
             // Told to stop before any energy flowed.
             let none = meant == Ending::Owed && found == Some(Ending::NothingDue);
             if found != Some(meant) && !all && !none {
-                wrong.push(format!("{}: {found:?}", visited.played.case.name));
+                let payment = self.rows(visited).and_then(|rows| rows.payment.as_ref());
+                let sums = payment.map(|it| format!("{} captured, {} owed", it.captured, it.owed));
+                let session = visited.played.session_id.map(|id| id.to_string());
+                let name = &visited.played.case.name;
+                wrong.push(format!("{name}: {found:?} {sums:?} {session:?}"));
             }
         }
         let detail = format!("{} visits", self.visits.len());
