@@ -9,7 +9,12 @@ use quantities::{Amount, SessionId};
 use serde_json::{Value, json};
 use tokio::{sync::mpsc::UnboundedReceiver, time::sleep};
 
-use super::{kind::Kind, scene::LOOK_EVERY, scene::Scene, verdict, visit::Visited};
+use super::{
+    kind::Kind,
+    scene::{LOOK_EVERY, Scene},
+    verdict,
+    visit::Visited,
+};
 
 /// Sees to every visit that comes, all at once, and counts down `open` with each that is done. It
 /// ends only with an error.

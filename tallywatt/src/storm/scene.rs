@@ -19,7 +19,7 @@ use crate::{
 /// card that is asked for, a start that was promised.
 pub(super) const WAIT_MAX: Duration = Duration::from_mins(10);
 /// How often somebody looks whether it has come.
-pub(super) const LOOK_EVERY: Duration = Duration::from_secs(1);
+pub(super) const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// Where visits happen.
 #[derive(Debug)]
