@@ -514,7 +514,10 @@ def a_reader_takes_a_card():
     assert v1.payment_intents.increment_authorization(intent.id, {"amount": 6000}).amount_capturable == 6000
     intent = v1.payment_intents.create(asked)
     v1.terminal.readers.process_payment_intent(reader.id, {"payment_intent": intent.id})
+    # Whoever holds a card to the reader is hit by no fault; the next request is.
+    control("faults", {"kind": "rate_limit", "next": 1})
     reader = present(reader.id, {"type": "card_present", "card_present": {"number": "4000000000009995"}})
+    raises(stripe.RateLimitError, v1.terminal.readers.retrieve, reader.id)
     assert (reader.action.status, reader.action.failure_code) == ("failed", "insufficient_funds")
     v1.terminal.readers.process_payment_intent(reader.id, {"payment_intent": intent.id})
     assert v1.terminal.readers.cancel_action(reader.id).action is None

@@ -29,7 +29,7 @@ pub enum FaultKind {
 }
 
 /// An order for faults. It goes off for the next [`Fault::next`] requests, or for some of all
-/// requests by [`Fault::per_mille`].
+/// requests by [`Fault::per_mille`]. Test helpers are none of them: they are what people do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
