@@ -12,7 +12,7 @@ use super::{
     kind::Kind,
     plan::{Station, Visit},
     reader::Kiosk,
-    scene::{Scene, WAIT_MAX, meanwhile},
+    scene::{LOOK_EVERY, Scene, WAIT_MAX, meanwhile},
     verdict,
 };
 use crate::{
@@ -26,6 +26,8 @@ const APP_TAG: &str = "FROM-THE-APP";
 /// How often a driver presses the button of an app that shows an error, and how soon again.
 const PRESSES_MAX: u32 = 60;
 const PRESS_AGAIN_AFTER: Duration = Duration::from_millis(500);
+/// How often they start anew.
+const STARTS_MAX: u32 = 5;
 /// How long a charger without a visitor listens at a time.
 const PATIENCE: Duration = Duration::from_mins(1);
 /// How often a charger sends a message that is not answered.
@@ -78,8 +80,13 @@ async fn one(
 ) -> anyhow::Result<PlayReport> {
     charger.set_pace(Pace::Pause(visit.pause));
     match visit.kind {
-        Kind::App | Kind::AppCharger | Kind::AppDeclined => {
-            from_app(scene, charger, &station.id, visit).await
+        Kind::App => {
+            let driving = insist(scene, &station.id, visit);
+            let (report, ()) = try_join!(charger.play(recording(visit)), driving)?;
+            Ok(report)
+        }
+        Kind::AppCharger | Kind::AppDeclined => {
+            not_from_app(scene, charger, &station.id, visit).await
         }
         Kind::ReaderBefore => {
             let mut kiosk = Kiosk::new(scene, station, visit)?;
@@ -129,19 +136,36 @@ async fn beyond_the_hold(
     Ok(charger.end())
 }
 
-async fn from_app(
+/// Starts from the app, and starts anew when that came to nothing: the charger was told too late.
+async fn insist(scene: &Scene<'_>, id: &ChargePointId, visit: &Visit) -> anyhow::Result<()> {
+    let driver = scene.platform.token(visit.driver.as_str(), &[])?;
+    for attempt in 1..=STARTS_MAX {
+        let start = press(scene.http(), &driver, id, visit, attempt).await?;
+        let path = format!("/driver/starts/{}", start.context("a good card was refused")?);
+        loop {
+            sleep(LOOK_EVERY).await;
+            let start = scene.try_get(&driver, &path).await.unwrap_or_default();
+            match start.get("status").and_then(Value::as_str) {
+                Some("started") => return Ok(()),
+                Some("abandoned") => break,
+                _ => {}
+            }
+        }
+    }
+    bail!("it never started")
+}
+
+/// A start from the app that comes to nothing: the card is refused, or the charger refuses.
+async fn not_from_app(
     scene: &Scene<'_>,
     charger: &mut Charger,
     id: &ChargePointId,
     visit: &Visit,
 ) -> anyhow::Result<PlayReport> {
     let driver = scene.platform.token(visit.driver.as_str(), &[])?;
-    let Some(start) = press(scene.http(), &driver, id, visit).await? else {
+    let Some(start) = press(scene.http(), &driver, id, visit, 1).await? else {
         return charger.play(nothing(visit)).await;
     };
-    if visit.kind != Kind::AppCharger {
-        return charger.play(recording(visit)).await;
-    }
     // A charger that plays nothing refuses what it is called to do.
     charger.begin(nothing(visit)).await?;
     let path = format!("/driver/starts/{start}");
@@ -161,9 +185,10 @@ async fn press(
     driver: &str,
     id: &ChargePointId,
     visit: &Visit,
+    attempt: u32,
 ) -> anyhow::Result<Option<String>> {
     let body = json!({ "charge_point_id": id, "connector_id": 1 });
-    let key = format!("storm-{}", visit.number);
+    let key = format!("storm-{}-{attempt}", visit.number);
     for _ in 0..PRESSES_MAX {
         match http.try_post_once(driver, "/driver/starts", &key, &body).await {
             Ok((202, start)) => {
