@@ -2,9 +2,11 @@
 //!
 //! Invariant: a business outcome is `Ok`; an error means that nobody knows, or that we have a bug.
 //! Every write carries an idempotency key derived from what it is for, so asking again is always
-//! safe. When the key can no longer tell (it remembers a 500, or is older than Stripe keeps it),
-//! the adapter reads what Stripe has before it asks anew.
+//! safe. When the key can no longer tell (it remembers a 500, was used with other parameters, or is
+//! older than Stripe keeps it), the adapter reads what Stripe has before it asks anew. While it may
+//! still tell, the adapter returns at once: whoever asked asks again.
 
+mod amount;
 mod calls;
 mod disputes;
 mod failure;
@@ -27,7 +29,9 @@ use self::{
     calls::{Cancel, Capture, Create, Intent, List, Retrieve},
     failure::Failure,
 };
+pub(crate) use self::amount::StripeAmount;
 pub use self::{
+    amount::{AmountError, charges_exactly},
     failure::PaymentError,
     get::Events,
     wallet::{MethodSetup, SavedMethod},
@@ -140,26 +144,12 @@ enum CaptureOutcome {
     Refused(Refusal),
 }
 
-/// A PaymentIntent as Stripe has it now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IntentView {
-    /// Its id.
-    pub payment_intent: StripePaymentIntentId,
-    /// Stripe's status: `requires_capture`, `succeeded`, `canceled`, …
-    pub status: String,
-    /// What it is for, in minor units.
-    pub amount_minor: i64,
-    /// What was taken, in minor units.
-    pub amount_received_minor: i64,
-    /// Why the last attempt failed, if it did.
-    pub refusal: Option<Refusal>,
-}
-
 /// A client for one Stripe account.
 #[derive(Clone)]
 pub struct StripeClient {
     client: stripe::Client,
     backoff: Duration,
+    budget: Duration,
     return_url: Option<String>,
     /// How many keys a write may have used in all when its call ends.
     keys_max: u32,
@@ -185,13 +175,21 @@ impl StripeClient {
             None => builder,
         };
         let client = builder.build().map_err(|_| PaymentError::Configuration)?;
-        Ok(Self { client, backoff: failure::BACKOFF, return_url: None, keys_max: KEYS_AT_FIRST })
+        let (backoff, budget) = (failure::BACKOFF, failure::BUDGET);
+        Ok(Self { client, backoff, budget, return_url: None, keys_max: KEYS_AT_FIRST })
     }
 
     /// The same client with another first pause between attempts; each further one is doubled.
     #[must_use]
     pub fn with_backoff(self, backoff: Duration) -> Self {
         Self { backoff, ..self }
+    }
+
+    /// The same client with another time for all that is asked for one purpose. After it, nobody
+    /// knows.
+    #[must_use]
+    pub fn with_budget(self, budget: Duration) -> Self {
+        Self { budget, ..self }
     }
 
     /// The same client with the page that a driver comes back to after paying on a pay link.
@@ -215,6 +213,14 @@ impl StripeClient {
     ///
     /// [`PaymentError`].
     pub async fn place_hold(
+        &self,
+        reference: &Reference,
+        hold: OffSession<'_>,
+    ) -> Result<HoldOutcome, PaymentError> {
+        self.within("place hold", self.place(reference, hold)).await
+    }
+
+    async fn place(
         &self,
         reference: &Reference,
         hold: OffSession<'_>,
@@ -244,7 +250,8 @@ impl StripeClient {
     /// Takes `amount` of a hold and releases the rest.
     ///
     /// <https://docs.stripe.com/api/payment_intents/capture>. An intent is captured once at most,
-    /// so when the key cannot tell, the intent itself does.
+    /// so when the key cannot tell, the intent itself does. Of a hold that is `held`, more is taken
+    /// only as far as Stripe likes: what it says against that is a refusal.
     ///
     /// # Errors
     ///
@@ -254,25 +261,30 @@ impl StripeClient {
         key: &str,
         payment_intent: &StripePaymentIntentId,
         amount: Amount,
+        held: Amount,
     ) -> Result<CaptureOutcome, PaymentError> {
         let call = "capture";
-        let capture = Capture { payment_intent, amount_to_capture: amount.minor };
+        let sent = StripeAmount::of(amount)?;
+        let capture = Capture { payment_intent, amount_to_capture: sent };
         for attempt in 1..=self.keys_max {
             let key = numbered(key.to_owned(), attempt);
             let failure = match self.write(call, &key, &capture).await {
-                Ok(intent) => return captured(&intent, amount),
+                Ok(intent) => return captured(&intent, sent),
                 Err(Failure::Refused { refusal, .. }) => {
                     return Ok(CaptureOutcome::Refused(refusal));
                 }
-                Err(Failure::Bug(error)) => return Err(error),
-                Err(failure) => failure,
+                Err(failure) => failure.worth_a_look(call)?,
             };
             let intent = self.read(call, payment_intent).await?;
             if intent.status == "canceled" {
                 return Ok(CaptureOutcome::HoldLost);
             }
             if intent.status != "requires_capture" {
-                return captured(&intent, amount);
+                return captured(&intent, sent);
+            }
+            let over = amount.minor > held.minor;
+            if let Some(refusal) = failure.refusal().filter(|_| over) {
+                return Ok(CaptureOutcome::Refused(refusal));
             }
             failure.another_key(call)?;
         }
@@ -291,7 +303,8 @@ impl StripeClient {
         reference: &Reference,
         payment_intent: &StripePaymentIntentId,
     ) -> Result<(), PaymentError> {
-        self.cancel_under(&reference.key(CANCEL), payment_intent).await
+        let key = reference.key(CANCEL);
+        self.within("cancel", self.cancel_under(&key, payment_intent)).await
     }
 
     async fn cancel_under(
@@ -304,8 +317,7 @@ impl StripeClient {
             let key = numbered(key.to_owned(), attempt);
             let failure = match self.write(call, &key, &Cancel { payment_intent }).await {
                 Ok(intent) => return canceled(&intent),
-                Err(Failure::Bug(error)) => return Err(error),
-                Err(failure) => failure,
+                Err(failure) => failure.worth_a_look(call)?,
             };
             let intent = self.read(call, payment_intent).await?;
             if matches!(intent.status.as_str(), "canceled" | "succeeded") {
@@ -314,25 +326,6 @@ impl StripeClient {
             failure.another_key(call)?;
         }
         Err(PaymentError::unknown(call))
-    }
-
-    /// A PaymentIntent as Stripe has it now.
-    ///
-    /// # Errors
-    ///
-    /// [`PaymentError`].
-    pub async fn retrieve(
-        &self,
-        payment_intent: &StripePaymentIntentId,
-    ) -> Result<IntentView, PaymentError> {
-        let intent = self.read("retrieve", payment_intent).await?;
-        Ok(IntentView {
-            payment_intent: intent.id(),
-            refusal: intent.refusal(),
-            status: intent.status,
-            amount_minor: intent.amount,
-            amount_received_minor: intent.amount_received,
-        })
     }
 
     /// Creates and confirms a PaymentIntent, once for `reference` and `purpose` whatever happens.
@@ -349,7 +342,7 @@ impl StripeClient {
         {
             return Ok(Made::Intent(intent));
         }
-        let create = Create::new(reference, purpose, &asked, capture_method);
+        let create = Create::new(reference, purpose, &asked, capture_method)?;
         for attempt in 1..=self.keys_max {
             let key = numbered(reference.key(purpose), attempt);
             let failure = match self.write("create", &key, &create).await {
@@ -357,16 +350,34 @@ impl StripeClient {
                 Err(Failure::Refused { refusal, payment_intent }) => {
                     return Ok(Made::Refused { refusal, payment_intent });
                 }
-                Err(Failure::Bug(error)) => return Err(error),
-                Err(failure) => failure,
+                Err(failure) => failure.worth_a_look("create")?,
             };
             if let Some(intent) = self.find(reference, purpose, asked.customer, since).await? {
                 return Ok(Made::Intent(intent));
             }
+            if let Some(refusal) = self.card_gone(&failure, &asked).await? {
+                return Ok(Made::Refused { refusal, payment_intent: None });
+            }
             // A 500 that is remembered is a first request that is over, and nothing came of it.
-            failure.another_key("create")?;
+            failure.another_key_for("create", asked.requested_at)?;
         }
         Err(PaymentError::unknown("create"))
+    }
+
+    /// Whether a request was rejected because its card is not its customer's any more. Stripe names
+    /// neither code nor parameter then, as with a bug of ours, so the card itself has to tell.
+    async fn card_gone(
+        &self,
+        failure: &Failure,
+        asked: &OffSession<'_>,
+    ) -> Result<Option<Refusal>, PaymentError> {
+        let Failure::Bug(PaymentError::Rejected { status: 400, .. }) = failure else {
+            return Ok(None);
+        };
+        let card = self.method(asked.payment_method).await?;
+        let is_theirs = card.is_some_and(|card| card.customer.as_ref() == Some(asked.customer));
+        let code = "payment_method_unexpected_state".to_owned();
+        Ok((!is_theirs).then_some(Refusal { code, decline_code: None }))
     }
 
     /// The newest PaymentIntent that was made for `reference` and `purpose`. Listing sees every
@@ -431,8 +442,8 @@ fn numbered(key: String, attempt: u32) -> String {
     if attempt == 1 { key } else { format!("{key}/again/{attempt}") }
 }
 
-fn captured(intent: &Intent, amount: Amount) -> Result<CaptureOutcome, PaymentError> {
-    if intent.status == "succeeded" && intent.amount_received == amount.minor {
+fn captured(intent: &Intent, sent: StripeAmount) -> Result<CaptureOutcome, PaymentError> {
+    if intent.status == "succeeded" && intent.amount_received == sent {
         return Ok(CaptureOutcome::Captured);
     }
     Err(intent.unexpected("capture"))

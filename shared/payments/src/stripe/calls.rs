@@ -9,7 +9,7 @@ use serde::Serialize;
 use stripe::StripeRequest;
 use stripe_client_core::{RequestBuilder, StripeMethod};
 
-use super::{OffSession, PaymentError, Reference};
+use super::{OffSession, PaymentError, Reference, StripeAmount, amount};
 use crate::Refusal;
 
 /// The part of a PaymentIntent that we read. <https://docs.stripe.com/api/payment_intents/object>
@@ -17,8 +17,7 @@ use crate::Refusal;
 pub(super) struct Intent {
     pub(super) id: String,
     pub(super) status: String,
-    pub(super) amount: i64,
-    pub(super) amount_received: i64,
+    pub(super) amount_received: StripeAmount,
     pub(super) metadata: HashMap<String, String>,
     pub(super) last_payment_error: Option<LastPaymentError>,
 }
@@ -82,7 +81,7 @@ pub(super) fn metadata(reference: &Reference, purpose: &str) -> BTreeMap<&'stati
 /// <https://docs.stripe.com/api/payment_intents/create>
 #[derive(Debug, Serialize)]
 pub(super) struct Create<'a> {
-    amount: i64,
+    amount: StripeAmount,
     currency: String,
     customer: &'a str,
     payment_method: &'a str,
@@ -102,10 +101,10 @@ impl<'a> Create<'a> {
         purpose: &str,
         asked: &OffSession<'a>,
         capture_method: &'static str,
-    ) -> Self {
-        Self {
-            amount: asked.amount.minor,
-            currency: asked.amount.currency.code().to_ascii_lowercase(),
+    ) -> Result<Self, PaymentError> {
+        Ok(Self {
+            amount: StripeAmount::of(asked.amount)?,
+            currency: amount::parameter(asked.amount.currency),
             customer: &asked.customer.0,
             payment_method: &asked.payment_method.0,
             payment_method_types: ["card"],
@@ -114,7 +113,7 @@ impl<'a> Create<'a> {
             off_session: true,
             payment_method_options: (capture_method == "manual").then(Options::default),
             metadata: metadata(reference, purpose),
-        }
+        })
     }
 }
 
@@ -143,7 +142,7 @@ impl Default for CardOptions {
 pub(super) struct Capture<'a> {
     #[serde(skip)]
     pub(super) payment_intent: &'a StripePaymentIntentId,
-    pub(super) amount_to_capture: i64,
+    pub(super) amount_to_capture: StripeAmount,
 }
 
 /// <https://docs.stripe.com/api/payment_intents/cancel>

@@ -60,7 +60,8 @@ impl StripeClient {
         evidence: &BTreeMap<String, String>,
     ) -> Result<DisputeView, PaymentError> {
         let update = Update { id, evidence, submit: true };
-        self.answer("submit evidence", &format!("dispute/{id}/evidence"), id, &update).await
+        let (call, key) = ("submit evidence", format!("dispute/{id}/evidence"));
+        self.within(call, self.answer(call, &key, id, &update)).await
     }
 
     /// Gives a dispute up: it is lost at once.
@@ -71,7 +72,8 @@ impl StripeClient {
     ///
     /// [`PaymentError`]; [`PaymentError::Rejected`] when it is closed or under review.
     pub async fn accept_dispute(&self, id: &str) -> Result<DisputeView, PaymentError> {
-        self.answer("accept dispute", &format!("dispute/{id}/accept"), id, &Close { id }).await
+        let (call, key) = ("accept dispute", format!("dispute/{id}/accept"));
+        self.within(call, self.answer(call, &key, id, &Close { id })).await
     }
 
     async fn answer<R: StripeRequest<Output = Dispute>>(
@@ -85,8 +87,8 @@ impl StripeClient {
             let key = numbered(key.to_owned(), attempt);
             match self.send(call, Some(&key), request).await {
                 Ok(dispute) => return Ok(dispute.view()),
-                Err(failure @ Failure::ServerError) => {
-                    // The request is over, and nobody said how: where it stands does.
+                Err(failure @ (Failure::ServerError | Failure::KeyReused)) => {
+                    // The key does not say how its request went: where the dispute stands does.
                     let now = self.dispute(id).await?;
                     if !matches!(now.status.as_str(), "needs_response" | "warning_needs_response") {
                         return Ok(now);

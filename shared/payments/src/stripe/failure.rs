@@ -4,14 +4,14 @@
 
 use std::time::{Duration, SystemTime};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use network::StripePaymentIntentId;
 use quantities::{SessionId, TapId};
 use stripe::{
     ApiErrors, ApiErrorsType, IdempotencyKey, RequestStrategy, StripeError, StripeRequest,
 };
 
-use super::{StripeClient, calls::Intent};
+use super::{AmountError, StripeClient, calls::Intent};
 use crate::Refusal;
 
 /// One attempt. Stripe answers in a second or two; whoever waits longer than this asks again.
@@ -20,6 +20,12 @@ pub(super) const TIMEOUT: Duration = Duration::from_secs(6);
 pub(super) const BACKOFF: Duration = Duration::from_millis(150);
 /// Attempts of one call; the queue behind the function repeats the rest.
 const ATTEMPTS_MAX: u32 = 4;
+/// All that is asked for one purpose, attempts, pauses and reads together: two of them fit into the
+/// life of a function, with what has to be stored afterwards.
+pub(super) const BUDGET: Duration = Duration::from_secs(12);
+/// A key is refused to another request while its first one still runs. No request runs as long as
+/// this: Stripe's own clients give up before.
+const RUNS_AT_MOST: TimeDelta = TimeDelta::minutes(2);
 
 /// Why a payment call has no outcome.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -68,6 +74,10 @@ pub enum PaymentError {
         /// The tap.
         tap_id: TapId,
     },
+    /// An amount that Stripe does not move, or that we cannot count: a currency that nobody should
+    /// have been able to configure.
+    #[error(transparent)]
+    Amount(#[from] AmountError),
     /// The API key or the base URL is malformed.
     #[error("the Stripe client is configured wrongly")]
     Configuration,
@@ -94,6 +104,9 @@ pub(super) enum Failure {
     State,
     /// A 500 that the idempotency key remembers: the request is over, its result not told.
     ServerError,
+    /// The key was used with other parameters, by another release or configuration: it tells nothing
+    /// of what came of them.
+    KeyReused,
     /// Not known; the same key may tell later.
     Unknown,
     /// Ours.
@@ -101,11 +114,48 @@ pub(super) enum Failure {
 }
 
 impl Failure {
+    /// Goes on to look up what Stripe has, unless the same key tells later: then nothing is gained
+    /// by more questions now.
+    pub(super) fn worth_a_look(self, call: &'static str) -> Result<Self, PaymentError> {
+        match self {
+            Self::Unknown => Err(PaymentError::unknown(call)),
+            Self::Bug(error) if !matches!(error, PaymentError::Rejected { .. }) => Err(error),
+            other => Ok(other),
+        }
+    }
+
     /// Goes on with the next key if the present one will never tell more.
     pub(super) fn another_key(self, call: &'static str) -> Result<(), PaymentError> {
         match self {
-            Self::ServerError => Ok(()),
+            Self::ServerError | Self::KeyReused => Ok(()),
             other => Err(other.into_error(call)),
+        }
+    }
+
+    /// The same for what must not be made twice, and is not at Stripe: a request with other
+    /// parameters that was intended at `since` may still be running.
+    pub(super) fn another_key_for(
+        self,
+        call: &'static str,
+        since: Option<DateTime<Utc>>,
+    ) -> Result<(), PaymentError> {
+        let over = since.is_some_and(|at| now() - at > RUNS_AT_MOST);
+        if matches!(self, Self::KeyReused) && !over {
+            return Err(PaymentError::unknown(call));
+        }
+        self.another_key(call)
+    }
+
+    /// The refusal that it is, if Stripe says for certain that it does not do this. Asking again
+    /// gives the same.
+    pub(super) fn refusal(&self) -> Option<Refusal> {
+        match self {
+            Self::Refused { refusal, .. } => Some(refusal.clone()),
+            Self::Bug(PaymentError::Rejected { call, status: 400, code, param }) => {
+                tracing::error!(call, code, param, "Stripe finds the request wrong");
+                Some(Refusal::rejected(code, param))
+            }
+            _ => None,
         }
     }
 
@@ -118,7 +168,9 @@ impl Failure {
                 code: refusal.code,
                 param: String::new(),
             },
-            Self::State | Self::ServerError | Self::Unknown => PaymentError::unknown(call),
+            Self::State | Self::ServerError | Self::KeyReused | Self::Unknown => {
+                PaymentError::unknown(call)
+            }
         }
     }
 }
@@ -140,8 +192,34 @@ impl StripeClient {
         self.send(call, Some(key), request).await
     }
 
-    /// A call, repeated while its outcome is not known: a bounded number of times, with pauses.
+    /// Work of several calls, within the time that there is for it. What is given up so is not
+    /// known, as a call without an answer is not.
+    pub(super) async fn within<T>(
+        &self,
+        call: &'static str,
+        work: impl Future<Output = Result<T, PaymentError>>,
+    ) -> Result<T, PaymentError> {
+        let done = tokio::time::timeout(self.budget, work).await;
+        done.unwrap_or(Err(PaymentError::unknown(call)))
+    }
+
+    /// A call, repeated while its outcome is not known: a bounded number of times, with pauses, and
+    /// within the time that there is.
     pub(super) async fn send<R>(
+        &self,
+        call: &'static str,
+        key: Option<&str>,
+        request: &R,
+    ) -> Result<R::Output, Failure>
+    where
+        R: StripeRequest,
+        R::Output: miniserde::Deserialize,
+    {
+        let sent = tokio::time::timeout(self.budget, self.attempts(call, key, request)).await;
+        sent.unwrap_or(Err(Failure::Unknown))
+    }
+
+    async fn attempts<R>(
         &self,
         call: &'static str,
         key: Option<&str>,
@@ -211,6 +289,7 @@ fn sort_answer(call: &'static str, error: ApiErrors, status: u16) -> Verdict {
     match status {
         500 => Verdict::Again(Failure::ServerError),
         409 | 424 | 429 | 501.. => Verdict::Again(Failure::Unknown),
+        400 if error.type_ == ApiErrorsType::IdempotencyError => Verdict::Final(Failure::KeyReused),
         _ if is_refusal => {
             let code = if code.is_empty() { "card_declined".to_owned() } else { code };
             let refusal = Refusal { code, decline_code: error.decline_code };

@@ -10,10 +10,13 @@ use quantities::Amount;
 
 use self::wire::{Checkout, Expire, HeldIntent, Increment, MakeCheckout, MakeRefund, Refunds};
 use super::{
-    CaptureOutcome, ChargeOutcome, Made, OffSession, PaymentError, Reference, StripeClient,
-    failure::Failure, numbered,
+    CaptureOutcome, ChargeOutcome, Made, OffSession, PaymentError, Reference, StripeAmount,
+    StripeClient, failure::Failure, numbered,
 };
-use crate::money::{Card, HoldTerms, Outcome, Payment, Step};
+use crate::{
+    Refusal,
+    money::{Card, Hold, HoldTerms, Outcome, Payment, Refund, Step},
+};
 
 impl StripeClient {
     /// Makes the one call that `step` stands for and gives the outcome to
@@ -25,7 +28,8 @@ impl StripeClient {
     /// [`PaymentError`].
     pub async fn carry_out(&self, payment: &Payment, step: &Step) -> Result<Outcome, PaymentError> {
         let number = payment.pending.as_ref().map_or(1, |pending| pending.attempt);
-        self.at_try(number).make(payment, step).await
+        let stripe = self.at_try(number);
+        stripe.within("carry out a step", stripe.make(payment, step)).await
     }
 
     async fn make(&self, payment: &Payment, step: &Step) -> Result<Outcome, PaymentError> {
@@ -40,18 +44,18 @@ impl StripeClient {
                 self.held(made, amount).await
             }
             Step::RaiseHold { number, amount, .. } => {
-                self.raise(&key, hold(payment, number)?, amount).await
+                self.raise(&key, &hold(payment, number)?.payment_intent, amount).await
             }
             Step::Capture { number, amount, .. } => {
-                let hold = hold(payment, number)?;
-                Ok(match self.capture(&key, hold, amount).await? {
+                let Hold { payment_intent, terms, .. } = hold(payment, number)?;
+                Ok(match self.capture(&key, payment_intent, amount, terms.amount).await? {
                     CaptureOutcome::Captured => Outcome::Captured,
                     CaptureOutcome::HoldLost => Outcome::HoldLost,
                     CaptureOutcome::Refused(refusal) => Outcome::Refused { refusal },
                 })
             }
             Step::CancelHold { number } => {
-                self.cancel_under(&key, hold(payment, number)?).await?;
+                self.cancel_under(&key, &hold(payment, number)?.payment_intent).await?;
                 Ok(Outcome::Canceled)
             }
             Step::ChargeDifference { amount, .. } => {
@@ -78,7 +82,7 @@ impl StripeClient {
         };
         let payment_intent = intent.id();
         if intent.status == "requires_capture" {
-            let terms = self.read_held("place hold", &payment_intent).await?.terms(amount);
+            let terms = self.read_held("place hold", &payment_intent).await?.terms(amount)?;
             return Ok(Outcome::Held { payment_intent, terms });
         }
         // Gone meanwhile: it was held, and what became of it the next step finds out.
@@ -97,7 +101,7 @@ impl StripeClient {
         payment_intent: StripePaymentIntentId,
         amount: Amount,
     ) -> Result<HoldRef, PaymentError> {
-        let terms = self.read_held("place hold", &payment_intent).await?.terms(amount);
+        let terms = self.read_held("place hold", &payment_intent).await?.terms(amount)?;
         let HoldTerms { amount, most, capture_before, raisable } = terms;
         Ok(HoldRef { payment_intent, amount, most: Some(most), capture_before, raisable })
     }
@@ -121,27 +125,28 @@ impl StripeClient {
         amount: Amount,
     ) -> Result<Outcome, PaymentError> {
         let call = "raise hold";
-        let increment = Increment::new(payment_intent, amount.minor);
+        let sent = StripeAmount::of(amount)?;
+        let increment = Increment::new(payment_intent, sent);
         for attempt in 1..=self.keys_max {
             let key = numbered(key.to_owned(), attempt);
             let failure = match self.send(call, Some(&key), &increment).await {
-                Ok(intent) => return Ok(Outcome::Raised { terms: intent.terms(amount) }),
+                Ok(intent) => return Ok(Outcome::Raised { terms: intent.terms(amount)? }),
                 Err(Failure::Refused { refusal, .. }) => return Ok(Outcome::Refused { refusal }),
                 // Rejected is also what was raised under a key that Stripe has forgotten.
-                Err(failure) => failure,
+                Err(failure) => failure.worth_a_look(call)?,
             };
             let intent = self.read_held(call, payment_intent).await?;
-            if intent.status == "canceled" {
-                return Ok(Outcome::HoldLost);
+            match intent.status.as_str() {
+                "canceled" => return Ok(Outcome::HoldLost),
+                "requires_capture" if intent.amount == sent => {
+                    return Ok(Outcome::Raised { terms: intent.terms(amount)? });
+                }
+                // The hold stands as it was, and can be raised no more.
+                "requires_capture" if let Some(refusal) = no_more(&failure) => {
+                    return Ok(Outcome::Refused { refusal });
+                }
+                _ => failure.another_key(call)?,
             }
-            if intent.status == "requires_capture" && intent.amount == amount.minor {
-                return Ok(Outcome::Raised { terms: intent.terms(amount) });
-            }
-            if let (Failure::State, "requires_capture") = (&failure, intent.status.as_str()) {
-                // It was raised as often as Stripe allows.
-                return Ok(Outcome::Refused { refusal: wire::refusal("increments_exhausted") });
-            }
-            failure.another_key(call)?;
         }
         Err(PaymentError::unknown(call))
     }
@@ -159,13 +164,15 @@ impl StripeClient {
         let call = "make pay link";
         let reference = Reference::Session(payment.session_id);
         let return_url = self.return_url.as_deref().ok_or(PaymentError::Configuration)?;
-        let make = MakeCheckout::new(&reference, purpose, &payment.card, amount, return_url);
+        let make = MakeCheckout::new(&reference, purpose, &payment.card, amount, return_url)?;
         for attempt in 1..=self.keys_max {
             let key = numbered(reference.key(purpose), attempt);
             match self.send(call, Some(&key), &make).await {
                 Ok(page) => return page.made(call),
-                Err(Failure::Refused { refusal, .. }) => return Ok(Outcome::Refused { refusal }),
-                Err(failure) => failure.another_key(call)?,
+                Err(failure) => match failure.refusal() {
+                    Some(refusal) => return Ok(Outcome::Refused { refusal }),
+                    None => failure.another_key(call)?,
+                },
             }
         }
         Err(PaymentError::unknown(call))
@@ -187,7 +194,7 @@ impl StripeClient {
             let key = numbered(key.to_owned(), attempt);
             let failure = match self.send(call, Some(&key), &Expire { id }).await {
                 Ok(page) => return page.closed().ok_or(PaymentError::unknown(call)),
-                Err(failure) => failure,
+                Err(failure) => failure.worth_a_look(call)?,
             };
             // Refused because it is not open any more, or not known: where it stands decides.
             let read = self.send(call, None, &Checkout { id }).await;
@@ -214,32 +221,69 @@ impl StripeClient {
         let refund = payment.refunds.iter().find(|refund| refund.number == number);
         let refund = refund.ok_or_else(|| missing(payment, "refund"))?;
         let since = payment.pending.as_ref().map(|pending| pending.since);
-        let key_is_old = since.is_some_and(|at| super::failure::now() - at > super::KEY_LIFE);
-        let asked = MakeRefund::new(&reference, purpose, &refund.payment_intent, refund.amount);
+        if since.is_some_and(|at| super::failure::now() - at > super::KEY_LIFE)
+            && let Some(known) = self.refunded(&reference, purpose, refund).await?
+        {
+            return Ok(known);
+        }
+        let Refund { payment_intent, amount, .. } = refund;
+        let asked = MakeRefund::new(&reference, purpose, payment_intent, *amount)?;
         for attempt in 1..=self.keys_max {
-            if key_is_old || attempt > 1 {
-                let refunds = Refunds::of(&refund.payment_intent);
-                let known = self.send(call, None, &refunds).await;
-                let known = known.map_err(|failure| failure.into_error(call))?;
-                if let Some(found) = known.find(&reference, purpose) {
-                    return Ok(found.outcome());
-                }
-            }
             let key = numbered(reference.key(purpose), attempt);
-            match self.send(call, Some(&key), &asked).await {
-                Ok(refund) => return Ok(refund.outcome()),
-                Err(Failure::Refused { refusal, .. }) => return Ok(Outcome::Refused { refusal }),
-                Err(failure) => failure.another_key(call)?,
+            let failure = match self.send(call, Some(&key), &asked).await {
+                Ok(made) => return Ok(made.outcome()),
+                Err(failure) => failure.worth_a_look(call)?,
+            };
+            // Whatever is said against it: an earlier request may have made it.
+            if let Some(known) = self.refunded(&reference, purpose, refund).await? {
+                return Ok(known);
+            }
+            match less_is_left(&failure).or_else(|| failure.refusal()) {
+                Some(refusal) => return Ok(Outcome::Refused { refusal }),
+                None => failure.another_key_for(call, since)?,
             }
         }
         Err(PaymentError::unknown(call))
     }
+
+    /// What became of a refund that was made before, if it was.
+    async fn refunded(
+        &self,
+        reference: &Reference,
+        purpose: &str,
+        refund: &Refund,
+    ) -> Result<Option<Outcome>, PaymentError> {
+        let call = "list refunds";
+        let known = self.send(call, None, &Refunds::of(&refund.payment_intent)).await;
+        let known = known.map_err(|failure| failure.into_error(call))?;
+        Ok(known.find(reference, purpose).map(|made| made.outcome()))
+    }
 }
 
-fn hold(payment: &Payment, number: u32) -> Result<&StripePaymentIntentId, PaymentError> {
+/// Why a hold cannot be raised, if it is not the call that went wrong.
+fn no_more(failure: &Failure) -> Option<Refusal> {
+    match failure {
+        // It was raised as often as Stripe allows.
+        Failure::State => Some(wire::refusal("increments_exhausted")),
+        rejected => rejected.refusal(),
+    }
+}
+
+/// That somebody gave back at Stripe what was to be given back here. Its code comes with the
+/// parameter, or not.
+fn less_is_left(failure: &Failure) -> Option<Refusal> {
+    match failure {
+        Failure::State => Some(wire::refusal("payment_intent_unexpected_state")),
+        Failure::Bug(PaymentError::Rejected { status: 400, param, .. }) if param == "amount" => {
+            Some(wire::refusal("amount_too_large"))
+        }
+        _ => None,
+    }
+}
+
+fn hold(payment: &Payment, number: u32) -> Result<&Hold, PaymentError> {
     let mut holds = payment.hold.iter().chain(&payment.to_release);
-    let hold = holds.find(|hold| hold.number == number).map(|hold| &hold.payment_intent);
-    hold.ok_or_else(|| missing(payment, "hold"))
+    holds.find(|hold| hold.number == number).ok_or_else(|| missing(payment, "hold"))
 }
 
 /// The saved card, for a write of the pending step.
@@ -257,26 +301,25 @@ const fn missing(payment: &Payment, what: &'static str) -> PaymentError {
 
 impl HeldIntent {
     /// What its charge says; what it does not say, it does not allow.
-    fn terms(&self, asked: Amount) -> HoldTerms {
-        let amount = Amount::new(self.amount, asked.currency);
-        let plain = HoldTerms::plain(amount);
+    fn terms(&self, asked: Amount) -> Result<HoldTerms, PaymentError> {
+        let plain = HoldTerms::plain(self.amount.exactly(asked.currency)?);
         if let Some(present) = self.card_present() {
-            return HoldTerms {
+            return Ok(HoldTerms {
                 capture_before: present.capture_before.and_then(at),
                 raisable: present.incremental_authorization_supported == Some(true),
                 ..plain
-            };
+            });
         }
-        let Some(card) = self.card() else { return plain };
+        let Some(card) = self.card() else { return Ok(plain) };
         let over = card.overcapture.as_ref().filter(|over| over.status == "available");
         let most = over.map_or(self.amount, |over| over.maximum_amount_capturable);
         let raise = card.incremental_authorization.as_ref();
-        HoldTerms {
-            most: Amount::new(most, amount.currency),
+        Ok(HoldTerms {
+            most: most.at_most(asked.currency)?,
             capture_before: card.capture_before.and_then(at),
             raisable: raise.is_some_and(|raise| raise.status == "available"),
             ..plain
-        }
+        })
     }
 }
 

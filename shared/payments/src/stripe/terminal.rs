@@ -15,7 +15,7 @@ use stripe::StripeRequest;
 use stripe_client_core::{RequestBuilder, StripeMethod};
 
 use super::{
-    HOLD, PaymentError, Reference, StripeClient,
+    HOLD, PaymentError, Reference, StripeAmount, StripeClient, amount,
     calls::{Intent, LastPaymentError, metadata, refusal},
     failure::Failure,
     numbered,
@@ -36,6 +36,10 @@ impl StripeClient {
     ///
     /// [`PaymentError`].
     pub async fn at_reader(&self, tap: &Tap, step: Step) -> Result<Outcome, PaymentError> {
+        self.within("ask the reader", self.ask_reader(tap, step)).await
+    }
+
+    async fn ask_reader(&self, tap: &Tap, step: Step) -> Result<Outcome, PaymentError> {
         let reference = Reference::Tap {
             tap_id: tap.id,
             charge_point_id: tap.charge_point_id.clone(),
@@ -66,7 +70,7 @@ impl StripeClient {
         amount: Amount,
     ) -> Result<Outcome, PaymentError> {
         let call = "make card present";
-        let make = MakePresent::new(reference, amount);
+        let make = MakePresent::new(reference, amount)?;
         for attempt in 1..=self.keys_max {
             let key = numbered(reference.key(HOLD), attempt);
             match self.write(call, &key, &make).await {
@@ -126,7 +130,7 @@ impl StripeClient {
         match intent.status.as_str() {
             "requires_capture" => {
                 let at = intent.presented_at().ok_or(PaymentError::unknown(call))?;
-                let amount = Amount::new(intent.amount, asked.currency);
+                let amount = intent.amount.exactly(asked.currency)?;
                 let hold = self.hold_ref(payment_intent.clone(), amount).await?;
                 return Ok(Outcome::Held { hold, at });
             }
@@ -202,7 +206,7 @@ fn refused_by_reader(failure: &Failure) -> Option<&str> {
 /// <https://docs.stripe.com/terminal/features/incremental-authorizations>
 #[derive(Debug, Serialize)]
 struct MakePresent {
-    amount: i64,
+    amount: StripeAmount,
     currency: String,
     payment_method_types: [&'static str; 1],
     capture_method: &'static str,
@@ -221,16 +225,16 @@ struct PresentOptions {
 }
 
 impl MakePresent {
-    fn new(reference: &Reference, amount: Amount) -> Self {
+    fn new(reference: &Reference, asked: Amount) -> Result<Self, PaymentError> {
         let card_present = PresentOptions { request_incremental_authorization_support: true };
-        Self {
-            amount: amount.minor,
-            currency: amount.currency.code().to_ascii_lowercase(),
+        Ok(Self {
+            amount: StripeAmount::of(asked)?,
+            currency: amount::parameter(asked.currency),
             payment_method_types: ["card_present"],
             capture_method: "manual",
             payment_method_options: Options { card_present },
             metadata: metadata(reference, HOLD),
-        }
+        })
     }
 }
 
@@ -336,7 +340,7 @@ impl StripeRequest for RetrievePresent<'_> {
 #[derive(Debug, miniserde::Deserialize)]
 struct PresentIntent {
     status: String,
-    amount: i64,
+    amount: StripeAmount,
     last_payment_error: Option<LastPaymentError>,
     latest_charge: Option<Charge>,
 }

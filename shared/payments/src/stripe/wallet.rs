@@ -11,7 +11,7 @@ use serde::Serialize;
 use stripe::StripeRequest;
 use stripe_client_core::{RequestBuilder, StripeMethod};
 
-use super::{PaymentError, StripeClient, failure::Failure, numbered};
+use super::{PaymentError, StripeClient, numbered};
 
 /// Payment methods of one customer that are listed; nobody has more cards.
 const LISTED_MAX: u32 = 100;
@@ -141,6 +141,10 @@ impl StripeClient {
     ///
     /// [`PaymentError`].
     pub async fn forget_method(&self, id: &StripePaymentMethodId) -> Result<(), PaymentError> {
+        self.within("detach method", self.detach(id)).await
+    }
+
+    async fn detach(&self, id: &StripePaymentMethodId) -> Result<(), PaymentError> {
         let call = "detach method";
         let key = format!("tallywatt/method/{id}/detach");
         for attempt in 1..=self.keys_max {
@@ -148,6 +152,7 @@ impl StripeClient {
             let Err(failure) = self.send(call, Some(&key), &DetachMethod { id }).await else {
                 return Ok(());
             };
+            let failure = failure.worth_a_look(call)?;
             if self.method(id).await?.is_none_or(|method| method.customer.is_none()) {
                 return Ok(());
             }
@@ -171,8 +176,7 @@ impl StripeClient {
             let key = numbered(key.to_owned(), attempt);
             match self.send(call, Some(&key), request).await {
                 Ok(made) => return Ok(made),
-                Err(failure @ Failure::ServerError) => failure.another_key(call)?,
-                Err(failure) => return Err(failure.into_error(call)),
+                Err(failure) => failure.another_key(call)?,
             }
         }
         Err(PaymentError::unknown(call))

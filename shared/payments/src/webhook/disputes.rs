@@ -6,7 +6,7 @@ use quantities::{Amount, Currency};
 use serde::Deserialize;
 
 use super::{StripeEvent, WebhookError};
-use crate::money::Dispute;
+use crate::{money::Dispute, stripe::StripeAmount};
 
 /// Reads an event `charge.dispute.*`.
 ///
@@ -24,22 +24,27 @@ pub fn dispute(event: &StripeEvent) -> Result<Dispute, WebhookError> {
     let moved = object.balance_transactions.unwrap_or_default();
     let in_currency = |moved: &&Moved| moved.currency.eq_ignore_ascii_case(&object.currency);
     // What Stripe charges in another currency is seen in its payout only.
-    let fee: i64 = moved.iter().filter(in_currency).map(|moved| moved.fee).sum();
+    let fees = moved.iter().filter(in_currency).map(|moved| moved.fee.exactly(currency));
+    let fee = fees.into_iter().try_fold(Amount::zero(currency), |sum, fee| {
+        fee.ok().and_then(|fee| sum.checked_add(fee).ok())
+    });
+    let fee = fee.ok_or_else(|| event.unreadable())?;
+    let amount = object.amount.exactly(currency).map_err(|_| event.unreadable())?;
     let is = |suffix: &str| event.event_type == format!("charge.dispute.{suffix}");
     let due_by = object.evidence_details.and_then(|details| details.due_by);
     let withdrawn = is("funds_withdrawn")
         || object.status == "lost"
-        || moved.iter().any(|moved| moved.amount < 0);
+        || moved.iter().any(|moved| moved.amount.is_negative());
     Ok(Dispute {
         id: object.id,
         payment_intent: StripePaymentIntentId(payment_intent),
-        amount: Amount::new(object.amount, currency),
+        amount,
         reason: object.reason,
         status: object.status,
         due_by: due_by.and_then(|at| DateTime::from_timestamp(at, 0)),
         withdrawn,
-        reinstated: is("funds_reinstated") || moved.iter().any(|moved| moved.amount > 0),
-        fee: (fee > 0).then(|| Amount::new(fee, currency)),
+        reinstated: is("funds_reinstated") || moved.iter().any(|moved| moved.amount.is_positive()),
+        fee: (fee.minor > 0).then_some(fee),
         as_of: event.created,
     })
 }
@@ -47,7 +52,7 @@ pub fn dispute(event: &StripeEvent) -> Result<Dispute, WebhookError> {
 #[derive(Deserialize)]
 struct Object {
     id: String,
-    amount: i64,
+    amount: StripeAmount,
     currency: String,
     payment_intent: Option<String>,
     reason: String,
@@ -58,9 +63,9 @@ struct Object {
 
 #[derive(Deserialize)]
 struct Moved {
-    amount: i64,
+    amount: StripeAmount,
     currency: String,
-    fee: i64,
+    fee: StripeAmount,
 }
 
 #[derive(Deserialize)]

@@ -9,7 +9,7 @@ use serde::Serialize;
 use stripe::StripeRequest;
 use stripe_client_core::{RequestBuilder, StripeMethod};
 
-use super::super::{PaymentError, Reference, calls::metadata};
+use super::super::{PaymentError, Reference, StripeAmount, amount::parameter, calls::metadata};
 use crate::{
     Refusal,
     money::{Card, Outcome, RefundState},
@@ -23,7 +23,7 @@ pub(super) fn refusal(code: &str) -> Refusal {
 #[derive(Debug, miniserde::Deserialize)]
 pub(super) struct HeldIntent {
     pub(super) status: String,
-    pub(super) amount: i64,
+    pub(super) amount: StripeAmount,
     latest_charge: Option<Charge>,
 }
 
@@ -60,7 +60,7 @@ pub(super) struct Availability {
 #[derive(Debug, miniserde::Deserialize)]
 pub(super) struct Overcapture {
     pub(super) status: String,
-    pub(super) maximum_amount_capturable: i64,
+    pub(super) maximum_amount_capturable: StripeAmount,
 }
 
 impl HeldIntent {
@@ -105,12 +105,15 @@ impl StripeRequest for RetrieveHeld<'_> {
 pub(super) struct Increment<'a> {
     #[serde(skip)]
     payment_intent: &'a StripePaymentIntentId,
-    amount: i64,
+    amount: StripeAmount,
     expand: [&'static str; 1],
 }
 
 impl<'a> Increment<'a> {
-    pub(super) const fn new(payment_intent: &'a StripePaymentIntentId, amount: i64) -> Self {
+    pub(super) const fn new(
+        payment_intent: &'a StripePaymentIntentId,
+        amount: StripeAmount,
+    ) -> Self {
         Self { payment_intent, amount, expand: CHARGE }
     }
 }
@@ -179,7 +182,7 @@ struct LineItem {
 #[derive(Debug, Serialize)]
 struct PriceData {
     currency: String,
-    unit_amount: i64,
+    unit_amount: StripeAmount,
     product_data: ProductData,
 }
 
@@ -200,17 +203,17 @@ impl<'a> MakeCheckout<'a> {
         card: &'a Card,
         amount: Amount,
         success_url: &'a str,
-    ) -> Self {
+    ) -> Result<Self, PaymentError> {
         let customer = match card {
             Card::Saved { customer, .. } => Some(customer.0.as_str()),
             Card::Present => None,
         };
         let price_data = PriceData {
-            currency: amount.currency.code().to_ascii_lowercase(),
-            unit_amount: amount.minor,
+            currency: parameter(amount.currency),
+            unit_amount: StripeAmount::of(amount)?,
             product_data: ProductData { name: "Charging session" },
         };
-        Self {
+        Ok(Self {
             mode: "payment",
             customer,
             payment_method_types: ["card"],
@@ -218,7 +221,7 @@ impl<'a> MakeCheckout<'a> {
             line_items: [LineItem { quantity: 1, price_data }],
             metadata: metadata(reference, purpose),
             payment_intent_data: IntentData { metadata: metadata(reference, purpose) },
-        }
+        })
     }
 }
 
@@ -276,7 +279,7 @@ impl MadeRefund {
 #[derive(Debug, Serialize)]
 pub(super) struct MakeRefund<'a> {
     payment_intent: &'a str,
-    amount: i64,
+    amount: StripeAmount,
     reason: &'static str,
     metadata: BTreeMap<&'static str, String>,
 }
@@ -287,13 +290,13 @@ impl<'a> MakeRefund<'a> {
         purpose: &str,
         payment_intent: &'a StripePaymentIntentId,
         amount: Amount,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, PaymentError> {
+        Ok(Self {
             payment_intent: &payment_intent.0,
-            amount: amount.minor,
+            amount: StripeAmount::of(amount)?,
             reason: "requested_by_customer",
             metadata: metadata(reference, purpose),
-        }
+        })
     }
 }
 
