@@ -26,6 +26,10 @@ pub enum FaultKind {
     ResetAfter,
     /// The work takes [`Fault::slow_ms`] longer; meanwhile its key is in use.
     Slow,
+    /// The work is done and no answer ever comes, though the connection stands; it is remembered.
+    Hang,
+    /// 400 with neither code nor parameter, before anything else: not remembered.
+    Rejected,
 }
 
 /// An order for faults. It goes off for the next [`Fault::next`] requests, or for some of all

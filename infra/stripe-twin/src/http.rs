@@ -72,6 +72,9 @@ pub(crate) async fn handle(
     if is(fault.as_ref(), FaultKind::ResetAfter) {
         connection.reset();
     }
+    if is(fault.as_ref(), FaultKind::Hang) {
+        std::future::pending::<()>().await;
+    }
     response
 }
 
@@ -96,6 +99,10 @@ fn refuse_early(
             Stripe process is currently accessing it.";
         let error = ApiError::other(409, "invalid_request_error", Some("lock_timeout"), message);
         return Some(refused(&error));
+    }
+    if is(fault, FaultKind::Rejected) {
+        let message = "Something about this request is wrong.";
+        return Some(refused(&ApiError::invalid(None, None, message)));
     }
     if is(fault, FaultKind::BadGateway) {
         let page = "<html><body><h1>502 Bad Gateway</h1></body></html>";

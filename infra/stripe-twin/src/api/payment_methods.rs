@@ -117,10 +117,11 @@ pub(crate) fn attach_to(world: &mut World, named: &str, customer: &str) -> Answe
     Ok(method.id)
 }
 
+/// Stripe says it in words only.
 pub(crate) fn used_up() -> Box<ApiError> {
     let message = "The provided PaymentMethod was previously used with a PaymentIntent without \
         Customer attachment, or was detached from a Customer. It may not be used again.";
-    ApiError::invalid(Some("payment_method_unexpected_state"), Some("payment_method"), message)
+    ApiError::invalid(None, None, message)
 }
 
 pub(crate) fn attach(world: &mut World, id: &str, mut params: Params) -> Answer<Value> {

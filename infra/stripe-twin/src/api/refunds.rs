@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{Answer, ApiError, Params, World, balance, cards::Behaviour};
+use super::{Answer, ApiError, Params, World, balance, cards::Behaviour, minimum};
 
 /// How long a refund takes that does not succeed at once. Stripe says "some time later"
 /// (<https://docs.stripe.com/testing#refunds>).
@@ -114,6 +114,7 @@ fn refundable(world: &World, charge: &str, amount: Option<i64>) -> Answer<i64> {
         let code = Some("parameter_invalid_integer");
         return Err(ApiError::invalid(code, Some("amount"), message));
     }
+    minimum::check_step(amount, &charge.currency, "amount")?;
     if amount > left {
         let message = format!(
             "Refund amount ({amount}) is greater than unrefunded amount on charge ({left})."

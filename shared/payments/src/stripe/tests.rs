@@ -130,8 +130,7 @@ async fn a_hold_is_captured_in_part_and_the_rest_is_released() {
     let payment = bench.pay(1, 5000, 1234).await;
     assert_eq!((payment.taken[0].by, payment.captured), (TakenBy::Capture, eur(1234)));
     assert_eq!(bench.taken_and_open(), (1234, 0));
-    let view = bench.stripe.retrieve(&payment.taken[0].payment_intent).await.unwrap();
-    assert_eq!((view.status.as_str(), view.amount_received_minor), ("succeeded", 1234));
+    assert_eq!(bench.intents()[0]["status"], "succeeded");
 }
 
 #[tokio::test]
@@ -300,7 +299,7 @@ async fn a_wrong_key_is_our_bug_and_is_not_told_to_anybody() {
 async fn an_outage_is_an_error_that_can_be_repeated() {
     let stripe = StripeClient::new("sk_test_tallywatt", Some("http://127.0.0.1:1")).unwrap();
     let stripe = stripe.with_backoff(Duration::from_millis(1));
-    let error = stripe.retrieve(&StripePaymentIntentId("pi_1".to_owned())).await.unwrap_err();
+    let error = stripe.session_of(&StripePaymentIntentId("pi_1".to_owned())).await.unwrap_err();
     assert!(error.is_retryable());
 }
 
@@ -308,9 +307,127 @@ async fn an_outage_is_an_error_that_can_be_repeated() {
 async fn capturing_another_amount_later_is_for_a_person() {
     let bench = bench("pm_card_visa").await;
     let hold = bench.hold(&start("s1"), 5000).await;
-    bench.stripe.capture("tallywatt/1", &hold, eur(900)).await.unwrap();
-    let error = bench.stripe.capture("tallywatt/2", &hold, eur(901)).await.unwrap_err();
+    let held = eur(5000);
+    bench.stripe.capture("tallywatt/1", &hold, eur(900), held).await.unwrap();
+    let error = bench.stripe.capture("tallywatt/2", &hold, eur(901), held).await.unwrap_err();
     assert!(matches!(error, PaymentError::Unexpected { .. }), "{error}");
+}
+
+/// Three minutes after it was intended no request with other parameters still runs.
+fn some_time_ago() -> Option<DateTime<Utc>> {
+    Some(failure::now() - TimeDelta::minutes(3))
+}
+
+#[tokio::test]
+async fn a_key_that_was_used_with_other_parameters_finds_what_came_of_them() {
+    let bench = bench("pm_card_visa").await;
+    let first = bench.hold(&start("s1"), 5000).await;
+    let asked = OffSession { requested_at: some_time_ago(), ..bench.off_session(6000) };
+    let again = bench.stripe.place_hold(&start("s1"), asked).await.unwrap();
+    let HoldOutcome::Held(again) = again else { panic!("{again:?}") };
+    assert_eq!((again.payment_intent, again.amount), (first, eur(5000)));
+    assert_eq!(bench.intents().len(), 1);
+}
+
+#[tokio::test]
+async fn a_key_whose_other_parameters_came_to_nothing_is_replaced_once_they_are_over() {
+    let bench = bench("pm_card_visa").await;
+    // A 500 that the key remembers.
+    bench.twin.fault(Fault::next(FaultKind::ServerError, 1));
+    post_fails(&bench, "tallywatt/start/s1/hold").await;
+    let just_now = OffSession { requested_at: Some(failure::now()), ..bench.off_session(6000) };
+    let error = bench.stripe.place_hold(&start("s1"), just_now).await.unwrap_err();
+    assert!(error.is_retryable(), "it may still be running: {error}");
+    assert!(bench.intents().is_empty());
+    let asked = OffSession { requested_at: some_time_ago(), ..bench.off_session(6000) };
+    let held = bench.stripe.place_hold(&start("s1"), asked).await.unwrap();
+    let HoldOutcome::Held(held) = held else { panic!("{held:?}") };
+    assert_eq!((held.amount, bench.intents().len()), (eur(6000), 1));
+}
+
+/// A write of another release under the same key, which fails.
+async fn post_fails(bench: &Bench, key: &str) {
+    let request = reqwest::Client::new().post(format!("{}/v1/payment_intents", bench.twin.url()));
+    let request = request.bearer_auth(bench.twin.api_key()).header("idempotency-key", key);
+    let form = ("content-type", "application/x-www-form-urlencoded");
+    let request = request.header(form.0, form.1).body("amount=5000&currency=eur");
+    assert_eq!(request.send().await.unwrap().status(), 500);
+}
+
+#[tokio::test]
+async fn a_card_that_is_the_customers_no_more_is_a_refusal() {
+    let bench = bench("pm_card_visa").await;
+    post(&bench.twin, &format!("payment_methods/{}/detach", bench.card), &[]).await;
+    let asked = bench.stripe.place_hold(&start("s1"), bench.off_session(5000)).await.unwrap();
+    let HoldOutcome::Refused { refusal, payment_intent: None } = asked else { panic!("{asked:?}") };
+    assert_eq!(refusal.code, "payment_method_unexpected_state");
+    let payment = bench.carry_on(bench.payment(1, 0).with_total(eur(900)).unwrap()).await;
+    assert_eq!((payment.owed, payment.debt.unwrap().attempts), (eur(900), 1));
+}
+
+#[tokio::test]
+async fn a_customer_who_is_gone_is_a_refusal() {
+    let bench = bench("pm_card_visa").await;
+    let gone = StripeCustomerId("cus_gone".to_owned());
+    let asked = OffSession { customer: &gone, ..bench.off_session(5000) };
+    let asked = bench.stripe.place_hold(&start("s1"), asked).await.unwrap();
+    let HoldOutcome::Refused { refusal, .. } = asked else { panic!("{asked:?}") };
+    assert_eq!(refusal.code, "resource_missing");
+}
+
+#[tokio::test]
+async fn a_hold_that_stripe_finds_wrong_is_our_bug_while_the_card_is_good() {
+    let bench = bench("pm_card_visa").await;
+    bench.twin.fault(Fault::next(FaultKind::Rejected, 1));
+    let error = bench.stripe.place_hold(&start("s1"), bench.off_session(5000)).await.unwrap_err();
+    assert!(matches!(error, PaymentError::Rejected { status: 400, .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_stripe_that_never_answers_costs_no_more_than_the_budget() {
+    let bench = bench("pm_card_visa").await;
+    bench.twin.fault(Fault::by_chance(FaultKind::Hang, 1000));
+    let budget = Duration::from_millis(200);
+    let stripe = bench.stripe.clone().with_budget(budget);
+    let began = std::time::Instant::now();
+    let error = stripe.place_hold(&start("s1"), bench.off_session(5000)).await.unwrap_err();
+    assert!(error.is_retryable(), "{error}");
+    let (payment, step) = money::request(bench.payment(1, 5000), failure::now()).unwrap();
+    let error = stripe.carry_out(&payment, &step).await.unwrap_err();
+    assert!(error.is_retryable(), "{error}");
+    assert!(began.elapsed() < 10 * budget, "{:?}", began.elapsed());
+    // The work was done, and the same keys tell.
+    bench.twin.clear_faults();
+    let first = bench.hold(&start("s1"), 5000).await;
+    let payment = bench.carry_on(payment).await;
+    assert_ne!(payment.hold.unwrap().payment_intent, first);
+    assert_eq!(bench.taken_and_open(), (0, 2));
+}
+
+#[tokio::test]
+async fn krona_are_held_captured_and_given_back_as_stripe_counts_them() {
+    let bench = bench("pm_card_visa").await;
+    let isk = |minor| Amount::new(minor, "ISK".parse().unwrap());
+    let Payment { session_id, card, policy, .. } = bench.payment(1, 0);
+    let payment = bench.carry_on(Payment::new(session_id, card, isk(5000), policy)).await;
+    assert_eq!(payment.hold.as_ref().unwrap().terms.amount, isk(5000));
+    let payment = bench.carry_on(payment.with_total(isk(6234)).unwrap()).await;
+    let payment = money::refund(payment, isk(34), "broken plug", &[]).unwrap();
+    let payment = bench.carry_on(payment).await;
+    assert_eq!((payment.captured, payment.owed), (isk(6234), isk(0)));
+    let amounts: Vec<_> = bench.intents().iter().map(|i| i["amount_received"].clone()).collect();
+    assert_eq!(amounts, [500_000, 123_400]);
+    assert_eq!(bench.twin.state()["refunds"][0]["amount"], 3400);
+}
+
+#[tokio::test]
+async fn what_stripe_cannot_move_is_never_asked_for() {
+    let bench = bench("pm_card_visa").await;
+    let kwd = Amount::new(5124, "KWD".parse().unwrap());
+    let asked = OffSession { amount: kwd, ..bench.off_session(1) };
+    let error = bench.stripe.place_hold(&start("s1"), asked).await.unwrap_err();
+    assert_eq!(error, PaymentError::Amount(AmountError::TooFine(kwd)));
+    assert!(!error.is_retryable() && bench.intents().is_empty());
 }
 
 /// A GET of one object, read with the library's own type, generated from Stripe's description.

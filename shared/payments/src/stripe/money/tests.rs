@@ -117,6 +117,98 @@ async fn any_fault_at_any_new_call_changes_nothing_about_the_money() {
     }
 }
 
+/// Stripe refuses the next request in words only.
+fn rejected(bench: &Bench, path: &str) {
+    bench.twin.fault(Fault::next(FaultKind::Rejected, 1).on(path));
+}
+
+#[tokio::test]
+async fn a_raise_that_is_rejected_leaves_the_hold_as_it_was() {
+    let bench = bench("pm_card_visa").await;
+    let mut payment = bench.carry_on(bench.money(1, 5000)).await;
+    // What the charge said when it was made holds no more.
+    payment.hold.as_mut().unwrap().terms.raisable = true;
+    let payment = bench.carry_on(money::expect(payment, eur(6000))).await;
+    assert!(payment.refusal.as_ref().unwrap().is_rejection(), "{payment:?}");
+    assert_eq!((payment.holds_asked, bench.taken_and_open()), (2, (0, 1)));
+    assert_eq!(bench.priced(payment, 5500).await.captured, eur(5500));
+}
+
+#[tokio::test]
+async fn a_capture_above_the_hold_that_is_rejected_takes_what_is_held() {
+    for rejects in [true, false] {
+        let bench = bench("pm_card_visa").await;
+        let mut payment = bench.carry_on(bench.money(1, 5000)).await;
+        payment.hold.as_mut().unwrap().terms.most = eur(5750);
+        if rejects {
+            rejected(&bench, "/capture");
+        }
+        let payment = bench.priced(payment, 5500).await;
+        let taken: Vec<_> = payment.taken.iter().map(|taken| taken.amount).collect();
+        assert_eq!((taken, payment.owed), (vec![eur(5000), eur(500)], eur(0)));
+        assert_eq!(bench.taken_and_open(), (5500, 0));
+    }
+}
+
+#[tokio::test]
+async fn a_page_that_is_rejected_leaves_a_debt_and_nothing_in_its_way() {
+    let bench = bench("pm_card_visa").await;
+    rejected(&bench, "/checkout");
+    let payment = with_link(&bench).await;
+    assert!(payment.refusal.as_ref().unwrap().is_rejection(), "{payment:?}");
+    assert_eq!((payment.links.len(), payment.owed, payment.pending.is_some()), (0, eur(1200), false));
+    let payment = money::refund(payment, eur(800), "broken plug", &[]);
+    let payment = bench.carry_on(payment.unwrap()).await;
+    assert_eq!(payment.refunds[0].state, RefundState::Succeeded);
+}
+
+#[tokio::test]
+async fn a_page_for_another_app_is_made_under_another_key() {
+    let bench = bench("pm_card_visa").await;
+    let payment = bench.money(1, 0).with_total(eur(900)).unwrap();
+    let payment = Payment { card: Card::Present, ..payment };
+    let (requested, step) = money::request(payment, super::super::failure::now()).unwrap();
+    let first = bench.stripe.carry_out(&requested, &step).await.unwrap();
+    let stripe = bench.stripe.clone().with_return_url("https://new.driver.example/");
+    let second = stripe.carry_out(&requested, &step).await.unwrap();
+    let (Outcome::LinkMade { id, .. }, Outcome::LinkMade { id: other, .. }) = (&first, &second)
+    else {
+        panic!("{first:?} {second:?}");
+    };
+    assert_ne!(id, other);
+}
+
+#[tokio::test]
+async fn a_refund_of_what_was_given_back_at_stripe_is_refused() {
+    // (given back at Stripe, code): a part of it, all of it.
+    for (gone, code) in [("3000", "amount_too_large"), ("4200", "charge_already_refunded")] {
+        let bench = bench("pm_card_visa").await;
+        let payment = bench.priced(bench.carry_on(bench.money(1, 5000)).await, 4200).await;
+        let intent = &payment.taken[0].payment_intent.0;
+        post(&bench.twin, "refunds", &[("payment_intent", intent), ("amount", gone)]).await;
+        let payment = money::refund(payment, eur(4200), "broken plug", &[]).unwrap();
+        let payment = bench.carry_on(payment).await;
+        assert_eq!(payment.refunds[0].state, RefundState::Failed);
+        let refusal = payment.refusal.unwrap();
+        assert_eq!((refusal.code.as_str(), refusal.is_rejection()), (code, false));
+    }
+}
+
+#[tokio::test]
+async fn a_refund_with_other_parameters_than_before_is_made_once() {
+    let bench = bench("pm_card_visa").await;
+    let payment = bench.priced(bench.carry_on(bench.money(1, 5000)).await, 4200).await;
+    let payment = money::refund(payment, eur(800), "broken plug", &[]).unwrap();
+    let then = super::super::failure::now() - chrono::TimeDelta::minutes(3);
+    let (requested, step) = money::request(payment, then).unwrap();
+    let first = bench.stripe.carry_out(&requested, &step).await.unwrap();
+    // Another release asks for it otherwise.
+    let mut changed = requested.clone();
+    changed.refunds[0].amount = eur(801);
+    assert_eq!(bench.stripe.carry_out(&changed, &step).await.unwrap(), first);
+    assert_eq!(bench.twin.state()["refunds"].as_array().unwrap().len(), 1);
+}
+
 #[tokio::test]
 async fn without_a_place_to_return_to_there_is_no_page() {
     let bench = bench("pm_card_visa").await;
