@@ -38,7 +38,9 @@ pub(crate) async fn while_stripe_does_not_answer_the_site_decides(
     let _alone = suite.alone().await;
     let world = &World::start(TestSwitches::default()).await?;
     it_charges_and_is_collected_later(world).await?;
-    it_starts_from_the_app_without_a_hold(world).await?;
+    // The answer breaks off, or never comes; not the work: there is a hold that nobody knows of.
+    it_starts_from_the_app_without_a_hold(world, "OUT-02", FaultKind::ResetAfter).await?;
+    it_starts_from_the_app_without_a_hold(world, "OUT-04", FaultKind::Hang).await?;
     a_site_that_wants_nothing_delivered_stops(world).await?;
     world.settled().await
 }
@@ -175,11 +177,14 @@ async fn it_charges_and_is_collected_later(world: &World) -> anyhow::Result<()> 
     Ok(())
 }
 
-async fn it_starts_from_the_app_without_a_hold(world: &World) -> anyhow::Result<()> {
-    let (driver, id) = ("driver-OUT-02", "OUT-02");
+async fn it_starts_from_the_app_without_a_hold(
+    world: &World,
+    id: &str,
+    kind: FaultKind,
+) -> anyhow::Result<()> {
+    let driver = &format!("driver-{id}");
     let mut station = prepared(world, id, json!({})).await?;
-    // The answer breaks off, not the work: there is a hold that nobody knows of.
-    world.platform.stripe().fault(Fault::by_chance(FaultKind::ResetAfter, 1000));
+    world.platform.stripe().fault(Fault::by_chance(kind, 1000));
     let (status, start) = world.app_start(driver, id, "key-1").await?;
     assert_eq!(status, 202, "{start:#}");
     let told = station.awaits("RemoteStartTransaction").await?;

@@ -1,6 +1,6 @@
 //! The surface as a whole: its state, its routes, its document.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use http_api::{Problem, document};
 use payments::StripeClient;
@@ -10,6 +10,10 @@ use tokio::sync::OnceCell;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::{debts, methods, prices, receipt, sessions, starts, stop};
+
+/// How long Stripe may take: less than a driver waits, and than is left of this function's life once
+/// it has looked for a charger that is just connecting.
+const STRIPE_BUDGET: Duration = Duration::from_secs(8);
 
 /// What the handlers work with.
 #[derive(Debug, Clone)]
@@ -36,8 +40,9 @@ impl Cards {
         let connect = || async {
             let secret = self.secrets.stripe(&self.secret_name).await;
             let secret = secret.map_err(Problem::unavailable)?;
-            StripeClient::new(&secret.api_key, Some(&self.base))
-                .map_err(|error| anyhow::Error::from(error).into())
+            let client = StripeClient::new(&secret.api_key, Some(&self.base));
+            let client = client.map_err(anyhow::Error::from)?;
+            Ok(client.with_budget(STRIPE_BUDGET))
         };
         self.client.get_or_try_init(connect).await
     }

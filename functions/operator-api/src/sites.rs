@@ -35,7 +35,8 @@ struct SiteBody {
     /// IANA time zone: every local time of a tariff is read in it.
     #[schema(example = "Europe/Berlin")]
     time_zone: String,
-    /// ISO 4217 code of what its tariffs are priced in. Fixed once the site has offers.
+    /// ISO 4217 code of what its tariffs are priced in. Fixed once the site has offers. Stripe must
+    /// charge it to the minor unit: BHD, JOD, KWD, OMR, TND and MGA it does not.
     #[schema(example = "EUR")]
     currency: String,
     /// What law says about selling here.
@@ -193,6 +194,9 @@ fn read(id: SiteId, body: &SiteBody) -> Result<Site, Problem> {
     let address = address(&mut check, &body.address);
     let time_zone = check.parse::<Tz>("/time_zone", &body.time_zone);
     let currency = check.parse::<Currency>("/currency", &body.currency);
+    let charged = currency.is_none_or(payments::stripe::charges_exactly);
+    let rule = "must be one that Stripe charges to the minor unit, as it is billed";
+    check.that("/currency", charged, rule);
     let jurisdiction = jurisdiction::read(&mut check, &body.jurisdiction);
     let groups = body.groups.iter().enumerate();
     let groups: Vec<_> =
@@ -295,6 +299,19 @@ mod tests {
         assert_eq!(view["time_zone"], "Europe/Berlin");
         assert_eq!(view["payment"]["beyond"], "go_on");
         assert_eq!(view["jurisdiction"]["taxes"][0]["percent"], "19");
+    }
+
+    #[test]
+    fn a_currency_that_stripe_charges_more_coarsely_than_it_is_billed_is_refused() {
+        // Of 5.124 KWD Stripe charges 5.120 or 5.130; ISK it counts otherwise, and exactly.
+        for (code, wrong) in [("KWD", 1), ("MGA", 1), ("ISK", 0), ("JPY", 0)] {
+            let mut body = body();
+            body.currency = code.to_owned();
+            body.hold = AmountView { minor: 5000, currency: code.to_owned() };
+            let read = read("S1".parse().unwrap(), &body);
+            let found = read.map_or_else(|problem| problem.errors().len(), |_| 0);
+            assert_eq!(found, wrong, "{code}");
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ use messages::{ChargerAction, ChargerCall, Envelope, Event};
 use network::Payer;
 use payments::{
     MoneyError, Payment, StripeClient,
-    money::{Card, Step, apply, request, stop_if_uncovered, watched},
+    money::{Card, Outcome, Step, apply, request, stop_if_uncovered, watched},
 };
 use quantities::SessionId;
 use runtime::{Function, Invocation, Metric, Secrets};
@@ -90,6 +90,9 @@ pub async fn advance(
                 return Err(anyhow::Error::from(error).context(asked));
             }
         };
+        if matches!(&outcome, Outcome::Refused { refusal } if refusal.is_rejection()) {
+            invocation.count(Metric::RejectedCalls, 1);
+        }
         stored = Some(payment.clone());
         payment = settle(apply(payment, &step, outcome, now)?);
         log(&payment, &step, invocation);

@@ -25,16 +25,16 @@ use network::{
 };
 use quantities::{Amount, ChargePointId, ConnectorId, SessionId, TapId};
 
-use self::{
-    calls::{Cancel, Capture, Create, Intent, List, Retrieve},
-    failure::Failure,
-};
 pub(crate) use self::amount::StripeAmount;
 pub use self::{
     amount::{AmountError, charges_exactly},
     failure::PaymentError,
     get::Events,
     wallet::{MethodSetup, SavedMethod},
+};
+use self::{
+    calls::{Cancel, Capture, Create, Intent, List, Retrieve},
+    failure::Failure,
 };
 use crate::{Refusal, money::step_key};
 

@@ -46,6 +46,8 @@ pub enum Metric {
     StuckSessions,
     /// Payments left waiting, because Stripe does not answer.
     WaitingPayments,
+    /// Calls whose request Stripe finds wrong.
+    RejectedCalls,
     /// Webhooks delivered.
     Deliveries,
     /// Events of Stripe that nobody here can read, or that fail when they are taken again.
@@ -72,6 +74,7 @@ impl Metric {
             Self::QueueAgeMs => "QueueAgeMs",
             Self::StuckSessions => "StuckSessions",
             Self::WaitingPayments => "WaitingPayments",
+            Self::RejectedCalls => "RejectedCalls",
             Self::Deliveries => "Deliveries",
             Self::UnhandledEvents => "UnhandledEvents",
             Self::MembershipDrift => "MembershipDrift",

@@ -10,17 +10,17 @@ fn amount(minor: i64, code: &str) -> Amount {
 fn each_currency_is_counted_as_stripe_counts_it() {
     // (currency, our minor units, Stripe's units), with Stripe's own examples.
     let cases = [
-        ("USD", 1000, 1000),       // 10 USD
-        ("EUR", 1099, 1099),       // 10.99 EUR
-        ("HUF", 1045, 1045),       // 10.45 HUF: whole ones are for payouts only
-        ("TWD", 80_045, 80_045),   // 800.45 TWD: the same
-        ("JPY", 500, 500),         // 500 JPY
-        ("KRW", 50, 50),           // 50 KRW
-        ("ISK", 5, 500),           // 5 ISK
-        ("UGX", 5, 500),           // 5 UGX
-        ("MGA", 1200, 12),         // 12 MGA, which ISO 4217 counts in hundredths
-        ("KWD", 5120, 5120),       // 5.120 KWD
-        ("TND", -130, -130),       // -0.130 TND
+        ("USD", 1000, 1000),     // 10 USD
+        ("EUR", 1099, 1099),     // 10.99 EUR
+        ("HUF", 1045, 1045),     // 10.45 HUF: whole ones are for payouts only
+        ("TWD", 80_045, 80_045), // 800.45 TWD: the same
+        ("JPY", 500, 500),       // 500 JPY
+        ("KRW", 50, 50),         // 50 KRW
+        ("ISK", 5, 500),         // 5 ISK
+        ("UGX", 5, 500),         // 5 UGX
+        ("MGA", 1200, 12),       // 12 MGA, which ISO 4217 counts in hundredths
+        ("KWD", 5120, 5120),     // 5.120 KWD
+        ("TND", -130, -130),     // -0.130 TND
     ];
     for (code, minor, units) in cases {
         let ours = amount(minor, code);
@@ -40,7 +40,10 @@ fn what_stripe_cannot_move_is_an_error_and_never_rounded() {
     let currency = "ISK".parse().unwrap();
     let fraction = AmountError::Fraction { units: 575, currency };
     assert_eq!(StripeAmount(575).exactly(currency), Err(fraction));
-    assert_eq!(StripeAmount::of(amount(i64::MAX, "ISK")), Err(AmountError::TooFine(amount(i64::MAX, "ISK"))));
+    assert_eq!(
+        StripeAmount::of(amount(i64::MAX, "ISK")),
+        Err(AmountError::TooFine(amount(i64::MAX, "ISK")))
+    );
 }
 
 #[test]

@@ -156,7 +156,10 @@ async fn a_page_that_is_rejected_leaves_a_debt_and_nothing_in_its_way() {
     rejected(&bench, "/checkout");
     let payment = with_link(&bench).await;
     assert!(payment.refusal.as_ref().unwrap().is_rejection(), "{payment:?}");
-    assert_eq!((payment.links.len(), payment.owed, payment.pending.is_some()), (0, eur(1200), false));
+    assert_eq!(
+        (payment.links.len(), payment.owed, payment.pending.is_some()),
+        (0, eur(1200), false)
+    );
     let payment = money::refund(payment, eur(800), "broken plug", &[]);
     let payment = bench.carry_on(payment.unwrap()).await;
     assert_eq!(payment.refunds[0].state, RefundState::Succeeded);
