@@ -223,6 +223,55 @@ def work_goes_on_when_its_client_does_not_wait():
 
 
 @check
+def a_request_that_hangs_is_done_all_the_same():
+    control("faults", {"kind": "hang", "next": 1, "path": "/v1/customers"})
+    key = f"{RUN}/hang"
+    hanging = urllib.request.Request(f"{BASE}/v1/customers", data=b"", method="POST", headers={
+        "Authorization": f"Bearer {KEY}", "Idempotency-Key": key})
+    before = state()["customers"]
+    try:
+        urllib.request.urlopen(hanging, timeout=1)
+        raise AssertionError("it was answered")
+    except TimeoutError:
+        pass
+    assert state()["customers"] == before + 1
+    assert headers(v1.customers.create({}, {"idempotency_key": key}))["Idempotent-Replayed"] == "true"
+
+
+@check
+def a_request_can_be_rejected_in_words_only():
+    control("faults", {"kind": "rejected", "next": 1, "path": "/v1/customers"})
+    options = {"idempotency_key": f"{RUN}/rejected"}
+    error = raises(stripe.InvalidRequestError, v1.customers.create, {}, options)
+    assert (error.http_status, error.code, error.param) == (400, None, None)
+    assert "Idempotent-Replayed" not in headers(v1.customers.create({}, options))
+
+
+@check
+def a_card_that_was_detached_is_refused_in_words_only():
+    asked = off_session()
+    v1.payment_methods.detach(asked["payment_method"])
+    error = raises(stripe.InvalidRequestError, v1.payment_intents.create, asked)
+    assert (error.code, error.param) == (None, None)
+    assert "may not be used again" in str(error)
+
+
+@check
+def amounts_come_in_the_steps_of_their_currency():
+    for currency, fraction, whole in (("isk", 12345, 12300), ("ugx", 100_050, 100_000), ("kwd", 5124, 5120)):
+        asked = off_session(currency=currency, amount=fraction)
+        error = raises(stripe.InvalidRequestError, v1.payment_intents.create, asked)
+        assert error.param == "amount", currency
+        intent = v1.payment_intents.create({**asked, "amount": whole})
+        assert intent.amount_received == whole
+        asked = {"payment_intent": intent.id, "amount": 105}
+        assert raises(stripe.InvalidRequestError, v1.refunds.create, asked).param == "amount"
+        assert v1.refunds.create({**asked, "amount": 100}).amount == 100
+    for currency in ("jpy", "huf", "twd"):
+        assert v1.payment_intents.create(off_session(currency=currency, amount=80_045)).status == "succeeded"
+
+
+@check
 def the_sdk_survives_faults_by_its_own_retries():
     patient = stripe.StripeClient(KEY, base_addresses={"api": BASE}, max_network_retries=4)
     for kind in ("rate_limit", "lock_timeout", "reset_before", "reset_after"):

@@ -11,8 +11,8 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::{debts, methods, prices, receipt, sessions, starts, stop};
 
-/// How long Stripe may take: less than a driver waits, and than is left of this function's life once
-/// it has looked for a charger that is just connecting.
+/// How long Stripe may take: no longer than a driver waits, and than is left of this function's
+/// life once it has looked for a charger that is just connecting.
 const STRIPE_BUDGET: Duration = Duration::from_secs(8);
 
 /// What the handlers work with.

@@ -23,8 +23,8 @@ fn minimum(currency: &str) -> i64 {
 }
 
 /// Amounts are multiples of this: fractions of ISK and UGX cannot be charged, though they are
-/// counted in hundredths (<https://docs.stripe.com/currencies#special-cases>), and the last digit of
-/// a three-decimal currency must be 0 (<https://docs.stripe.com/currencies#three-decimal>).
+/// counted in hundredths (<https://docs.stripe.com/currencies#special-cases>), and the last digit
+/// of a three-decimal currency must be 0 (<https://docs.stripe.com/currencies#three-decimal>).
 fn step(currency: &str) -> i64 {
     match currency {
         "isk" | "ugx" => 100,

@@ -104,8 +104,8 @@ pub(super) enum Failure {
     State,
     /// A 500 that the idempotency key remembers: the request is over, its result not told.
     ServerError,
-    /// The key was used with other parameters, by another release or configuration: it tells nothing
-    /// of what came of them.
+    /// The key was used with other parameters, by another release or configuration: it tells
+    /// nothing of what came of them.
     KeyReused,
     /// Not known; the same key may tell later.
     Unknown,
@@ -151,8 +151,7 @@ impl Failure {
     pub(super) fn refusal(&self) -> Option<Refusal> {
         match self {
             Self::Refused { refusal, .. } => Some(refusal.clone()),
-            Self::Bug(PaymentError::Rejected { call, status: 400, code, param }) => {
-                tracing::error!(call, code, param, "Stripe finds the request wrong");
+            Self::Bug(PaymentError::Rejected { status: 400, code, param, .. }) => {
                 Some(Refusal::rejected(code, param))
             }
             _ => None,

@@ -62,8 +62,8 @@ const TAKEN: &str = "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BIF BMD BND
     GIP GMD GNF GTQ GYD HKD HNL HTG HUF IDR ILS INR ISK JMD JPY KES KGS KHR KMF KRW KYD KZT LAK \
     LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD \
     PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB RWF SAR SBD SCR SEK SGD SHP SLE SOS SRD STN SZL \
-    THB TJS TOP TRY TTD TWD TZS UAH UGX USD UYU UZS VND VUV WST XAF XCD XCG XOF XPF YER ZAR ZMW BHD \
-    JOD KWD OMR TND";
+    THB TJS TOP TRY TTD TWD TZS UAH UGX USD UYU UZS VND VUV WST XAF XCD XCG XOF XPF YER ZAR ZMW \
+    BHD JOD KWD OMR TND";
 
 #[test]
 fn all_but_six_of_stripes_currencies_are_charged_as_they_are_billed() {
@@ -111,7 +111,9 @@ proptest! {
     ) {
         let theirs = StripeAmount(units);
         if let Ok(ours) = theirs.exactly(currency) {
-            prop_assert!(StripeAmount::of(ours).is_ok_and(|back| back == theirs) || ours.minor % 10 != 0);
+            // What Stripe says of its own doings may be finer than what it does for us.
+            let back = StripeAmount::of(ours);
+            prop_assert!(back.is_err() || back == Ok(theirs), "{} {}", units, currency);
         }
         let most = theirs.at_most(currency).unwrap();
         let moved = StripeAmount::of(most).unwrap();
