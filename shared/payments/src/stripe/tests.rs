@@ -307,22 +307,22 @@ async fn an_outage_is_an_error_that_can_be_repeated() {
 async fn capturing_another_amount_later_is_for_a_person() {
     let bench = bench("pm_card_visa").await;
     let hold = bench.hold(&start("s1"), 5000).await;
-    let held = eur(5000);
-    bench.stripe.capture("tallywatt/1", &hold, eur(900), held).await.unwrap();
-    let error = bench.stripe.capture("tallywatt/2", &hold, eur(901), held).await.unwrap_err();
+    let all = eur(5000);
+    bench.stripe.capture("tallywatt/1", &hold, eur(900), all).await.unwrap();
+    let error = bench.stripe.capture("tallywatt/2", &hold, eur(901), all).await.unwrap_err();
     assert!(matches!(error, PaymentError::Unexpected { .. }), "{error}");
 }
 
 /// Three minutes after it was intended no request with other parameters still runs.
-fn some_time_ago() -> Option<DateTime<Utc>> {
-    Some(failure::now() - TimeDelta::minutes(3))
+fn some_time_ago() -> DateTime<Utc> {
+    failure::now() - TimeDelta::minutes(3)
 }
 
 #[tokio::test]
 async fn a_key_that_was_used_with_other_parameters_finds_what_came_of_them() {
     let bench = bench("pm_card_visa").await;
     let first = bench.hold(&start("s1"), 5000).await;
-    let asked = OffSession { requested_at: some_time_ago(), ..bench.off_session(6000) };
+    let asked = OffSession { requested_at: Some(some_time_ago()), ..bench.off_session(6000) };
     let again = bench.stripe.place_hold(&start("s1"), asked).await.unwrap();
     let HoldOutcome::Held(again) = again else { panic!("{again:?}") };
     assert_eq!((again.payment_intent, again.amount), (first, eur(5000)));
@@ -339,7 +339,7 @@ async fn a_key_whose_other_parameters_came_to_nothing_is_replaced_once_they_are_
     let error = bench.stripe.place_hold(&start("s1"), just_now).await.unwrap_err();
     assert!(error.is_retryable(), "it may still be running: {error}");
     assert!(bench.intents().is_empty());
-    let asked = OffSession { requested_at: some_time_ago(), ..bench.off_session(6000) };
+    let asked = OffSession { requested_at: Some(some_time_ago()), ..bench.off_session(6000) };
     let held = bench.stripe.place_hold(&start("s1"), asked).await.unwrap();
     let HoldOutcome::Held(held) = held else { panic!("{held:?}") };
     assert_eq!((held.amount, bench.intents().len()), (eur(6000), 1));
