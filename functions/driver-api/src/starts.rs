@@ -207,11 +207,10 @@ fn start_id(driver: &DriverId, key: &str) -> Uuid {
     Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("start/{driver}/{key}").as_bytes())
 }
 
-/// The one-time tag of a start, 20 characters. No card reader reads such a tag from a card: theirs
-/// are hexadecimal.
+/// The one-time tag of a start.
 fn id_tag(start_id: Uuid) -> Result<IdTag, Problem> {
-    let tag = format!("APP-{}", session::digest(&format!("tag/{start_id}")));
-    tag.parse().map_err(|error| anyhow::Error::from(error).into())
+    let tag = session::app_start_tag(&start_id.to_string());
+    tag.map_err(|error| anyhow::Error::from(error).into())
 }
 
 /// The answer to a start that was made before.

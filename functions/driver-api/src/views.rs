@@ -438,7 +438,7 @@ mod tests {
     fn a_capture_in_progress_is_not_called_paid() {
         let priced = held().with_total(eur(1250)).unwrap();
         assert_eq!(told(&priced).status, PaymentStatus::Collecting);
-        let paid = told(&after(priced, Outcome::Captured));
+        let paid = told(&after(priced, Outcome::Captured { amount: eur(1250) }));
         assert_eq!((paid.status, paid.held), (PaymentStatus::Paid, None));
     }
 
@@ -448,7 +448,8 @@ mod tests {
             code: "card_declined".to_owned(),
             decline_code: Some("insufficient_funds".to_owned()),
         };
-        let captured = after(held().with_total(eur(3250)).unwrap(), Outcome::Captured);
+        let captured =
+            after(held().with_total(eur(3250)).unwrap(), Outcome::Captured { amount: eur(3000) });
         let told = told(&after(captured, Outcome::Refused { refusal }));
         assert_eq!(told.status, PaymentStatus::Owed);
         let words = "30.00 EUR were taken from the card; 2.50 EUR are still owed.";

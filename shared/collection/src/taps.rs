@@ -209,7 +209,8 @@ async fn give_up_missed(
             store.hold(&session, &exception).await?;
             next = next.without(missed.session_id);
         } else {
-            let call = Event::ChargerCall(stop_call(&session, invocation));
+            let late = invocation.now() - missed.until;
+            let call = Event::ChargerCall(stop_call(&session, late, invocation));
             store.tell_once(&envelope(call, invocation)).await?;
             if store.raise(&exception).await? == Saved::New {
                 invocation.count(Metric::Exceptions, 1);
@@ -247,8 +248,11 @@ fn start_call(tap: &Tap, invocation: &Invocation) -> Option<Envelope> {
     Some(envelope(Event::ChargerCall(call), invocation))
 }
 
-fn stop_call(session: &Session, invocation: &Invocation) -> ChargerCall {
-    let name = format!("stop/{}/no-card", session.id);
+/// The call that stops a session without a card, `late` after its card was missed: another one as
+/// soon as the one before has expired, for it can be lost.
+fn stop_call(session: &Session, late: TimeDelta, invocation: &Invocation) -> ChargerCall {
+    let number = late.num_seconds() / STOP_FOR.num_seconds();
+    let name = format!("stop/{}/no-card/{number}", session.id);
     ChargerCall {
         charge_point_id: session.charge_point_id.clone(),
         unique_id: Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()).to_string(),

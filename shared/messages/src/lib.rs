@@ -112,6 +112,18 @@ pub enum Event {
         /// What it books.
         journal: JournalEntry,
     },
+    /// More was taken than was to be paid: what is too much is given back. → accounting.
+    #[serde(rename = "payment.overpaid")]
+    PaymentOverpaid {
+        /// The session.
+        session_id: SessionId,
+        /// How much more that is than before.
+        amount: Amount,
+        /// How much was taken too much, in all.
+        surplus: Amount,
+        /// What it books.
+        journal: JournalEntry,
+    },
     /// A hold was released, or ran out, without taking money. → accounting.
     #[serde(rename = "payment.released")]
     PaymentReleased {
@@ -171,6 +183,18 @@ pub enum Event {
         /// The decision.
         decision: String,
         /// How much.
+        amount: Amount,
+    },
+    /// Somebody gave a part of the sale back at Stripe, without us. → credit notes.
+    #[serde(rename = "refund.made")]
+    RefundMade {
+        /// The session.
+        session_id: SessionId,
+        /// The how manieth refund of the session.
+        number: u32,
+        /// Stripe's id of it.
+        refund: String,
+        /// How much of the sale that is.
         amount: Amount,
     },
     /// A driver was let off what they owed: it was not right to ask for it. → credit notes, which
@@ -452,12 +476,14 @@ impl Event {
             Self::PaymentAuthorized { .. } => "payment.authorized",
             Self::PaymentRefused { .. } => "payment.refused",
             Self::PaymentCaptured { .. } => "payment.captured",
+            Self::PaymentOverpaid { .. } => "payment.overpaid",
             Self::PaymentReleased { .. } => "payment.released",
             Self::PaymentOwed { .. } => "payment.owed",
             Self::PaymentCleared { .. } => "payment.cleared",
             Self::PaymentRefunded { .. } => "payment.refunded",
             Self::RefundFailed { .. } => "payment.refund_failed",
             Self::RefundDecided { .. } => "refund.decided",
+            Self::RefundMade { .. } => "refund.made",
             Self::PaymentWaived { .. } => "payment.waived",
             Self::PaymentWrittenOff { .. } => "payment.written_off",
             Self::PaymentDisputed { .. } => "payment.disputed",
@@ -488,6 +514,7 @@ impl Event {
             Self::PaymentAuthorized { .. }
             | Self::PaymentRefused { .. }
             | Self::PaymentCaptured { .. }
+            | Self::PaymentOverpaid { .. }
             | Self::PaymentReleased { .. }
             | Self::PaymentRefunded { .. }
             | Self::RefundFailed { .. }
@@ -497,7 +524,7 @@ impl Event {
             Self::PaymentOwed { .. } | Self::PaymentCleared { .. } => {
                 &[Queue::Standing, Queue::Accounting]
             }
-            Self::RefundDecided { .. } => &[Queue::CreditNotes],
+            Self::RefundDecided { .. } | Self::RefundMade { .. } => &[Queue::CreditNotes],
             Self::PaymentWaived { .. } => &[Queue::CreditNotes, Queue::Accounting],
             Self::SessionCredited { .. } => &[Queue::Cdr, Queue::Accounting],
             Self::PaymentDue { .. }
@@ -521,12 +548,14 @@ impl Event {
             | Self::PaymentAuthorized { session_id, .. }
             | Self::PaymentRefused { session_id, .. }
             | Self::PaymentCaptured { session_id, .. }
+            | Self::PaymentOverpaid { session_id, .. }
             | Self::PaymentReleased { session_id, .. }
             | Self::PaymentOwed { session_id, .. }
             | Self::PaymentCleared { session_id }
             | Self::PaymentRefunded { session_id, .. }
             | Self::RefundFailed { session_id, .. }
             | Self::RefundDecided { session_id, .. }
+            | Self::RefundMade { session_id, .. }
             | Self::PaymentWaived { session_id, .. }
             | Self::PaymentWrittenOff { session_id, .. }
             | Self::PaymentDisputed { session_id, .. }
@@ -547,6 +576,7 @@ impl Event {
         match self {
             Self::SessionRated { journal, .. }
             | Self::PaymentCaptured { journal, .. }
+            | Self::PaymentOverpaid { journal, .. }
             | Self::PaymentRefunded { journal, .. }
             | Self::PaymentWrittenOff { journal, .. }
             | Self::CreditNoteIssued { journal, .. }
@@ -571,6 +601,11 @@ impl Event {
             Self::PaymentRefunded { session_id, number, .. }
             | Self::RefundFailed { session_id, number, .. }
             | Self::SessionWatched { session_id, number } => format!("{session_id}:{number}"),
+            // It only grows.
+            Self::PaymentOverpaid { session_id, surplus, .. } => {
+                format!("{session_id}:{}", surplus.minor)
+            }
+            Self::RefundMade { session_id, refund, .. } => format!("{session_id}:{refund}"),
             Self::RefundDecided { session_id, decision, .. } => format!("{session_id}:{decision}"),
             Self::PaymentDisputed { dispute, change, .. } => format!("{dispute}:{}", change.name()),
             Self::CreditNoteIssued { session_id, key, .. } => format!("{session_id}:{key}"),

@@ -2,7 +2,8 @@
 //! carries them out.
 //!
 //! Invariant: [`money`] and [`reader`] are pure; only [`stripe`] talks to anybody. At most one capture per session,
-//! and from the moment a session is priced captured + owed + waived + written off = total.
+//! and from the moment a session is priced captured + owed + waived + written off − surplus
+//! = total.
 
 pub mod money;
 pub mod reader;

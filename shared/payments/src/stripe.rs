@@ -15,7 +15,7 @@ mod terminal;
 mod tests;
 mod wallet;
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use network::{
@@ -64,6 +64,21 @@ pub enum Reference {
 }
 
 impl Reference {
+    /// What Stripe's record says it is for, if we said so.
+    pub(crate) fn of(metadata: &HashMap<String, String>) -> Option<Self> {
+        if let Some(id) = metadata.get("session_id") {
+            return id.parse().ok().map(Self::Session);
+        }
+        if let Some(id) = metadata.get("start_id") {
+            return Some(Self::Start(id.clone()));
+        }
+        Some(Self::Tap {
+            tap_id: metadata.get("tap_id")?.parse().ok()?,
+            charge_point_id: metadata.get("charge_point_id")?.parse().ok()?,
+            connector_id: ConnectorId(metadata.get("connector_id")?.parse().ok()?),
+        })
+    }
+
     fn key(&self, purpose: &str) -> String {
         match self {
             Self::Session(id) => step_key(*id, purpose),
@@ -132,8 +147,9 @@ enum ChargeOutcome {
 /// What came of capturing a hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum CaptureOutcome {
-    /// The amount was taken and the rest released.
-    Captured,
+    /// So much was taken and the rest released: what was asked for, unless somebody captured it
+    /// at Stripe before.
+    Captured(Amount),
     /// The hold had run out or was released: nothing was taken.
     HoldLost,
     /// Stripe refused this amount: nothing was taken, the hold stands.
@@ -248,7 +264,7 @@ impl StripeClient {
     ///
     /// # Errors
     ///
-    /// [`PaymentError`]; [`PaymentError::Unexpected`] when another amount was captured before.
+    /// [`PaymentError`].
     async fn capture(
         &self,
         key: &str,
@@ -291,25 +307,26 @@ impl StripeClient {
         reference: &Reference,
         payment_intent: &StripePaymentIntentId,
     ) -> Result<(), PaymentError> {
-        self.cancel_under(&reference.key(CANCEL), payment_intent).await
+        canceled(&self.end_hold(&reference.key(CANCEL), payment_intent).await?)
     }
 
-    async fn cancel_under(
+    /// Releases a hold, or finds that it is none any more.
+    async fn end_hold(
         &self,
         key: &str,
         payment_intent: &StripePaymentIntentId,
-    ) -> Result<(), PaymentError> {
+    ) -> Result<Intent, PaymentError> {
         let call = "cancel";
         for attempt in 1..=self.keys_max {
             let key = numbered(key.to_owned(), attempt);
             let failure = match self.write(call, &key, &Cancel { payment_intent }).await {
-                Ok(intent) => return canceled(&intent),
+                Ok(intent) => return Ok(intent),
                 Err(Failure::Bug(error)) => return Err(error),
                 Err(failure) => failure,
             };
             let intent = self.read(call, payment_intent).await?;
             if matches!(intent.status.as_str(), "canceled" | "succeeded") {
-                return canceled(&intent);
+                return Ok(intent);
             }
             failure.another_key(call)?;
         }
@@ -432,8 +449,9 @@ fn numbered(key: String, attempt: u32) -> String {
 }
 
 fn captured(intent: &Intent, amount: Amount) -> Result<CaptureOutcome, PaymentError> {
-    if intent.status == "succeeded" && intent.amount_received == amount.minor {
-        return Ok(CaptureOutcome::Captured);
+    if intent.status == "succeeded" {
+        let received = Amount::new(intent.amount_received, amount.currency);
+        return Ok(CaptureOutcome::Captured(received));
     }
     Err(intent.unexpected("capture"))
 }

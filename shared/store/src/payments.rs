@@ -2,12 +2,14 @@
 //! what it tells and books in the same transaction.
 //!
 //! Sparse index `open`: in partition `DUE` payments by when they are to be looked at again, in
-//! `OWED` debts that nothing will move by itself, by when a charge was last refused.
+//! `OWED` those that nothing will move by itself, by when that came to be: debts, payments that are
+//! stuck, what was taken too much and is not given back.
 
 use chrono::{DateTime, Utc};
 use messages::{Envelope, Queue};
 use payments::{Payment, money::look_again_at};
 use quantities::SessionId;
+use session::ExceptionRecord;
 
 use crate::{
     Change, DisputeRow, Store, StoreError,
@@ -19,10 +21,10 @@ pub(crate) const PAYMENT: &str = "PAYMENT";
 
 /// Value of `gsi_open` on payments that are to be looked at again.
 const DUE: &str = "DUE";
-/// Value of `gsi_open` on debts that wait for the driver or a person.
-const OWED: &str = "OWED";
+/// Value of `gsi_open` on payments that wait for the driver or a person.
+const WAITS: &str = "OWED";
 
-/// A payment that is to be looked at again, or a debt.
+/// A payment that is to be looked at again, or waits for somebody.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenPayment {
     /// The record.
@@ -59,6 +61,24 @@ impl Store {
         Ok(payment)
     }
 
+    /// As [`Store::save_payment`], of a payment that is stuck: with the exception that tells a person
+    /// of it. One that was raised before is raised again.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::save_payment`].
+    pub async fn save_stuck_payment(
+        &self,
+        payment: Payment,
+        now: DateTime<Utc>,
+        envelopes: &[Envelope],
+        exception: &ExceptionRecord,
+    ) -> Result<Payment, StoreError> {
+        let (payment, change) = self.saving(payment, now, envelopes)?;
+        self.committed(self.raise_in(change, exception)?, "payment").await?;
+        Ok(payment)
+    }
+
     /// The payment with its new version, and the writes that store it with what it tells.
     pub(crate) fn saving(
         &self,
@@ -74,8 +94,8 @@ impl Store {
         let mut item = document(&pk, PAYMENT, &payment)?;
         item.insert("version".to_owned(), s(payment.version.to_string()));
         let due = look_again_at(&payment, now).map(|at| (DUE, at));
-        let owed = payment.debt.as_ref().map(|debt| (OWED, debt.refused_at));
-        if let Some((open, at)) = due.or(owed) {
+        let waits = payment.waits_for_somebody(now).map(|since| (WAITS, since));
+        if let Some((open, at)) = due.or(waits) {
             item.insert("gsi_open".to_owned(), s(open));
             item.insert("gsi_at".to_owned(), s(sortable(at)));
         }
@@ -112,7 +132,7 @@ impl Store {
         Ok(change)
     }
 
-    /// Payments that are to be looked at again, and debts. Eventually consistent.
+    /// Payments that are to be looked at again, or wait for somebody. Eventually consistent.
     ///
     /// # Errors
     ///
@@ -120,7 +140,7 @@ impl Store {
     pub async fn open_payments(&self) -> Result<Vec<OpenPayment>, StoreError> {
         let table = &self.tables.sessions;
         let due = self.query_index(table, "open", "gsi_open", DUE).await?;
-        let owed = self.query_index(table, "open", "gsi_open", OWED).await?;
+        let owed = self.query_index(table, "open", "gsi_open", WAITS).await?;
         due.into_iter().chain(owed).map(|item| open_payment(&item)).collect()
     }
 

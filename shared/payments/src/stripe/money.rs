@@ -45,13 +45,18 @@ impl StripeClient {
             Step::Capture { number, amount, .. } => {
                 let hold = hold(payment, number)?;
                 Ok(match self.capture(&key, hold, amount).await? {
-                    CaptureOutcome::Captured => Outcome::Captured,
+                    CaptureOutcome::Captured(amount) => Outcome::Captured { amount },
                     CaptureOutcome::HoldLost => Outcome::HoldLost,
                     CaptureOutcome::Refused(refusal) => Outcome::Refused { refusal },
                 })
             }
             Step::CancelHold { number } => {
-                self.cancel_under(&key, hold(payment, number)?).await?;
+                let intent = self.end_hold(&key, hold(payment, number)?).await?;
+                if intent.status == "succeeded" {
+                    let amount = Amount::new(intent.amount_received, payment.wanted.currency);
+                    return Ok(Outcome::Captured { amount });
+                }
+                super::canceled(&intent)?;
                 Ok(Outcome::Canceled)
             }
             Step::ChargeDifference { amount, .. } => {
@@ -133,6 +138,10 @@ impl StripeClient {
             let intent = self.read_held(call, payment_intent).await?;
             if intent.status == "canceled" {
                 return Ok(Outcome::HoldLost);
+            }
+            if intent.status == "succeeded" {
+                let amount = Amount::new(intent.amount_received, amount.currency);
+                return Ok(Outcome::Captured { amount });
             }
             if intent.status == "requires_capture" && intent.amount == amount.minor {
                 return Ok(Outcome::Raised { terms: intent.terms(amount) });
@@ -229,6 +238,10 @@ impl StripeClient {
             match self.send(call, Some(&key), &asked).await {
                 Ok(refund) => return Ok(refund.outcome()),
                 Err(Failure::Refused { refusal, .. }) => return Ok(Outcome::Refused { refusal }),
+                // Less is left than is asked for: somebody gave it back at Stripe.
+                Err(Failure::Bug(PaymentError::Rejected { param, .. })) if param == "amount" => {
+                    return Ok(Outcome::Refused { refusal: wire::refusal("amount_too_large") });
+                }
                 Err(failure) => failure.another_key(call)?,
             }
         }

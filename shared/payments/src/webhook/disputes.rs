@@ -2,7 +2,7 @@
 
 use chrono::DateTime;
 use network::StripePaymentIntentId;
-use quantities::{Amount, Currency};
+use quantities::{Amount, Currency, MoneyError};
 use serde::Deserialize;
 
 use super::{StripeEvent, WebhookError};
@@ -22,9 +22,7 @@ pub fn dispute(event: &StripeEvent) -> Result<Dispute, WebhookError> {
     let currency: Currency = currency.parse().map_err(|_| event.unreadable())?;
     let payment_intent = object.payment_intent.ok_or_else(|| event.unreadable())?;
     let moved = object.balance_transactions.unwrap_or_default();
-    let in_currency = |moved: &&Moved| moved.currency.eq_ignore_ascii_case(&object.currency);
-    // What Stripe charges in another currency is seen in its payout only.
-    let fee: i64 = moved.iter().filter(in_currency).map(|moved| moved.fee).sum();
+    let fee = fee(&moved).map_err(|_| event.unreadable())?;
     let is = |suffix: &str| event.event_type == format!("charge.dispute.{suffix}");
     let due_by = object.evidence_details.and_then(|details| details.due_by);
     let withdrawn = is("funds_withdrawn")
@@ -39,9 +37,21 @@ pub fn dispute(event: &StripeEvent) -> Result<Dispute, WebhookError> {
         due_by: due_by.and_then(|at| DateTime::from_timestamp(at, 0)),
         withdrawn,
         reinstated: is("funds_reinstated") || moved.iter().any(|moved| moved.amount > 0),
-        fee: (fee > 0).then(|| Amount::new(fee, currency)),
+        fee,
         as_of: event.created,
     })
+}
+
+/// What Stripe charges for it, in the currency of its balance transactions: the one that the account
+/// settles in, which all of them are in.
+/// <https://docs.stripe.com/api/balance_transactions/object#balance_transaction_object-currency>
+fn fee(moved: &[Moved]) -> Result<Option<Amount>, MoneyError> {
+    let mut sum: Option<Amount> = None;
+    for moved in moved.iter().filter(|moved| moved.fee != 0) {
+        let fee = Amount::new(moved.fee, moved.currency.parse()?);
+        sum = Some(sum.map_or(Ok(fee), |sum| sum.checked_add(fee))?);
+    }
+    Ok(sum.filter(|fee| fee.minor > 0))
 }
 
 #[derive(Deserialize)]

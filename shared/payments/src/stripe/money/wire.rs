@@ -24,6 +24,7 @@ pub(super) fn refusal(code: &str) -> Refusal {
 pub(super) struct HeldIntent {
     pub(super) status: String,
     pub(super) amount: i64,
+    pub(super) amount_received: i64,
     latest_charge: Option<Charge>,
 }
 
