@@ -385,6 +385,7 @@ pub const ACCOUNTING: [&str; 16] = [
     "payment.authorized",
     "payment.refused",
     "payment.captured",
+    "payment.overpaid",
     "payment.released",
     "payment.owed",
     "payment.cleared",
