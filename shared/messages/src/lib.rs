@@ -377,7 +377,7 @@ pub enum ChargerAction {
 }
 
 /// The types of the events that go to accounting, and so to webhook subscribers.
-pub const ACCOUNTING: [&str; 16] = [
+pub const ACCOUNTING: [&str; 17] = [
     "session.started",
     "session.rated",
     "session.waived",
