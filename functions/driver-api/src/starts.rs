@@ -103,8 +103,9 @@ struct Asked {
 
 /// Starts a session: holds the site's amount on the driver's card, then tells the charger to start.
 /// If the card is refused, nothing starts. When the payment provider does not answer, the site
-/// decides: it charges and is collected later, or nothing starts (`unavailable`). The same Idempotency-Key is the same start with the
-/// same answer; after a refusal, try again with a new key.
+/// decides: it charges and is collected later, or nothing starts (`unavailable`). The same
+/// Idempotency-Key is the same start with the same answer; after a refusal, try again with a new
+/// key.
 #[utoipa::path(post, path = "/driver/starts", tag = "starts",
     operation_id = "start",
     params(("Idempotency-Key" = String, Header,

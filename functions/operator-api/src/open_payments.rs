@@ -1,5 +1,5 @@
-//! Payments that are not settled: what is owed, since when, why, and when it is looked at again; those
-//! that are stuck, and what was taken too much.
+//! Payments that are not settled: what is owed, since when, why, and when it is looked at again;
+//! those that are stuck, and what was taken too much.
 
 use axum::{Json, extract::State, http::StatusCode};
 use chrono::{DateTime, Utc};
@@ -111,8 +111,8 @@ impl OpenPaymentView {
     }
 }
 
-/// Lists the payments that are not settled: calls that Stripe has not answered, debts, those that are
-/// stuck, and what was taken too much and could not be given back.
+/// Lists the payments that are not settled: calls that Stripe has not answered, debts, those that
+/// are stuck, and what was taken too much and could not be given back.
 #[utoipa::path(get, path = "/operator/payments",
     tag = "payments", operation_id = "list_open_payments",
     security(("jwt" = ["support", "finance"])),
@@ -126,8 +126,8 @@ async fn list(
 }
 
 /// Has a session's payment looked at now, instead of when its time has come. What Stripe was asked
-/// and has not answered is asked again, also when the payment is stuck; a charge that was refused is
-/// not repeated by this.
+/// and has not answered is asked again, also when the payment is stuck; a charge that was refused
+/// is not repeated by this.
 #[utoipa::path(post, path = "/operator/payments/{session_id}/collect",
     tag = "payments", operation_id = "collect_payment",
     params(("session_id" = String, Path)),

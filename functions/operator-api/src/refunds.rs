@@ -70,7 +70,8 @@ impl Limits {
     }
 }
 
-/// Money to be given back, or credited: exactly one of `full`, `amount`, `lines`, `again` and `made`.
+/// Money to be given back, or credited: exactly one of `full`, `amount`, `lines`, `again` and
+/// `made`.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = Refund)]
@@ -280,7 +281,8 @@ async fn let_go(
         if payment.owed.is_zero() {
             return Err(conflict("Nothing is owed."));
         }
-        // What is being taken may be taken: then there is nothing to let off, and nobody would know.
+        // What is being taken may be taken: then there is nothing to let off, and nobody would
+        // know.
         if payment.pending.is_some() {
             return Err(conflict("The payment is being collected. Try again in a moment."));
         }
@@ -521,7 +523,10 @@ fn again(
     payment: &Payment,
     number: u32,
 ) -> Result<(Option<Payment>, Decided), Problem> {
-    let is_done = |decision: &Decision| matches!(decision.what, Decided::RefundAgain { failed, .. } if failed == number);
+    let is_done = |decision: &Decision| match decision.what {
+        Decided::RefundAgain { failed, .. } => failed == number,
+        _ => false,
+    };
     let failed = payment.refunds.iter().find(|refund| refund.number == number);
     let failed = failed.filter(|refund| refund.state == RefundState::Failed);
     // One that was made at Stripe may be nothing that is owed to the driver.
@@ -555,7 +560,10 @@ fn made_at_stripe(
 /// Whether a refund that was made at Stripe has its credit note, or will have it.
 fn is_credited(file: &SessionFile, refund: &Refund) -> bool {
     let by_itself = file.credit_notes.iter().any(|(key, _)| Some(key) == refund.id.as_ref());
-    let is_its = |decision: &Decision| matches!(decision.what, Decided::RefundMade { refund: number, .. } if number == refund.number);
+    let is_its = |decision: &Decision| match decision.what {
+        Decided::RefundMade { refund: number, .. } => number == refund.number,
+        _ => false,
+    };
     by_itself || file.decisions.iter().any(is_its)
 }
 

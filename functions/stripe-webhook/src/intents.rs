@@ -1,6 +1,7 @@
 //! `payment_intent.*` and `checkout.session.*`. A payment is driven by our own calls; what Stripe
-//! tells unasked is news: a hold that somebody else released or captured, or that ran out, money that
-//! was taken, a pay link that was paid on or closed. `capture-payment` goes on with what that changes.
+//! tells unasked is news: a hold that somebody else released or captured, or that ran out, money
+//! that was taken, a pay link that was paid on or closed. `capture-payment` goes on with what that
+//! changes.
 
 use payments::{
     money::{News, learn},

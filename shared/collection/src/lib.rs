@@ -52,8 +52,8 @@ pub async fn stripe(function: &Function) -> anyhow::Result<StripeClient> {
 /// `None` when nothing is collected by card.
 ///
 /// When Stripe is out the payment is left with its call pending: it is looked at again later and
-/// later, and `GET /operator/payments` shows it. When no repeat could help, the payment says that it
-/// is stuck and why, and a person is told, once.
+/// later, and `GET /operator/payments` shows it. When no repeat could help, the payment says that
+/// it is stuck and why, and a person is told, once.
 ///
 /// # Errors
 ///

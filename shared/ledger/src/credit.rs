@@ -139,8 +139,8 @@ impl Sold {
     ///
     /// # Errors
     ///
-    /// [`LedgerError::MoreThanSold`] when less than that is left of revenue, of what plans took off,
-    /// or of one of the taxes.
+    /// [`LedgerError::MoreThanSold`] when less than that is left of revenue, of what plans took
+    /// off, or of one of the taxes.
     pub fn without(&self, part: &Part) -> Result<Self, LedgerError> {
         let mut left = self.left.clone();
         left.revenue = summed(left.revenue.checked_sub(part.revenue))?;

@@ -667,7 +667,8 @@ mod tests {
         let mut fields = serde_json::json!({
             "session_id": session(), "number": 1, "total": eur, "amount": eur, "surplus": eur,
             "journal": journal.unwrap(), "payment_intent": "pi_1", "code": "card_declined",
-            "decision": "d", "refund": "re_1", "dispute": "dp_1", "change": "opened", "reason": "fraudulent",
+            "decision": "d", "refund": "re_1", "dispute": "dp_1", "change": "opened",
+            "reason": "fraudulent",
             "key": "k", "version": 1, "start_id": "s", "id_tag": "T", "charge_point_id": "CP1",
             "connector_id": 1, "cause": "c", "exception_id": "00000000-0000-0000-0000-000000000000",
             "unique_id": "u", "action": "RemoteStopTransaction", "payload": { "transactionId": 7 },

@@ -9,8 +9,9 @@
 //! 3. [`apply`] the outcome and store the record, with the events that tell of it; the next
 //!    intention may be stored in the same write.
 //!
-//! After a crash anywhere the stored record says which call to make again, with the same key and the
-//! same amount. News from Stripe ([`learn`]) may come at any time, in any order, twice or never.
+//! After a crash anywhere the stored record says which call to make again, with the same key and
+//! the same amount. News from Stripe ([`learn`]) may come at any time, in any order, twice or
+//! never.
 //!
 //! Invariants: money is collected by one way at a time; we capture at most one hold, once; from the
 //! moment a session is priced captured + owed + waived + written off − surplus = total. What was

@@ -216,9 +216,9 @@ impl StripeClient {
         Self { return_url: Some(url.to_owned()), ..self }
     }
 
-    /// The same client at the given repeat of a write, from 1. Each repeat has a key of its own left
-    /// when all before it are spent: in an outage that answers writes with 500s, tries use keys up,
-    /// and the first try after it must find one.
+    /// The same client at the given repeat of a write, from 1. Each repeat has a key of its own
+    /// left when all before it are spent: in an outage that answers writes with 500s, tries use
+    /// keys up, and the first try after it must find one.
     fn at_try(&self, number: u32) -> Self {
         Self { keys_max: KEYS_AT_FIRST.saturating_add(number), ..self.clone() }
     }

@@ -61,8 +61,8 @@ impl Store {
         Ok(payment)
     }
 
-    /// As [`Store::save_payment`], of a payment that is stuck: with the exception that tells a person
-    /// of it. One that was raised before is raised again.
+    /// As [`Store::save_payment`], of a payment that is stuck: with the exception that tells a
+    /// person of it. One that was raised before is raised again.
     ///
     /// # Errors
     ///

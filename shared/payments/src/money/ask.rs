@@ -21,8 +21,8 @@ pub fn expect(payment: Payment, amount: Amount) -> Payment {
     if grows { Payment { wanted: amount, ..payment } } else { payment }
 }
 
-/// The record of a running session whose charger is told to stop, if it has to; again after a while,
-/// for what it is told can be lost.
+/// The record of a running session whose charger is told to stop, if it has to; again after a
+/// while, for what it is told can be lost.
 #[must_use]
 pub fn stop_if_uncovered(payment: Payment, now: DateTime<Utc>) -> Payment {
     let told = payment.stop_again_at.is_some_and(|at| at > now);

@@ -25,8 +25,8 @@ const RAISES_MAX: u32 = 10;
 
 /// The next write at Stripe, or `None` when there is nothing to do now.
 ///
-/// Nothing, while it is stuck. What is pending is asked again before anything else; holds that were replaced are released
-/// before others; then refunds; then what the session needs.
+/// Nothing, while it is stuck. What is pending is asked again before anything else; holds that were
+/// replaced are released before others; then refunds; then what the session needs.
 #[must_use]
 pub fn next_step(payment: &Payment, now: DateTime<Utc>) -> Option<Step> {
     if payment.stuck.is_some() {

@@ -6,7 +6,7 @@ use quantities::Amount;
 use super::{
     ask::resume,
     error::MoneyError,
-    record::{Payment, Refund, RefundBy, RefundState, Taken},
+    record::{Dispute, Payment, Refund, RefundBy, RefundState, Taken},
     step::Step,
 };
 
@@ -168,9 +168,9 @@ pub(super) fn give_up(payment: &mut Payment) -> Result<(), MoneyError> {
     let asked = asked(payment);
     for taken in payment.taken.clone() {
         let of_it = |id: &StripePaymentIntentId| *id == taken.payment_intent;
-        let mut disputes = payment.disputes.iter();
-        let disputed = disputes.any(|known| of_it(&known.payment_intent) && known.is_withdrawn());
-        while disputed || payment.left_of(&taken)?.minor < 0 {
+        let withdrawn = |known: &Dispute| of_it(&known.payment_intent) && known.is_withdrawn();
+        let is_with_the_bank = payment.disputes.iter().any(withdrawn);
+        while is_with_the_bank || payment.left_of(&taken)?.minor < 0 {
             let mut wanted = payment.refunds.iter_mut().rev().filter(|refund| {
                 refund.by == RefundBy::Decision && refund.state == RefundState::Wanted
             });

@@ -62,7 +62,8 @@ pub struct Payment {
     pub waived: Amount,
     /// What nobody expects to be paid any more.
     pub written_off: Amount,
-    /// That a person wants `owed` waived or written off: done as soon as nothing is being collected.
+    /// That a person wants `owed` waived or written off: done as soon as nothing is being
+    /// collected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forgive: Option<Forgiven>,
     /// There since a charge of what is owed was refused, until it is paid or forgiven.
@@ -497,8 +498,8 @@ impl Payment {
             && collected
     }
 
-    /// Since when nothing moves it by itself, though something is to be done: it is stuck, a debt, or
-    /// what was taken too much could not be given back. `now`, where that is not known.
+    /// Since when nothing moves it by itself, though something is to be done: it is stuck, a debt,
+    /// or what was taken too much could not be given back. `now`, where that is not known.
     #[must_use]
     pub fn waits_for_somebody(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let stuck = self.stuck.as_ref().map(|stuck| stuck.since);

@@ -16,13 +16,13 @@
 //!   waives, writes off, refunds in parts.
 //!
 //! In the end workers live, all other news is lost, and time passes until nothing is left to do.
-//! Stripe is a model of its own ([`bank`]), strict: it stops the walk when it is asked for what must
-//! never be asked (a second capture, a charge while money is held or a page is open, another amount
-//! under the same key, more than is owed, a third hold). After every store and at the end: captured +
-//! owed + waived + written off − surplus = price, nothing booked that was not taken, nothing given
-//! back twice; a session is told to stop only while it runs uncovered, and not too often; at the end
-//! also no hold and no page left open, all that was taken is booked, and what was too much is given
-//! back.
+//! Stripe is a model of its own ([`bank`]), strict: it stops the walk when it is asked for what
+//! must never be asked (a second capture, a charge while money is held or a page is open, another
+//! amount under the same key, more than is owed, a third hold). After every store and at the end:
+//! captured + owed + waived + written off − surplus = price, nothing booked that was not taken,
+//! nothing given back twice; a session is told to stop only while it runs uncovered, and not too
+//! often; at the end also no hold and no page left open, all that was taken is booked, and what was
+//! too much is given back.
 //!
 //! The steps that walks take from one state to another are the state diagram in `ARCHITECTURE.md`,
 //! and no others ([`diagram`]).
@@ -406,8 +406,9 @@ impl World {
     }
 }
 
-/// A walk: the policy, where the first hold comes from, what is wanted held, the price, whether holds
-/// can be raised and by how many percent exceeded, what happens, and how the issuer is at the end.
+/// A walk: the policy, where the first hold comes from, what is wanted held, the price, whether
+/// holds can be raised and by how many percent exceeded, what happens, and how the issuer is at the
+/// end.
 type Walk = (PaymentPolicy, Begin, i64, i64, (bool, i64), Vec<Event>, Mood);
 
 fn walk() -> impl Strategy<Value = Walk> {

@@ -19,7 +19,8 @@ pub struct DisputeView {
 }
 
 impl StripeClient {
-    /// What a PaymentIntent took money for, as its metadata says; `None` when it is not one of ours.
+    /// What a PaymentIntent took money for, as its metadata says; `None` when it is not one of
+    /// ours.
     ///
     /// # Errors
     ///

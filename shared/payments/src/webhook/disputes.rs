@@ -42,8 +42,8 @@ pub fn dispute(event: &StripeEvent) -> Result<Dispute, WebhookError> {
     })
 }
 
-/// What Stripe charges for it, in the currency of its balance transactions: the one that the account
-/// settles in, which all of them are in.
+/// What Stripe charges for it, in the currency of its balance transactions: the one that the
+/// account settles in, which all of them are in.
 /// <https://docs.stripe.com/api/balance_transactions/object#balance_transaction_object-currency>
 fn fee(moved: &[Moved]) -> Result<Option<Amount>, MoneyError> {
     let mut sum: Option<Amount> = None;

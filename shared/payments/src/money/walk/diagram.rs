@@ -42,8 +42,8 @@ pub(super) fn first(payment: &Payment) -> Edge {
     ("[*]".to_owned(), state(payment).to_owned(), why.to_owned())
 }
 
-/// What changed between two records, if the state did. Forgiveness waits for a call in progress or a
-/// page to be over: then it is what the change is by.
+/// What changed between two records, if the state did. Forgiveness waits for a call in progress or
+/// a page to be over: then it is what the change is by.
 pub(super) fn edge(before: &Payment, after: &Payment, why: &str) -> Option<Edge> {
     let (from, to) = (state(before), state(after));
     let forgiven = |payment: &Payment| payment.waived.minor + payment.written_off.minor;
