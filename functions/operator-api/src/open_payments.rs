@@ -77,10 +77,10 @@ impl OpenPaymentView {
         let OpenPayment { payment, look_at } = open;
         let is_open_link = payment.open_link().is_some();
         let surplus = payment.surplus_left();
-        let tried = payment.pending.as_ref().map_or(0, |pending| pending.attempt);
+        let asked = payment.pending.as_ref().map_or(0, |pending| pending.attempt);
         let stuck = payment.stuck.as_ref().map(|stuck| stuck.since);
         let (waits_for, since, tries) = match (&payment.pending, &payment.debt) {
-            _ if stuck.is_some() => (WaitsFor::Somebody, stuck, tried),
+            _ if stuck.is_some() => (WaitsFor::Somebody, stuck, asked),
             (Some(pending), _) => (WaitsFor::Stripe, Some(pending.since), pending.attempt),
             (None, Some(debt)) => {
                 let waits_for = match look_at {
