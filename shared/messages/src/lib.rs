@@ -66,7 +66,7 @@ pub enum Event {
         /// The exception that held it.
         exception_id: ExceptionId,
     },
-    /// A session has its price. → capture, CDR and accounting.
+    /// A session has its price. → capture, CDR, receipts and accounting.
     #[serde(rename = "session.rated")]
     SessionRated {
         /// The session.
@@ -100,7 +100,7 @@ pub enum Event {
         /// Stripe's decline code or error code.
         code: String,
     },
-    /// Money was taken. → accounting.
+    /// Money was taken. → receipts and accounting.
     #[serde(rename = "payment.captured")]
     PaymentCaptured {
         /// The session.
@@ -132,7 +132,7 @@ pub enum Event {
         /// The PaymentIntent that held it.
         payment_intent: StripePaymentIntentId,
     },
-    /// Money is owed that could not be taken. → standing and accounting.
+    /// Money is owed that could not be taken. → standing, receipts and accounting.
     #[serde(rename = "payment.owed")]
     PaymentOwed {
         /// The session.
@@ -142,7 +142,7 @@ pub enum Event {
         /// Stripe's decline code or error code.
         code: String,
     },
-    /// What was owed is owed no more: it was paid or forgiven. → standing and accounting.
+    /// What was owed is owed no more: it was paid or forgiven. → standing, receipts and accounting.
     #[serde(rename = "payment.cleared")]
     PaymentCleared {
         /// The session.
@@ -198,7 +198,7 @@ pub enum Event {
         amount: Amount,
     },
     /// A driver was let off what they owed: it was not right to ask for it. → credit notes, which
-    /// books it, and accounting.
+    /// books it, receipts and accounting.
     #[serde(rename = "payment.waived")]
     PaymentWaived {
         /// The session.
@@ -233,7 +233,7 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         journal: Option<JournalEntry>,
     },
-    /// A credit note was issued. → accounting.
+    /// A credit note was issued. → receipts and accounting.
     #[serde(rename = "credit_note.issued")]
     CreditNoteIssued {
         /// The session.
@@ -256,6 +256,14 @@ pub enum Event {
         amount: Amount,
         /// What it books.
         journal: JournalEntry,
+    },
+    /// Somebody asked for a receipt or credit note to be mailed to an address. → receipts.
+    #[serde(rename = "receipt.requested")]
+    ReceiptRequested {
+        /// The session.
+        session_id: SessionId,
+        /// The mail's key in the session, where the address is: it is in no message.
+        mail: String,
     },
     /// There is something to do for a payment: somebody changed it, or its time has come.
     /// → capture.
@@ -416,11 +424,13 @@ pub enum Queue {
     Standing,
     /// → `issue-credit-note`.
     CreditNotes,
+    /// → `send-receipt`.
+    Receipts,
 }
 
 impl Queue {
     /// Every queue.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::PaymentAuthorization,
         Self::Rating,
         Self::Capture,
@@ -429,6 +439,7 @@ impl Queue {
         Self::ChargerCalls,
         Self::Standing,
         Self::CreditNotes,
+        Self::Receipts,
     ];
 
     /// The name it has in URLs and logs.
@@ -443,6 +454,7 @@ impl Queue {
             Self::ChargerCalls => "charger-calls",
             Self::Standing => "standing",
             Self::CreditNotes => "credit-notes",
+            Self::Receipts => "receipts",
         }
     }
 
@@ -458,6 +470,7 @@ impl Queue {
             Self::ChargerCalls => "CHARGER_CALLS_QUEUE_URL",
             Self::Standing => "STANDING_QUEUE_URL",
             Self::CreditNotes => "CREDIT_NOTES_QUEUE_URL",
+            Self::Receipts => "RECEIPTS_QUEUE_URL",
         }
     }
 }
@@ -490,6 +503,7 @@ impl Event {
             Self::PaymentDisputed { .. } => "payment.disputed",
             Self::CreditNoteIssued { .. } => "credit_note.issued",
             Self::SessionCredited { .. } => "session.credited",
+            Self::ReceiptRequested { .. } => "receipt.requested",
             Self::PaymentDue { .. } => "payment.due",
             Self::StartAbandoned { .. } => "start.abandoned",
             Self::StartInterrupted { .. } => "start.interrupted",
@@ -510,23 +524,29 @@ impl Event {
             Self::SessionEnded { .. }
             | Self::SessionReleased { .. }
             | Self::SessionResolved { .. } => &[Queue::Rating],
-            Self::SessionRated { .. } => &[Queue::Capture, Queue::Cdr, Queue::Accounting],
+            Self::SessionRated { .. } => {
+                &[Queue::Capture, Queue::Cdr, Queue::Receipts, Queue::Accounting]
+            }
             Self::SessionWaived { .. } => &[Queue::Capture, Queue::Accounting],
             Self::PaymentAuthorized { .. }
             | Self::PaymentRefused { .. }
-            | Self::PaymentCaptured { .. }
             | Self::PaymentOverpaid { .. }
             | Self::PaymentReleased { .. }
             | Self::PaymentRefunded { .. }
             | Self::RefundFailed { .. }
             | Self::PaymentWrittenOff { .. }
-            | Self::PaymentDisputed { .. }
-            | Self::CreditNoteIssued { .. } => &[Queue::Accounting],
+            | Self::PaymentDisputed { .. } => &[Queue::Accounting],
+            Self::PaymentCaptured { .. } | Self::CreditNoteIssued { .. } => {
+                &[Queue::Receipts, Queue::Accounting]
+            }
             Self::PaymentOwed { .. } | Self::PaymentCleared { .. } => {
-                &[Queue::Standing, Queue::Accounting]
+                &[Queue::Standing, Queue::Receipts, Queue::Accounting]
             }
             Self::RefundDecided { .. } | Self::RefundMade { .. } => &[Queue::CreditNotes],
-            Self::PaymentWaived { .. } => &[Queue::CreditNotes, Queue::Accounting],
+            Self::PaymentWaived { .. } => {
+                &[Queue::CreditNotes, Queue::Receipts, Queue::Accounting]
+            }
+            Self::ReceiptRequested { .. } => &[Queue::Receipts],
             Self::SessionCredited { .. } => &[Queue::Cdr, Queue::Accounting],
             Self::PaymentDue { .. }
             | Self::StartAbandoned { .. }
@@ -562,6 +582,7 @@ impl Event {
             | Self::PaymentDisputed { session_id, .. }
             | Self::CreditNoteIssued { session_id, .. }
             | Self::SessionCredited { session_id, .. }
+            | Self::ReceiptRequested { session_id, .. }
             | Self::PaymentDue { session_id, .. }
             | Self::TapMatched { session_id } => Some(*session_id),
             Self::StartAbandoned { .. }
@@ -610,6 +631,7 @@ impl Event {
             Self::RefundDecided { session_id, decision, .. } => format!("{session_id}:{decision}"),
             Self::PaymentDisputed { dispute, change, .. } => format!("{dispute}:{}", change.name()),
             Self::CreditNoteIssued { session_id, key, .. } => format!("{session_id}:{key}"),
+            Self::ReceiptRequested { session_id, mail } => format!("{session_id}:{mail}"),
             // A session can be held more than once.
             Self::SessionResolved { exception_id, .. } => exception_id.to_string(),
             Self::StartAbandoned { hold, .. } => hold.payment_intent.to_string(),

@@ -622,5 +622,6 @@ fn output_name(queue: Queue) -> &'static str {
         Queue::ChargerCalls => "ChargerCalls",
         Queue::Standing => "Standing",
         Queue::CreditNotes => "CreditNotes",
+        Queue::Receipts => "Receipts",
     }
 }
