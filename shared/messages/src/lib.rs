@@ -543,9 +543,7 @@ impl Event {
                 &[Queue::Standing, Queue::Receipts, Queue::Accounting]
             }
             Self::RefundDecided { .. } | Self::RefundMade { .. } => &[Queue::CreditNotes],
-            Self::PaymentWaived { .. } => {
-                &[Queue::CreditNotes, Queue::Receipts, Queue::Accounting]
-            }
+            Self::PaymentWaived { .. } => &[Queue::CreditNotes, Queue::Receipts, Queue::Accounting],
             Self::ReceiptRequested { .. } => &[Queue::Receipts],
             Self::SessionCredited { .. } => &[Queue::Cdr, Queue::Accounting],
             Self::PaymentDue { .. }

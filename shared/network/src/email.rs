@@ -42,10 +42,8 @@ impl FromStr for EmailAddress {
     type Err = NotAnAddress;
 
     fn from_str(text: &str) -> Result<Self, NotAnAddress> {
-        let options = Options::default()
-            .with_required_tld()
-            .without_domain_literal()
-            .without_display_text();
+        let options =
+            Options::default().with_required_tld().without_domain_literal().without_display_text();
         let plain = text.is_ascii() && !text.contains('"') && text.len() <= LENGTH_MAX;
         match email_address::EmailAddress::parse_with_options(text, options) {
             Ok(address) if plain => Ok(Self(address.into())),
@@ -81,7 +79,8 @@ mod tests {
 
     #[test]
     fn an_address_is_what_ses_takes() {
-        for good in ["ada@example.com", "ada.l+ev@mail.example.co.uk", "o'neill@xn--mnchen-3ya.de"] {
+        for good in ["ada@example.com", "ada.l+ev@mail.example.co.uk", "o'neill@xn--mnchen-3ya.de"]
+        {
             assert_eq!(good.parse::<EmailAddress>().unwrap().as_str(), good);
         }
         let long = format!("ada@{}example.com", "a.".repeat(130));

@@ -12,6 +12,7 @@ mod entitlements;
 mod error;
 mod exceptions;
 mod item;
+mod mails;
 mod outbox;
 mod payments;
 mod rated;
