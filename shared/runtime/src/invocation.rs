@@ -48,6 +48,8 @@ pub enum Metric {
     WaitingPayments,
     /// Webhooks delivered.
     Deliveries,
+    /// Mails that SES will not take.
+    RefusedMails,
     /// Events of Stripe that nobody here can read, or that fail when they are taken again.
     UnhandledEvents,
     /// Memberships that did not say what the platform that bills them says.
@@ -73,6 +75,7 @@ impl Metric {
             Self::StuckSessions => "StuckSessions",
             Self::WaitingPayments => "WaitingPayments",
             Self::Deliveries => "Deliveries",
+            Self::RefusedMails => "RefusedMails",
             Self::UnhandledEvents => "UnhandledEvents",
             Self::MembershipDrift => "MembershipDrift",
             Self::UnclaimedSubscriptions => "UnclaimedSubscriptions",
