@@ -74,6 +74,8 @@ impl Sender {
         };
         let key = what.key();
         let mail = standing(&file, &key).unwrap_or_else(|| Mail::new(what, &to, None));
+        // The driver may have another address by now.
+        let mail = Mail { to: to.masked(), ..mail };
         Ok(Some((file, Addressed { key, mail, to })))
     }
 
