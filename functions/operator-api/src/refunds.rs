@@ -310,12 +310,7 @@ impl Draft {
         reason: &str,
         asked: impl std::fmt::Debug,
     ) -> Result<Self, Problem> {
-        let key = headers.get(IDEMPOTENCY_KEY).and_then(|key| key.to_str().ok());
-        let Some(key) = key.filter(|key| (1..=255).contains(&key.len())) else {
-            let detail = "Send the header Idempotency-Key: 1 to 255 visible ASCII characters, new \
-                          for every decision, the same when one is sent again.";
-            return Err(Problem::new(ProblemType::MalformedRequest, detail));
-        };
+        let key = idempotency_key(headers)?;
         let mut check = Check::default();
         let reason = check.text("/reason", reason, 500);
         let reason = check.finish(|| reason)?;
@@ -328,6 +323,22 @@ impl Draft {
         let (id, request) = (id.clone(), request.clone());
         Decision { id, request, what, reason: reason.clone(), by: by.clone(), at }
     }
+}
+
+/// The key that makes a request the same one when it is sent again.
+pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<&str, Problem> {
+    let key = headers.get(IDEMPOTENCY_KEY).and_then(|key| key.to_str().ok());
+    key.filter(|key| (1..=255).contains(&key.len())).ok_or_else(|| {
+        let detail = "Send the header Idempotency-Key: 1 to 255 visible ASCII characters, new for \
+                      every request, the same when one is sent again.";
+        Problem::new(ProblemType::MalformedRequest, detail)
+    })
+}
+
+/// The key has made another request before.
+pub(crate) fn key_reused() -> Problem {
+    let detail = "This Idempotency-Key was used for another request. Use a new one.";
+    Problem::new(ProblemType::KeyReused, detail)
 }
 
 /// What is decided, what it makes of the payment, and what it tells beside that.
@@ -403,8 +414,7 @@ fn same(
     log: &Log,
 ) -> Result<(StatusCode, Json<DecisionView>), Problem> {
     if standing.request != draft.request {
-        let detail = "This Idempotency-Key was used for another decision. Use a new one.";
-        return Err(Problem::new(ProblemType::KeyReused, detail));
+        return Err(key_reused());
     }
     log.outcome("repeat");
     Ok((StatusCode::ACCEPTED, Json(view(standing, file))))
@@ -604,7 +614,7 @@ fn lines_given_back(file: &SessionFile) -> impl Iterator<Item = &u32> {
     })
 }
 
-fn priced(file: &SessionFile) -> Result<&PricedSession, Problem> {
+pub(crate) fn priced(file: &SessionFile) -> Result<&PricedSession, Problem> {
     let detail = "The session has no price yet.";
     file.rated.as_ref().ok_or_else(|| Problem::new(ProblemType::NotPriced, detail))
 }
