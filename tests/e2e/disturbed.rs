@@ -1,6 +1,9 @@
 //! Must show 3 and 4: repeats and crashes change no cent.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use anyhow::{Context as _, ensure};
 use ledger::JournalEntry;
@@ -13,12 +16,16 @@ use stripe_twin::{Fault, FaultKind, WebhookEndpoint};
 use tallywatt::{
     budget::RequestLog,
     closing::{Closing, SessionRows},
+    network::driver_id,
     platform::{Platform, Service, TestSwitches},
     scenario::{Manner, Played, play_all},
 };
 use tokio::time::sleep;
 
-use crate::harness::{Suite, World, rows};
+use crate::{
+    harness::{Suite, World, rows},
+    receipts::{mails_to, wants_mail},
+};
 
 /// What a session came to, in the words that a driver, an accountant and a partner would use.
 #[derive(Debug, PartialEq, Eq)]
@@ -73,6 +80,7 @@ pub(crate) async fn everything_sent_and_delivered_twice_charges_once(
     let _alone = suite.alone().await;
     let world = World::start(switches).await?;
     stripe_repeats(&world).await?;
+    let addresses = all_want_mail(&world).await?;
     let manner = Manner { repeat: 2, ..Manner::default() };
     let played = world.play(&world.cases, manner).await?;
     let closing = world.close().await?;
@@ -85,6 +93,28 @@ pub(crate) async fn everything_sent_and_delivered_twice_charges_once(
     let rated = before.played.iter().filter(|played| played.case.outcome == "rated").count();
     let given = log.since(0)?.get("publish-cdr").map_or(0, |usage| usage.records);
     ensure!(usize::try_from(given)? >= 2 * rated, "only {given} messages for {rated} CDRs");
+    mailed_once(&world, &addresses).await
+}
+
+/// Every driver wants their receipts by e-mail; gives the addresses.
+async fn all_want_mail(world: &World) -> anyhow::Result<Vec<String>> {
+    let mut addresses = Vec::new();
+    for case in &world.cases {
+        addresses.push(wants_mail(world, &driver_id(case)).await?);
+    }
+    Ok(addresses)
+}
+
+/// No mail was sent twice, and there were some.
+async fn mailed_once(world: &World, addresses: &[String]) -> anyhow::Result<()> {
+    let mut sent = 0;
+    for address in addresses {
+        let mails = mails_to(world, address).await?;
+        let texts: BTreeSet<_> = mails.iter().map(|mail| mail["BodyText"].to_string()).collect();
+        assert_eq!(texts.len(), mails.len(), "a mail came twice: {mails:#?}");
+        sent += mails.len();
+    }
+    ensure!(sent > 5, "only {sent} mails: this test proved nothing");
     Ok(())
 }
 

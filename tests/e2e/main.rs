@@ -17,6 +17,7 @@ mod payers;
 mod payments;
 mod pipeline;
 mod plans;
+mod receipts;
 mod refusals;
 mod sessions;
 mod storm;
@@ -101,6 +102,11 @@ fn main() -> ExitCode {
         after_sale::what_is_captured_too_much_at_stripe_is_given_back_by_itself,
         after_sale::a_session_billed_by_invoice_is_credited_to_its_account,
         after_sale::a_roaming_session_is_taken_back_with_a_credit_cdr,
+        receipts::a_driver_who_wants_it_gets_each_receipt_and_credit_note_once,
+        receipts::a_mail_whose_sender_died_is_sent_again,
+        receipts::who_does_not_want_mail_or_has_no_verified_address_gets_none,
+        receipts::what_is_owed_is_mailed_and_the_receipt_when_it_is_paid,
+        receipts::an_operator_mails_a_receipt_to_whoever_walked_up,
         drivers::the_app_shows_price_running_cost_history_and_receipt,
         drivers::a_start_that_the_card_refuses_starts_nothing,
         drivers::a_charger_that_refuses_to_start_releases_the_hold,

@@ -161,6 +161,20 @@ async fn left_alone(world: &World, station: &mut Station) -> anyhow::Result<()> 
     Ok(())
 }
 
+/// A session that a card at a reader of the charger's own has paid: [`CHARGE`].
+pub(crate) async fn walked_up(world: &World, id: &str) -> anyhow::Result<SessionId> {
+    let mut station = world.station(id).await?;
+    let terminal = Terminal::new(world, &format!("R-{id}"), &[id], &json!({})).await?;
+    let tap = terminal.asked("key-1", &json!({})).await?;
+    terminal.present(GOOD).await?;
+    station.awaits("RemoteStartTransaction").await?;
+    let (session, number) = station.start(&terminal.tag, CHARGE).await?;
+    station.stop(number, CHARGE).await?;
+    terminal.paid(&tap, session, CHARGE_GROSS).await?;
+    station.leave().await;
+    Ok(session)
+}
+
 pub(crate) async fn a_card_before_the_start_pays_for_it(suite: &Suite) -> anyhow::Result<()> {
     let world = &*suite.shared().await?;
     let mut station = world.station("TERM-01").await?;
