@@ -105,6 +105,28 @@ async fn all_want_mail(world: &World) -> anyhow::Result<Vec<String>> {
     Ok(addresses)
 }
 
+/// Whoever paid has a mail.
+async fn mailed_at_least_once(
+    world: &World,
+    played: &[Played],
+    closing: &Closing,
+) -> anyhow::Result<()> {
+    let mut paid = 0;
+    for Played { case, session_id, .. } in played {
+        let Some(payment) = session_id.and_then(|id| closing.sessions.get(&id)?.payment.as_ref())
+        else {
+            continue;
+        };
+        if !payment.captured.is_zero() {
+            let mails = mails_to(world, &wants_mail(world, &driver_id(case)).await?).await?;
+            ensure!(!mails.is_empty(), "no mail for {}", case.name);
+            paid += 1;
+        }
+    }
+    ensure!(paid > 5, "only {paid} have paid: this test proved nothing");
+    Ok(())
+}
+
 /// No mail was sent twice, and there were some.
 async fn mailed_once(world: &World, addresses: &[String]) -> anyhow::Result<()> {
     let mut sent = 0;
@@ -189,6 +211,7 @@ pub(crate) async fn killed_processes_lose_and_double_nothing(suite: &Suite) -> a
     let before = suite.before().await?;
     let _alone = suite.alone().await;
     let world = World::start(TestSwitches::default()).await?;
+    all_want_mail(&world).await?;
     let manner = Manner { attempts_max: 60, ..Manner::default() };
 
     let mut killed = BTreeMap::new();
@@ -208,7 +231,7 @@ pub(crate) async fn killed_processes_lose_and_double_nothing(suite: &Suite) -> a
     let wrong = world.must_hold(&closing.checks(&played)).await;
     wrong.with_context(|| format!("after {kills} kills: {killed:?}"))?;
     same(&outcomes(&played, &closing)?, &outcomes(&before.played, &before.closing)?);
-    Ok(())
+    mailed_at_least_once(&world, &played, &closing).await
 }
 
 /// Plays every case; the pipeline works on the first while the last still charge, and goes on for a

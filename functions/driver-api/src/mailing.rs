@@ -23,7 +23,8 @@ struct WishBody {
 }
 
 /// What a driver gets.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+// Without Debug: an address is shown to nobody else.
+#[derive(Clone, Serialize, ToSchema)]
 #[schema(as = Receipts)]
 struct WishView {
     /// Whether receipts and credit notes are mailed.

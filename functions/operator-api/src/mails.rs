@@ -27,7 +27,8 @@ pub(crate) fn router() -> OpenApiRouter<Api> {
 }
 
 /// A mail to be sent.
-#[derive(Debug, Clone, Deserialize, ToSchema)]
+// Without Debug: an address is shown to nobody.
+#[derive(Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = ReceiptRequest)]
 struct MailBody {
