@@ -24,7 +24,7 @@ use tokio::time::sleep;
 
 use crate::{
     harness::{Suite, World, rows},
-    receipts::{mails_to, wants_mail},
+    receipts::{address_of, mails_to, wants_mail},
 };
 
 /// What a session came to, in the words that a driver, an accountant and a partner would use.
@@ -80,7 +80,7 @@ pub(crate) async fn everything_sent_and_delivered_twice_charges_once(
     let _alone = suite.alone().await;
     let world = World::start(switches).await?;
     stripe_repeats(&world).await?;
-    let addresses = all_want_mail(&world).await?;
+    all_want_mail(&world).await?;
     let manner = Manner { repeat: 2, ..Manner::default() };
     let played = world.play(&world.cases, manner).await?;
     let closing = world.close().await?;
@@ -93,16 +93,15 @@ pub(crate) async fn everything_sent_and_delivered_twice_charges_once(
     let rated = before.played.iter().filter(|played| played.case.outcome == "rated").count();
     let given = log.since(0)?.get("publish-cdr").map_or(0, |usage| usage.records);
     ensure!(usize::try_from(given)? >= 2 * rated, "only {given} messages for {rated} CDRs");
-    mailed_once(&world, &addresses).await
+    mailed_once(&world).await
 }
 
-/// Every driver wants their receipts by e-mail; gives the addresses.
-async fn all_want_mail(world: &World) -> anyhow::Result<Vec<String>> {
-    let mut addresses = Vec::new();
+/// Every driver wants their receipts by e-mail.
+async fn all_want_mail(world: &World) -> anyhow::Result<()> {
     for case in &world.cases {
-        addresses.push(wants_mail(world, &driver_id(case)).await?);
+        wants_mail(world, &driver_id(case)).await?;
     }
-    Ok(addresses)
+    Ok(())
 }
 
 /// Whoever paid has a mail.
@@ -118,7 +117,7 @@ async fn mailed_at_least_once(
             continue;
         };
         if !payment.captured.is_zero() {
-            let mails = mails_to(world, &wants_mail(world, &driver_id(case)).await?).await?;
+            let mails = mails_to(world, &address_of(&driver_id(case))).await?;
             ensure!(!mails.is_empty(), "no mail for {}", case.name);
             paid += 1;
         }
@@ -128,10 +127,10 @@ async fn mailed_at_least_once(
 }
 
 /// No mail was sent twice, and there were some.
-async fn mailed_once(world: &World, addresses: &[String]) -> anyhow::Result<()> {
+async fn mailed_once(world: &World) -> anyhow::Result<()> {
     let mut sent = 0;
-    for address in addresses {
-        let mails = mails_to(world, address).await?;
+    for case in &world.cases {
+        let mails = mails_to(world, &address_of(&driver_id(case))).await?;
         let texts: BTreeSet<_> = mails.iter().map(|mail| mail["BodyText"].to_string()).collect();
         assert_eq!(texts.len(), mails.len(), "a mail came twice: {mails:#?}");
         sent += mails.len();

@@ -21,9 +21,14 @@ const CHARGE: Charge = Charge { hour: 10, minutes: 30, start_wh: 1_000, wh: 5_00
 /// 100 kWh: 40.00, with VAT 48.40; 30.00 are held.
 const LARGE: Charge = Charge { hour: 10, minutes: 60, start_wh: 1_000, wh: 100_000 };
 
+/// Where a driver of these tests gets mail.
+pub(crate) fn address_of(driver: &str) -> String {
+    format!("{}@{MAIL_DOMAIN}", driver.to_lowercase())
+}
+
 /// Has a driver's receipts mailed, and gives the address.
 pub(crate) async fn wants_mail(world: &World, driver: &str) -> anyhow::Result<String> {
-    let address = format!("{}@{MAIL_DOMAIN}", driver.to_lowercase());
+    let address = address_of(driver);
     let token = world.platform.token_with_email(driver, &address, true)?;
     let body = json!({ "by_email": true });
     let wish = world.http().ask(&token, Method::PUT, "/driver/receipts", Some(&body)).await?;
@@ -90,12 +95,12 @@ async fn again(
 
 async fn logged(world: &World, session: SessionId, outcome: &str) -> anyhow::Result<()> {
     let session = session.to_string();
-    let line = world.logged(&format!("{session} {outcome}"), |line| {
+    let is_ours = |line: &Value| {
         line["Function"] == "send-receipt"
             && line["session_id"] == session.as_str()
             && line["outcome"] == outcome
-    });
-    line.await.map(drop)
+    };
+    world.logged(&format!("{session} {outcome}"), is_ours).await.map(drop)
 }
 
 pub(crate) async fn a_driver_who_wants_it_gets_each_receipt_and_credit_note_once(
