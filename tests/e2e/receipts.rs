@@ -119,7 +119,7 @@ pub(crate) async fn a_driver_who_wants_it_gets_each_receipt_and_credit_note_once
     assert_eq!(mail["Subject"], subject, "{mail:#}");
     let text = mail["BodyText"].as_str().context("a mail without text")?;
     for line in [
-        "5 kWh at 0.40 EUR/kWh: 2.00 EUR",
+        "5 kWh at 0.40 EUR/kWh without tax: 2.42 EUR with tax",
         "Total without tax: 2.00 EUR",
         "VAT 21 % on 2.00 EUR: 0.42 EUR",
         "Total: 2.42 EUR",
