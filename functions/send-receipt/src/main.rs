@@ -26,7 +26,9 @@ async fn main() -> Result<(), Error> {
         app_url: function.variable("DRIVER_APP_URL")?,
         patience: TimeDelta::seconds(timeout_s),
     };
-    let handler =
-        async |envelope, invocation: &Invocation| sender.on_event(envelope, invocation).await;
+    // Boxed: the futures of two SDKs are large.
+    let handler = async |envelope, invocation: &Invocation| {
+        Box::pin(sender.on_event(envelope, invocation)).await
+    };
     function.serve_queue(handler).await
 }

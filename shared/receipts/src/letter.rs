@@ -57,7 +57,6 @@ fn subject(what: &str, site: &Site, at: DateTime<Utc>, zone: Tz) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::test_support::{eur, note, receipt};
 
     #[test]
