@@ -37,7 +37,7 @@ struct MailBody {
     email: String,
     /// The number of a credit note of the session; left out: the receipt.
     #[serde(default)]
-    #[schema(example = "CN-000001")]
+    #[schema(example = "CN-9F3A2C-000001")]
     credit_note: Option<String>,
 }
 
