@@ -137,7 +137,7 @@ fn a_receipt_is_mailed_when_all_of_it_is_taken_and_not_before() {
     assert_eq!(mailed(&file(TOTAL, None)), None, "the payment is still to come");
     assert_eq!(mailed(&file(TOTAL, Some(held()))), None, "it has not heard of the price");
     assert_eq!(mailed(&file(TOTAL, Some(priced()))), None);
-    let captured = after(priced(), Outcome::Captured);
+    let captured = after(priced(), Outcome::Captured { amount: eur(3_000) });
     assert_eq!(mailed(&file(TOTAL, Some(captured.clone()))), None, "2.50 are still to be charged");
     let paid = file(TOTAL, Some(after(captured, charged())));
     assert_eq!(mailed(&paid), Some(Mailing::Receipt));
@@ -147,7 +147,7 @@ fn a_receipt_is_mailed_when_all_of_it_is_taken_and_not_before() {
 
 #[test]
 fn what_is_owed_is_mailed_when_the_card_was_refused_and_the_receipt_when_it_is_paid() {
-    let owed = after(after(priced(), Outcome::Captured), refused());
+    let owed = after(after(priced(), Outcome::Captured { amount: eur(3_000) }), refused());
     let file_of = |payment: &Payment| file(TOTAL, Some(payment.clone()));
     assert_eq!(mailed(&file_of(&owed)), Some(Mailing::Owed));
     let waived = forgive(owed.clone(), Forgiven::Waived).unwrap();
