@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use messages::{ChargerAction, ChargerCall, Envelope, Event};
 use payments::{
     PaymentError, StripeClient,
-    reader::{Stand, Tap, TapState, Waiting, Why},
+    reader::{Outcome, Stand, Tap, TapState, Waiting, Why},
 };
 use quantities::{ChargePointId, ConnectorId, SessionId};
 use runtime::{Invocation, Metric};
@@ -41,12 +41,9 @@ pub async fn arrive(
 ) -> anyhow::Result<()> {
     let (charge_point_id, connector_id) = (&session.charge_point_id, session.connector_id);
     let readers = store.readers().await?;
-    // Where no reader stands nobody can present a card.
     let reader = readers.iter().find(|reader| reader.serves(charge_point_id, connector_id));
-    let window =
-        reader.map_or(TimeDelta::zero(), |known| TimeDelta::seconds(known.window_s.into()));
-    let since = session.received_at;
-    let waiting = Waiting { session_id: session.id, since, until: since + window, missed: false };
+    let window = reader.map(|reader| TimeDelta::seconds(reader.window_s.into()));
+    let waiting = Waiting::new(session.id, session.received_at, window);
     while_stale(async || {
         let stand = store.stand(charge_point_id, connector_id).await?;
         let arrived = stand.clone().arrive(waiting.clone());
@@ -113,15 +110,21 @@ async fn advance_once(
             };
             continue;
         }
+        let (answer, now) = (ask(stripe, &stand).await, invocation.now());
+        let next = match &answer {
+            Ok(Some(outcome)) => stand.clone().apply(outcome.clone(), now),
+            Ok(None) | Err(_) => stand.clone(),
+        };
+        // A refusal to say is an answer too, or a session would run on for as long as that lasts.
+        let answered = !matches!(&answer, Err(error) if error.is_retryable());
+        asked = answer.map(drop);
         // What time does to it does not wait for Stripe.
-        let next = ask(stripe, &stand, invocation).await;
-        let next = next.map_err(|error| asked = Err(error)).unwrap_or_else(|()| stand.clone());
-        let next = next.turn(invocation.now());
+        let next = next.turn(now);
         if next != stand {
             stand = save(store, &stand, next, invocation).await?;
             continue;
         }
-        let Some((next, session_id)) = stand.miss(invocation.now()) else { break };
+        let Some((next, session_id)) = stand.miss(now, answered) else { break };
         stand = store.save_stand(next, &[], None).await?;
         invocation.session(session_id);
     }
@@ -140,17 +143,12 @@ async fn advance_once(
     }
 }
 
-/// The stand with the answer to its tap's call, if one is due.
-async fn ask(
-    stripe: &StripeClient,
-    stand: &Stand,
-    invocation: &Invocation,
-) -> Result<Stand, PaymentError> {
-    let Some((tap, step)) = stand.tap.as_ref().zip(stand.step()) else {
-        return Ok(stand.clone());
-    };
-    let outcome = stripe.at_reader(tap, step).await?;
-    Ok(stand.clone().apply(outcome, invocation.now()))
+/// The answer to the tap's call, if one is due.
+async fn ask(stripe: &StripeClient, stand: &Stand) -> Result<Option<Outcome>, PaymentError> {
+    match stand.tap.as_ref().zip(stand.step()) {
+        Some((tap, step)) => stripe.at_reader(tap, step).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 /// Stores what became of the tap, with what follows from it.
@@ -168,7 +166,7 @@ async fn save(
     match &tap.state {
         TapState::OnReader { until } => told.push(due_at(&next, *until, invocation)),
         TapState::Held { at, .. } => {
-            told.push(due_at(&next, *at + tap.window(), invocation));
+            told.push(due_at(&next, tap.waits_until(*at), invocation));
             let call = next.pair().is_none().then(|| start_call(tap, invocation)).flatten();
             told.extend(call);
             invocation.outcome("held");
