@@ -304,10 +304,11 @@ pub(crate) async fn a_session_without_a_card_is_stopped_and_held(
     let differs = json!({ "window_s": 10 });
     let terminal = Terminal::new(world, "R-TERM-06", &["TERM-06"], &differs).await?;
     let (session, number) = station.start(&terminal.tag, CHARGE).await?;
-    let told = station.awaits("RemoteStopTransaction").await?;
-    assert_eq!(told["transactionId"], number);
+    // Ten seconds, and a minute for what may be under way.
     let open = exception(world, "no_card_presented", "TERM-06").await?;
     assert_eq!(open["session_id"], session.to_string(), "{open:#}");
+    let told = station.awaits("RemoteStopTransaction").await?;
+    assert_eq!(told["transactionId"], number);
     station.stop(number, CHARGE).await?;
     // The sweep comes every minute; a test cannot wait that long.
     let held = eventually("the held session", async || {

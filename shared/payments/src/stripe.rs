@@ -29,7 +29,7 @@ use self::{
 };
 pub use self::{
     failure::PaymentError,
-    get::Events,
+    get::Undelivered,
     wallet::{MethodSetup, SavedMethod},
 };
 use crate::{Refusal, money::step_key};

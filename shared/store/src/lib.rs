@@ -38,7 +38,7 @@ pub use rated::Rated;
 pub use sessions::{End, EndsIn, SessionFile, StartContext, Started};
 pub use so_far::{PricedWith, SoFar};
 pub use stands::Paired;
-pub use stripe_events::StripeEventRow;
+pub use stripe_events::{StripeEventRow, UndeliveredProgress};
 pub use tables::Tables;
 pub use usage::{AccountUsage, PlanState, UsageChange};
 pub use wallets::Debtor;

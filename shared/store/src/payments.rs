@@ -3,7 +3,8 @@
 //!
 //! Sparse index `open`: in partition `DUE` payments by when they are to be looked at again, in
 //! `OWED` those that nothing will move by itself, by when that came to be: debts, payments that are
-//! stuck, what was taken too much and is not given back.
+//! stuck, what was taken too much and is not given back; in `UNPRICED` payments that only wait for a
+//! price, by when they were last looked at.
 
 use chrono::{DateTime, Utc};
 use messages::{Envelope, Queue};
@@ -23,6 +24,8 @@ pub(crate) const PAYMENT: &str = "PAYMENT";
 const DUE: &str = "DUE";
 /// Value of `gsi_open` on payments that wait for the driver or a person.
 const WAITS: &str = "OWED";
+/// Value of `gsi_open` on payments that have no price yet, and nothing else to wait for.
+const UNPRICED: &str = "UNPRICED";
 
 /// A payment that is to be looked at again, or waits for somebody.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,7 +98,8 @@ impl Store {
         item.insert("version".to_owned(), s(payment.version.to_string()));
         let due = look_again_at(&payment, now).map(|at| (DUE, at));
         let waits = payment.waits_for_somebody(now).map(|since| (WAITS, since));
-        if let Some((open, at)) = due.or(waits) {
+        let unpriced = payment.total.is_none().then_some((UNPRICED, now));
+        if let Some((open, at)) = due.or(waits).or(unpriced) {
             item.insert("gsi_open".to_owned(), s(open));
             item.insert("gsi_at".to_owned(), s(sortable(at)));
         }
@@ -155,6 +159,21 @@ impl Store {
         due.iter().map(from_document).collect()
     }
 
+    /// Payments that have had no price since `until`, and nothing else to wait for: their sessions
+    /// run, or the news of the price was lost. Eventually consistent.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn unpriced_payments(
+        &self,
+        until: DateTime<Utc>,
+    ) -> Result<Vec<Payment>, StoreError> {
+        let table = &self.tables.sessions;
+        let found = self.query_index_until(table, "open", ("gsi_open", UNPRICED), until).await?;
+        found.iter().map(from_document).collect()
+    }
+
     /// Tells that a payment is due, and looks at it again at `look_at` should that be lost.
     ///
     /// # Errors
@@ -171,13 +190,9 @@ impl Store {
             &self.tables.sessions,
             &[(PK, &pk), (SK, PAYMENT)],
             "SET gsi_at = :at",
-            "version = :seen AND gsi_open = :due",
+            "version = :seen AND attribute_exists(gsi_open)",
             &[],
-            vec![
-                (":at", s(sortable(look_at))),
-                (":seen", s(payment.version.to_string())),
-                (":due", s(DUE)),
-            ],
+            vec![(":at", s(sortable(look_at))), (":seen", s(payment.version.to_string()))],
         )?;
         self.committed(change.tell(&self.tables.outbox, envelope)?, "payment").await
     }

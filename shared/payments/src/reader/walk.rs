@@ -335,4 +335,35 @@ proptest! {
         }
         world.ends()?;
     }
+
+    /// One card and one start, second by second: however late the start is told, whenever somebody
+    /// looks, and for however long Stripe does not answer.
+    #[test]
+    fn a_card_and_a_start_in_time_meet_however_late_either_becomes_known(
+        (card, start) in (1..119_i64, 1..180_i64),
+        late in 0..=60_i64,
+        (silence, for_s) in (2..300_i64, 0..300_i64),
+        looks in vec(2..400_i64, 0..12),
+    ) {
+        let mut world = World::new();
+        world.happens(&Happens::Begin);
+        world.happens(&Happens::Advance { crash_at: None });
+        for second in 1..400 {
+            world.pass(1);
+            world.stripe.silent = (silence..silence + for_s).contains(&second);
+            if second == card {
+                world.happens(&Happens::Present { good: true });
+            }
+            if second == start {
+                world.start(false, true);
+            }
+            world.deliver(TimeDelta::seconds(late));
+            if looks.contains(&second) {
+                world.happens(&Happens::Advance { crash_at: None });
+                world.happens(&Happens::Stop);
+            }
+        }
+        prop_assert_eq!(world.presented.len(), 1, "the reader shows it until it is taken off");
+        world.ends()?;
+    }
 }
