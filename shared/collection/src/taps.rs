@@ -20,8 +20,8 @@ use uuid::Uuid;
 const START_FOR: TimeDelta = TimeDelta::seconds(60);
 /// How long a charger is asked to stop.
 const STOP_FOR: TimeDelta = TimeDelta::minutes(10);
-/// When Stripe is asked again that did not answer.
-const ASK_AGAIN_AFTER: TimeDelta = TimeDelta::seconds(10);
+/// How often Stripe is asked again that does not answer, in seconds.
+const ASK_AGAIN_S: i64 = 10;
 /// So many changes can be made at a connector at once; what is left is told anew.
 const CHANGES_MAX: usize = 24;
 /// How often a stand is read that others change meanwhile.
@@ -132,10 +132,7 @@ async fn advance_once(
     match asked {
         // Not known is no failure of the message: it is asked again, and by the sweep.
         Err(error) if error.is_retryable() => {
-            let moment = invocation.now() + ASK_AGAIN_AFTER;
-            let cause = format!("again:{}", moment.timestamp());
-            let again = due(&stand, cause, invocation).not_before(moment);
-            store.tell_once(&again).await?;
+            store.tell_once(&ask_again(&stand, invocation)).await?;
             invocation.outcome("no answer from Stripe");
             Ok(())
         }
@@ -228,6 +225,14 @@ fn due_at(stand: &Stand, moment: DateTime<Utc>, invocation: &Invocation) -> Enve
     due(stand, cause, invocation).not_before(moment)
 }
 
+/// A look at the stand soon. However many find at a time that Stripe does not answer, they tell of
+/// one look.
+fn ask_again(stand: &Stand, invocation: &Invocation) -> Envelope {
+    let turn = invocation.now().timestamp() / ASK_AGAIN_S + 2;
+    let moment = DateTime::from_timestamp(turn * ASK_AGAIN_S, 0).unwrap_or(invocation.now());
+    due(stand, format!("again:{turn}"), invocation).not_before(moment)
+}
+
 fn due(stand: &Stand, cause: String, invocation: &Invocation) -> Envelope {
     let charge_point_id = stand.charge_point_id.clone();
     let event = Event::TapDue { charge_point_id, connector_id: stand.connector_id, cause };
@@ -299,4 +304,22 @@ pub async fn matched(
         store.tell_again(&envelope(event, invocation)).await?;
     }
     Ok(session)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn however_many_find_that_stripe_does_not_answer_one_look_is_told() {
+        let stand = Stand::empty("CP1".parse().unwrap(), ConnectorId(1));
+        let told = |seconds| {
+            let now = DateTime::from_timestamp(1_772_366_400 + seconds, 0).unwrap();
+            let told = ask_again(&stand, &Invocation::at("authorize-payment", "r1", None, now));
+            assert!(told.not_before > Some(now + TimeDelta::seconds(ASK_AGAIN_S)));
+            told.id
+        };
+        assert_eq!([told(3), told(9)], [told(0), told(0)]);
+        assert_ne!(told(10), told(0));
+    }
 }
