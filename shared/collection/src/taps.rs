@@ -313,7 +313,7 @@ mod tests {
     #[test]
     fn however_many_find_that_stripe_does_not_answer_one_look_is_told() {
         let stand = Stand::empty("CP1".parse().unwrap(), ConnectorId(1));
-        let told = |seconds| {
+        let told = |seconds: i64| {
             let now = DateTime::from_timestamp(1_772_366_400 + seconds, 0).unwrap();
             let told = ask_again(&stand, &Invocation::at("authorize-payment", "r1", None, now));
             assert!(told.not_before > Some(now + TimeDelta::seconds(ASK_AGAIN_S)));
