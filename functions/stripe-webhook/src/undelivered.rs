@@ -1,5 +1,5 @@
-//! What Stripe could not deliver is taken from its list: the oldest first, and each run goes on where
-//! the one before has stopped. <https://docs.stripe.com/webhooks/process-undelivered-events>
+//! What Stripe could not deliver is taken from its list: the oldest first, and each run goes on
+//! where the one before has stopped. <https://docs.stripe.com/webhooks/process-undelivered-events>
 //!
 //! Stripe gives up after three days and lists for thirty; what was taken stays on the list, and so
 //! does what other endpoints of the account have not taken.
