@@ -1,4 +1,5 @@
-//! A payment's ways beside the plain one: owed and then paid on a page, without a hold, for nothing.
+//! A payment's ways beside the plain one: owed and then paid on a page, without a hold, for
+//! nothing.
 
 use anyhow::{Context as _, ensure};
 use quantities::SessionId;

@@ -208,8 +208,8 @@ async fn give_up_if_interrupted(
     Ok(())
 }
 
-/// Its time has come: a hold that runs out soon, a retry, a link that closed, a call that Stripe did
-/// not answer; or a price that it has not heard of for long, if there is one.
+/// Its time has come: a hold that runs out soon, a retry, a link that closed, a call that Stripe
+/// did not answer; or a price that it has not heard of for long, if there is one.
 async fn carry_on(
     store: &Store,
     payment: &Payment,

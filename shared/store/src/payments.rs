@@ -3,8 +3,8 @@
 //!
 //! Sparse index `open`: in partition `DUE` payments by when they are to be looked at again, in
 //! `OWED` those that nothing will move by itself, by when that came to be: debts, payments that are
-//! stuck, what was taken too much and is not given back; in `UNPRICED` payments that only wait for a
-//! price, by when they were last looked at.
+//! stuck, what was taken too much and is not given back; in `UNPRICED` payments that only wait for
+//! a price, by when they were last looked at.
 
 use chrono::{DateTime, Utc};
 use messages::{Envelope, Queue};

@@ -1,6 +1,6 @@
 //! Stripe's events as they came: stored before they are answered, so that a crash loses none.
-//! Key: the event's id. `UNDELIVERED`: how far the list of those is worked through that Stripe could
-//! not deliver.
+//! Key: the event's id. `UNDELIVERED`: how far the list of those is worked through that Stripe
+//! could not deliver.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -71,7 +71,8 @@ impl Store {
         item.map(from_item).transpose()
     }
 
-    /// How far the list of undelivered events is worked through; `None`: nobody has begun. One read.
+    /// How far the list of undelivered events is worked through; `None`: nobody has begun. One
+    /// read.
     ///
     /// # Errors
     ///
