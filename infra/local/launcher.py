@@ -14,12 +14,13 @@ import sys
 import threading
 import time
 from contextvars import ContextVar
+from email.utils import parseaddr
 from urllib.parse import parse_qs, quote
 
 from ministack import app as ministack
 from ministack.core import iam_actions
 from ministack.core import iam_actions
-from ministack.services import apigateway, cloudfront, lambda_svc
+from ministack.services import apigateway, cloudfront, lambda_svc, ses, ses_v2
 from ministack.services.cloudformation import provisioners
 
 # The Lambda runtime API answers /next in two writes: without this, Nagle holds the second 40 ms.
@@ -160,6 +161,20 @@ def _action_from_target(headers, action=iam_actions._action_from_target):
 
 
 iam_actions._action_from_target = _action_from_target
+
+
+# IAM: SendEmail is a permission on the identity that sends: the address, if that is one, or else its
+# domain. MiniStack: on everything.
+def _ses_resource(method, path, body, region, account_id, arn=iam_actions._ses_v2_resource_arn):
+    if (method, path.rstrip("/")) != ("POST", "/v2/email/outbound-emails"):
+        return arn(method, path, body, region, account_id)
+    address = parseaddr(json.loads(body).get("FromEmailAddress", ""))[1]
+    known = {*ses._identities, *ses_v2._identities}
+    identity = address if address in known else address.rpartition("@")[2]
+    return f"arn:aws:ses:{region}:{account_id}:identity/{identity}"
+
+
+iam_actions._ses_v2_resource_arn = _ses_resource
 
 
 # For tests: SQS delivers at least once; so deliver everything twice, the second time when the

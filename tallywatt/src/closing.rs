@@ -166,6 +166,10 @@ impl Closing {
                     add(&mut owed, payment.owed);
                     add(&mut forgiven, payment.waived);
                     add(&mut forgiven, payment.written_off);
+                    if let Some(surplus) = payment.surplus {
+                        let given_back = Amount::new(-surplus.minor, surplus.currency);
+                        add(&mut taken, given_back);
+                    }
                     if payment.total != Some(total) {
                         wrong.push(format!("{id}: the payment knows another total"));
                     }

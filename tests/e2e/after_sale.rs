@@ -9,7 +9,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use stripe_twin::DeclineRule;
 
-use crate::harness::{Card, Charge, Suite, World, eventually, is_captured, is_owed};
+use crate::harness::{Card, Charge, Suite, World, eventually, is_captured, is_held, is_owed};
 
 const SITE: &str = "SALE-01";
 /// A fee of 1.00, and 5 kWh at 0.40: 3.00, with 21 % VAT 3.63.
@@ -273,6 +273,120 @@ async fn control(world: &World, path: &str, body: &Value) -> anyhow::Result<Valu
     let answer = client.post(url).json(body).send().await?;
     ensure!(answer.status().is_success(), "{path} was answered with {}", answer.status());
     Ok(answer.json().await?)
+}
+
+pub(crate) async fn what_is_done_at_stripes_dashboard_is_known_booked_and_credited(
+    suite: &Suite,
+) -> anyhow::Result<()> {
+    let world = &*suite.shared().await?;
+    site(world, "SALE-08").await?;
+    let session = paid(world, "SALE-08", "SALE-81", "pm_card_visa").await?;
+    let file = world.file(session).await?;
+    let intent = file["payment"]["taken"][0]["payment_intent"].as_str().context("not taken")?;
+    let refund = async |amount: &str| {
+        world.stripe("POST", "/v1/refunds", &[("payment_intent", intent), ("amount", amount)]).await
+    };
+    refund("100").await?;
+    // 1.00 of 3.63 is credited in proportion: 0.83 and 0.17 VAT.
+    let part = [("charging_revenue", -217), ("stripe_clearing", GROSS - 100), ("tax_payable", -46)];
+    let file = booked(world, session, &part).await?;
+    let made = &file["payment"]["refunds"][0];
+    assert_eq!((&made["by"], &made["amount"]["minor"]), (&json!("stripe"), &json!(100)));
+    let more = json!({ "amount": { "minor": GROSS - 99, "currency": "EUR" }, "reason": "more" });
+    let refused = decide(world, FINANCE, session, "refunds", "more", &more).await;
+    ensure!(refused.is_err_and(|error| error.to_string().contains("409")), "less is left");
+    let rest = json!({ "full": true, "reason": "sorry" });
+    let given = decide(world, FINANCE, session, "refunds", "rest", &rest).await?;
+    assert_eq!(given["amount"]["minor"], GROSS - 100);
+    let file = booked(world, session, &[]).await?;
+    assert_eq!(file["payment"]["refunds"].as_array().map(Vec::len), Some(2), "each is one refund");
+    dispute_in_another_currency(world).await
+}
+
+/// The account settles in USD: the fee is booked as it is charged.
+async fn dispute_in_another_currency(world: &World) -> anyhow::Result<()> {
+    let session = paid(world, "SALE-08", "SALE-82", "pm_card_visa").await?;
+    let file = world.file(session).await?;
+    let intent = file["payment"]["taken"][0]["payment_intent"].as_str().context("not taken")?;
+    let charge = world.intent(intent)?["latest_charge"].clone();
+    let body = json!({ "charge": charge, "reason": "fraudulent", "settles_in": "usd" });
+    control(world, "/_twin/disputes", &body).await?;
+    let fee = |file: &Value| {
+        let entries = file["journal"].as_array().into_iter().flatten();
+        let mut lines = entries.flat_map(|entry| entry["lines"].as_array().into_iter().flatten());
+        lines.find(|line| line["account"] == "dispute_fees").cloned()
+    };
+    let file = world.file_when(session, "the fee", |file| fee(file).is_some()).await?;
+    let fee = fee(&file).context("no fee")?;
+    assert_eq!(fee["amount"], json!({ "minor": 1_500, "currency": "USD" }));
+    Ok(())
+}
+
+pub(crate) async fn what_is_captured_too_much_at_stripe_is_given_back_by_itself(
+    suite: &Suite,
+) -> anyhow::Result<()> {
+    let world = &*suite.shared().await?;
+    site(world, "SALE-09").await?;
+    let card = world.card("pm_card_visa").await?;
+    world.tag("SALE-91-TAG", "driver-sale-91", &card, json!({})).await?;
+    let mut station = world.station_at("SALE-09", "SALE-91").await?;
+    let (session, number) = station.start("SALE-91-TAG", CHARGE).await?;
+    let file = world.file_when(session, "the hold", is_held).await?;
+    let hold = file["payment"]["hold"]["payment_intent"].as_str().context("no hold")?;
+    world.stripe("POST", &format!("/v1/payment_intents/{hold}/capture"), &[]).await?;
+    let taken = |file: &Value| file["payment"]["captured"]["minor"].as_i64() > Some(0);
+    world.file_when(session, "what was taken", taken).await?;
+    station.stop(number, CHARGE).await?;
+    station.leave().await;
+    let sold = [("charging_revenue", -300), ("stripe_clearing", GROSS), ("tax_payable", -63)];
+    let file = booked(world, session, &sold).await?;
+    let payment = &file["payment"];
+    let minor = |field: &str| payment[field]["minor"].as_i64().unwrap_or_default();
+    assert_eq!(minor("captured") - minor("surplus"), GROSS, "{payment:#}");
+    assert_eq!((minor("owed"), &payment["refunds"][0]["by"]), (0, &json!("surplus")));
+    let charge = charge_of(world, hold)?;
+    assert_eq!(charge["amount_refunded"].as_i64(), Some(minor("surplus")), "{charge:#}");
+    let open = world.operator(Method::GET, "/payments", None).await?;
+    let mut open = open.as_array().into_iter().flatten();
+    ensure!(!open.any(|known| known["session_id"] == session.to_string()), "it is settled");
+    Ok(())
+}
+
+pub(crate) async fn a_session_billed_by_invoice_is_credited_to_its_account(
+    suite: &Suite,
+) -> anyhow::Result<()> {
+    let world = &*suite.shared().await?;
+    site(world, "SALE-10").await?;
+    let payer = json!({ "kind": "account", "account": "fleet-10", "account_kind": "fleet" });
+    let tag = json!({ "status": "Accepted", "driver_id": "driver-sale-10", "payer": payer });
+    world.operator(Method::PUT, "/entitlements/SALE-101-TAG", Some(&tag)).await?;
+    let mut station = world.station_at("SALE-10", "SALE-101").await?;
+    let (session, number) = station.start("SALE-101-TAG", CHARGE).await?;
+    station.stop(number, CHARGE).await?;
+    station.leave().await;
+    let sold = [("charging_revenue", -300), ("invoiced_receivable", GROSS), ("tax_payable", -63)];
+    booked(world, session, &sold).await?;
+    let part = json!({ "amount": { "minor": 121, "currency": "EUR" }, "reason": "slow" });
+    decide(world, FINANCE, session, "refunds", "part", &part).await?;
+    let left = [("charging_revenue", -200), ("invoiced_receivable", 242), ("tax_payable", -42)];
+    let file = booked(world, session, &left).await?;
+    let entries = file["journal"].as_array().context("no books")?;
+    let credit = entries
+        .iter()
+        .find(|entry| entry["id"].as_str().is_some_and(|id| id.starts_with("credit:")));
+    assert_eq!(credit.context("no credit")?["debtor"], "fleet-10");
+    let more = json!({ "amount": { "minor": 243, "currency": "EUR" }, "reason": "more" });
+    let refused = decide(world, FINANCE, session, "refunds", "more", &more).await;
+    ensure!(refused.is_err_and(|error| error.to_string().contains("409")), "more than is left");
+    let rest = json!({ "full": true, "reason": "sorry" });
+    decide(world, FINANCE, session, "refunds", "rest", &rest).await?;
+    let file = booked(world, session, &[]).await?;
+    assert_eq!(file["payment"], Value::Null, "Stripe has no part in it");
+    let again = decide(world, FINANCE, session, "refunds", "again", &rest).await;
+    ensure!(again.is_err_and(|error| error.to_string().contains("409")), "nothing is left");
+    let done = decisions(world, session, "succeeded").await?;
+    ensure!(done.iter().all(|decision| decision["credit_note"].is_string()), "{done:#?}");
+    Ok(())
 }
 
 async fn answer(world: &World, dispute: &str, action: &str) -> anyhow::Result<Value> {

@@ -1,6 +1,9 @@
 //! Must show 3 and 4: repeats and crashes change no cent.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use anyhow::{Context as _, ensure};
 use ledger::JournalEntry;
@@ -13,12 +16,16 @@ use stripe_twin::{Fault, FaultKind, WebhookEndpoint};
 use tallywatt::{
     budget::RequestLog,
     closing::{Closing, SessionRows},
+    network::driver_id,
     platform::{Platform, Service, TestSwitches},
     scenario::{Manner, Played, play_all},
 };
 use tokio::time::sleep;
 
-use crate::harness::{Suite, World, rows};
+use crate::{
+    harness::{Suite, World, rows},
+    receipts::{address_of, mails_to, wants_mail},
+};
 
 /// What a session came to, in the words that a driver, an accountant and a partner would use.
 #[derive(Debug, PartialEq, Eq)]
@@ -73,6 +80,7 @@ pub(crate) async fn everything_sent_and_delivered_twice_charges_once(
     let _alone = suite.alone().await;
     let world = World::start(switches).await?;
     stripe_repeats(&world).await?;
+    all_want_mail(&world).await?;
     let manner = Manner { repeat: 2, ..Manner::default() };
     let played = world.play(&world.cases, manner).await?;
     let closing = world.close().await?;
@@ -85,6 +93,49 @@ pub(crate) async fn everything_sent_and_delivered_twice_charges_once(
     let rated = before.played.iter().filter(|played| played.case.outcome == "rated").count();
     let given = log.since(0)?.get("publish-cdr").map_or(0, |usage| usage.records);
     ensure!(usize::try_from(given)? >= 2 * rated, "only {given} messages for {rated} CDRs");
+    mailed_once(&world).await
+}
+
+/// Every driver wants their receipts by e-mail.
+async fn all_want_mail(world: &World) -> anyhow::Result<()> {
+    for case in &world.cases {
+        wants_mail(world, &driver_id(case)).await?;
+    }
+    Ok(())
+}
+
+/// Whoever paid has a mail.
+async fn mailed_at_least_once(
+    world: &World,
+    played: &[Played],
+    closing: &Closing,
+) -> anyhow::Result<()> {
+    let mut paid = 0;
+    for Played { case, session_id, .. } in played {
+        let Some(payment) = session_id.and_then(|id| closing.sessions.get(&id)?.payment.as_ref())
+        else {
+            continue;
+        };
+        if !payment.captured.is_zero() {
+            let mails = mails_to(world, &address_of(&driver_id(case))).await?;
+            ensure!(!mails.is_empty(), "no mail for {}", case.name);
+            paid += 1;
+        }
+    }
+    ensure!(paid > 5, "only {paid} have paid: this test proved nothing");
+    Ok(())
+}
+
+/// No mail was sent twice, and there were some.
+async fn mailed_once(world: &World) -> anyhow::Result<()> {
+    let mut sent = 0;
+    for case in &world.cases {
+        let mails = mails_to(world, &address_of(&driver_id(case))).await?;
+        let texts: BTreeSet<_> = mails.iter().map(|mail| mail["BodyText"].to_string()).collect();
+        assert_eq!(texts.len(), mails.len(), "a mail came twice: {mails:#?}");
+        sent += mails.len();
+    }
+    ensure!(sent > 5, "only {sent} mails: this test proved nothing");
     Ok(())
 }
 
@@ -159,6 +210,7 @@ pub(crate) async fn killed_processes_lose_and_double_nothing(suite: &Suite) -> a
     let before = suite.before().await?;
     let _alone = suite.alone().await;
     let world = World::start(TestSwitches::default()).await?;
+    all_want_mail(&world).await?;
     let manner = Manner { attempts_max: 60, ..Manner::default() };
 
     let mut killed = BTreeMap::new();
@@ -178,7 +230,7 @@ pub(crate) async fn killed_processes_lose_and_double_nothing(suite: &Suite) -> a
     let wrong = world.must_hold(&closing.checks(&played)).await;
     wrong.with_context(|| format!("after {kills} kills: {killed:?}"))?;
     same(&outcomes(&played, &closing)?, &outcomes(&before.played, &before.closing)?);
-    Ok(())
+    mailed_at_least_once(&world, &played, &closing).await
 }
 
 /// Plays every case; the pipeline works on the first while the last still charge, and goes on for a

@@ -17,6 +17,7 @@ mod payers;
 mod payments;
 mod pipeline;
 mod plans;
+mod receipts;
 mod refusals;
 mod sessions;
 mod storm;
@@ -80,6 +81,7 @@ fn main() -> ExitCode {
         payments::what_the_bank_wants_confirmed_is_owed_paid_on_a_page_and_cleared,
         payments::without_its_hold_a_session_is_charged_in_full,
         payments::a_session_that_costs_nothing_releases_its_hold,
+        payments::a_price_that_nobody_was_told_of_is_collected_all_the_same,
         plans::a_member_pays_less_at_the_sites_of_the_plan_and_stands_free_for_a_while,
         plans::a_fleet_shares_its_allowance_and_starts_nothing_above_its_cap,
         plans::a_plan_published_while_a_session_runs_is_for_the_next_one,
@@ -89,6 +91,7 @@ fn main() -> ExitCode {
         membership::trial_failure_recovery_pause_and_return_are_followed,
         membership::a_lost_webhook_is_caught_by_the_expiry_and_by_the_night,
         membership::a_lost_webhook_is_taken_from_stripes_list,
+        membership::a_long_list_of_lost_webhooks_is_worked_through,
         taxes::two_taxes_are_named_booked_and_owed_one_by_one,
         taxes::a_price_with_tax_in_it_is_what_is_paid,
         after_sale::a_part_a_line_and_the_rest_are_given_back_each_with_its_credit_note,
@@ -97,7 +100,15 @@ fn main() -> ExitCode {
         after_sale::a_dispute_is_answered_with_the_sessions_evidence_and_won,
         after_sale::a_dispute_that_is_given_up_is_lost_and_booked,
         after_sale::a_debt_is_written_off_or_waived_and_the_books_say_which,
+        after_sale::what_is_done_at_stripes_dashboard_is_known_booked_and_credited,
+        after_sale::what_is_captured_too_much_at_stripe_is_given_back_by_itself,
+        after_sale::a_session_billed_by_invoice_is_credited_to_its_account,
         after_sale::a_roaming_session_is_taken_back_with_a_credit_cdr,
+        receipts::a_driver_who_wants_it_gets_each_receipt_and_credit_note_once,
+        receipts::a_mail_whose_sender_died_is_sent_again,
+        receipts::who_does_not_want_mail_or_has_no_verified_address_gets_none,
+        receipts::what_is_owed_is_mailed_and_the_receipt_when_it_is_paid,
+        receipts::an_operator_mails_a_receipt_to_whoever_walked_up,
         drivers::the_app_shows_price_running_cost_history_and_receipt,
         drivers::a_start_that_the_card_refuses_starts_nothing,
         drivers::a_charger_that_refuses_to_start_releases_the_hold,

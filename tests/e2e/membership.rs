@@ -295,3 +295,27 @@ pub(crate) async fn a_lost_webhook_is_taken_from_stripes_list(suite: &Suite) -> 
     assert_eq!(refused.status().as_u16(), 404);
     Ok(())
 }
+
+pub(crate) async fn a_long_list_of_lost_webhooks_is_worked_through(
+    suite: &Suite,
+) -> anyhow::Result<()> {
+    const MANY: usize = 150;
+    let world = &*suite.shared().await?;
+    let card = world.card("pm_card_visa").await?;
+    world.platform.stripe().lose_events_of(&card.customer);
+    let form = [("amount", "1000"), ("currency", "eur"), ("customer", card.customer.as_str())];
+    for _ in 0..MANY {
+        world.stripe("POST", "/v1/payment_intents", &form).await?;
+    }
+    let answer = world.platform.fetch_undelivered().await?;
+    assert_eq!(answer["statusCode"], 200, "{answer:#}");
+    let rows = world.platform.items("StripeEventsTable").await?;
+    let ours = rows.iter().filter(|row| row["body"].to_string().contains(&card.customer));
+    let handled = ours.filter(|row| row["handled_at"].is_object()).count();
+    assert_eq!(handled, MANY, "more than are taken at once");
+    let progress =
+        rows.iter().find(|row| row["pk"]["S"] == "UNDELIVERED").context("no progress")?;
+    let until: DateTime<Utc> = progress["taken_until"]["S"].as_str().context("no time")?.parse()?;
+    assert!(Utc::now() - until < chrono::TimeDelta::hours(1), "the next run goes on from {until}");
+    Ok(())
+}

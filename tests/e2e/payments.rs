@@ -1,9 +1,12 @@
-//! A payment's ways beside the plain one: owed and then paid on a page, without a hold, for nothing.
+//! A payment's ways beside the plain one: owed and then paid on a page, without a hold, for
+//! nothing.
 
 use anyhow::{Context as _, ensure};
+use quantities::SessionId;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use stripe_twin::DeclineRule;
+use tallywatt::platform::Service;
 
 use crate::harness::{Charge, Suite, World, eventually, is_captured, is_held};
 
@@ -81,6 +84,66 @@ pub(crate) async fn without_its_hold_a_session_is_charged_in_full(
     ensure!(taken[1].is_null(), "{taken:#}");
     assert_eq!(world.intent(&hold)?["amount_received"], 0);
     Ok(())
+}
+
+/// The price is stored, and its event is lost for good: the sweep looks at payments that have had
+/// none for long.
+pub(crate) async fn a_price_that_nobody_was_told_of_is_collected_all_the_same(
+    suite: &Suite,
+) -> anyhow::Result<()> {
+    let world = &*suite.shared().await?;
+    world.paying_tag("PAY-TAG-05", "driver-pay-5").await?;
+    let mut station = world.station("PAY-05").await?;
+    let (told, number) = station.start("PAY-TAG-05", CHARGE).await?;
+    station.stop(number, CHARGE).await?;
+    world.file_when(told, "the capture", is_captured).await?;
+    let later = Charge { hour: 12, ..CHARGE };
+    let (session, _) = station.start("PAY-TAG-05", later).await?;
+    world.file_when(session, "the hold", is_held).await?;
+    price_like(world, told, session).await?;
+    world.platform.sweep().await?;
+    world.settled().await?;
+    ensure!(!is_captured(&world.file(session).await?), "it has not been without a price for long");
+
+    // Half a day later.
+    let time_has_come = json!({
+        "TableName": world.platform.output("SessionsTable")?,
+        "Key": key(session, "PAYMENT"),
+        "UpdateExpression": "SET gsi_at = :then",
+        "ConditionExpression": "gsi_open = :unpriced",
+        "ExpressionAttributeValues": {
+            ":then": { "S": "2026-06-10T12:00:00.000Z" }, ":unpriced": { "S": "UNPRICED" },
+        },
+    });
+    world.platform.aws().call(Service::DynamoDb, "UpdateItem", &time_has_come).await?;
+    world.platform.sweep().await?;
+    let file = world.file_when(session, "the capture", is_captured).await?;
+    assert_eq!(file["payment"]["captured"]["minor"], 242, "{:#}", file["payment"]);
+    Ok(())
+}
+
+/// The price of one session as another's: all that rating stores, but what it tells.
+async fn price_like(world: &World, priced: SessionId, session: SessionId) -> anyhow::Result<()> {
+    let table = world.platform.output("SessionsTable")?;
+    let aws = world.platform.aws();
+    let get = json!({ "TableName": table, "Key": key(priced, "RATED") });
+    let mut item = aws.call(Service::DynamoDb, "GetItem", &get).await?["Item"].take();
+    item["pk"] = json!({ "S": format!("SESSION#{session}") });
+    let put = json!({ "TableName": table, "Item": item });
+    aws.call(Service::DynamoDb, "PutItem", &put).await?;
+    let rated = json!({
+        "TableName": table,
+        "Key": key(session, "META"),
+        "UpdateExpression": "SET #state = :rated REMOVE gsi_open",
+        "ConditionExpression": "#state = :active",
+        "ExpressionAttributeNames": { "#state": "state" },
+        "ExpressionAttributeValues": { ":rated": { "S": "rated" }, ":active": { "S": "active" } },
+    });
+    aws.call(Service::DynamoDb, "UpdateItem", &rated).await.map(drop)
+}
+
+fn key(session: SessionId, of: &str) -> Value {
+    json!({ "pk": { "S": format!("SESSION#{session}") }, "sk": { "S": of } })
 }
 
 pub(crate) async fn a_session_that_costs_nothing_releases_its_hold(

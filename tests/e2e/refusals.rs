@@ -14,7 +14,10 @@ use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use tallywatt::charger::{Connection, Refused};
 
-use crate::harness::{Charge, Station, Suite, World, eventually};
+use crate::{
+    harness::{Charge, Station, Suite, World, eventually},
+    receipts::{MAIL_DOMAIN, wants_mail},
+};
 
 const CHARGE: Charge = Charge { hour: 10, minutes: 30, start_wh: 1_000, wh: 5_000 };
 
@@ -321,6 +324,7 @@ pub(crate) async fn no_secret_is_in_any_log(suite: &Suite) -> anyhow::Result<()>
     ensure!(known["idTagInfo"]["status"] == "Accepted", "{known}");
     station.leave().await;
     world.driver("driver-secret", Method::GET, "/sessions").await?;
+    wants_mail(world, "driver-secret").await?;
     let tariffs = world.http().try_ask(&token, Method::GET, "/operator/tariffs", None).await?;
     ensure!(tariffs.0 < 500, "{tariffs:?}");
 
@@ -329,6 +333,7 @@ pub(crate) async fn no_secret_is_in_any_log(suite: &Suite) -> anyhow::Result<()>
         ("a tag".to_owned(), "SECRET-TAG-04".to_owned()),
         ("a token".to_owned(), token.split('.').nth(2).unwrap_or(&token).to_owned()),
         ("Stripe's key".to_owned(), world.platform.stripe().api_key().to_owned()),
+        ("a driver's address".to_owned(), MAIL_DOMAIN.to_owned()),
         ("the webhooks' secret".to_owned(), world.inbox.webhook_secret().to_owned()),
         ("the partner's token".to_owned(), world.inbox.partner_token().to_owned()),
     ];

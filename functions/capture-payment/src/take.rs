@@ -1,6 +1,6 @@
 //! Load, decide, store, reply.
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use messages::{Envelope, Event};
 use network::HoldRequest;
 use payments::{
@@ -9,6 +9,7 @@ use payments::{
 };
 use quantities::{Amount, SessionId};
 use runtime::Invocation;
+use session::{Session, SessionState};
 use store::Store;
 
 pub(crate) async fn take(
@@ -19,19 +20,17 @@ pub(crate) async fn take(
 ) -> anyhow::Result<()> {
     match envelope.event {
         Event::SessionRated { session_id, total, .. } => {
+            let session = store.session(session_id).await?;
             let priced = |payment: Payment| payment.with_total(total);
-            carry_on(store, stripe, session_id, invocation, priced).await
+            carry_on(store, stripe, &session, invocation, priced).await
         }
         // A person decided that nothing is due.
         Event::SessionWaived { session_id } => {
-            let free = |payment: Payment| {
-                let nothing = Amount::zero(payment.wanted.currency);
-                payment.with_total(nothing)
-            };
-            carry_on(store, stripe, session_id, invocation, free).await
+            let session = store.session(session_id).await?;
+            carry_on(store, stripe, &session, invocation, free).await
         }
         Event::PaymentDue { session_id, .. } => {
-            carry_on(store, stripe, session_id, invocation, Ok).await
+            when_due(store, stripe, session_id, invocation).await
         }
         Event::StartAbandoned { hold, .. } => {
             let start = Reference::Start(hold.payment_intent.to_string());
@@ -46,6 +45,31 @@ pub(crate) async fn take(
         }
         other => bail!("capture-payment does not know what to do with {}", other.event_type()),
     }
+}
+
+/// Takes what is to be taken now. The event that tells of the price may be lost for good: whoever
+/// looks at a payment that has none looks whether the session has one.
+async fn when_due(
+    store: &Store,
+    stripe: &StripeClient,
+    session_id: SessionId,
+    invocation: &Invocation,
+) -> anyhow::Result<()> {
+    let session = store.session(session_id).await?;
+    match session.state {
+        SessionState::Waived => carry_on(store, stripe, &session, invocation, free).await,
+        SessionState::Rated => {
+            let rated = store.rated(session_id).await?.context("a rated session has no price")?;
+            let priced = |payment: Payment| payment.with_total(rated.gross());
+            carry_on(store, stripe, &session, invocation, priced).await
+        }
+        _ => carry_on(store, stripe, &session, invocation, Ok).await,
+    }
+}
+
+fn free(payment: Payment) -> Result<Payment, MoneyError> {
+    let nothing = Amount::zero(payment.wanted.currency);
+    payment.with_total(nothing)
 }
 
 /// Releases a hold of which nobody knows whether it was placed. The same request again, under the
@@ -69,12 +93,11 @@ async fn release_if_placed(
 async fn carry_on(
     store: &Store,
     stripe: &StripeClient,
-    session_id: SessionId,
+    session: &Session,
     invocation: &Invocation,
     change: impl FnOnce(Payment) -> Result<Payment, MoneyError>,
 ) -> anyhow::Result<()> {
-    let session = store.session(session_id).await?;
-    let payment = collection::advance(store, stripe, &session, invocation, change).await?;
+    let payment = collection::advance(store, stripe, session, invocation, change).await?;
     if payment.is_none() {
         invocation.outcome("not collected by card");
     }

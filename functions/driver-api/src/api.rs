@@ -9,7 +9,7 @@ use store::Store;
 use tokio::sync::OnceCell;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::{debts, methods, prices, receipt, sessions, starts, stop};
+use crate::{debts, mailing, methods, prices, receipt, sessions, starts, stop};
 
 /// How long Stripe may take: no longer than a driver waits, and than is left of this function's
 /// life once it has looked for a charger that is just connecting.
@@ -20,6 +20,8 @@ const STRIPE_BUDGET: Duration = Duration::from_secs(8);
 pub(crate) struct Api {
     pub(crate) store: Store,
     pub(crate) cards: Arc<Cards>,
+    /// Whether the deployment names a sender of mail.
+    pub(crate) sends_mail: bool,
 }
 
 /// Stripe, connected when a card is first needed: most requests only read.
@@ -61,6 +63,7 @@ pub(crate) fn router() -> OpenApiRouter<Api> {
         .merge(sessions::router())
         .merge(stop::router())
         .merge(receipt::router())
+        .merge(mailing::router())
         .merge(methods::router())
         .merge(debts::router())
 }
@@ -99,7 +102,11 @@ mod tests {
             .build();
         let cards = Cards::new(Secrets::new(&aws), "test/stripe".to_owned(), String::new());
         let store = Store::new(&aws, Tables::with_prefix("test"));
-        router().split_for_parts().0.with_state(Api { store, cards: Arc::new(cards) })
+        router().split_for_parts().0.with_state(Api {
+            store,
+            cards: Arc::new(cards),
+            sends_mail: true,
+        })
     }
 
     async fn status(method: &str, path: &str, claims: Option<Value>, key: Option<&str>) -> u16 {
@@ -119,7 +126,11 @@ mod tests {
             request = request.header("idempotency-key", key);
         }
         let start = json!({ "charge_point_id": "CP1", "connector_id": 1 });
-        let body = if path == "/driver/starts" { start } else { json!({}) };
+        let body = match path {
+            "/driver/starts" => start,
+            "/driver/receipts" => json!({ "by_email": true }),
+            _ => json!({}),
+        };
         let request = request.body(Body::from(body.to_string())).unwrap();
         service().oneshot(request).await.unwrap().status().as_u16()
     }
@@ -137,13 +148,23 @@ mod tests {
                 .replace("{start_id}", "7a113a77-0000-5000-8000-0cb10badcafe");
             for method in item.as_object().unwrap().keys() {
                 let method = method.to_uppercase();
-                let driver = Some(json!({ "sub": "driver-1" }));
+                let driver = Some(json!({
+                    "sub": "driver-1", "email": "ada@example.com", "email_verified": "true",
+                }));
                 assert_eq!(status(&method, &uri, None, Some("k1")).await, 401, "{method} {uri}");
                 assert_eq!(status(&method, &uri, driver, Some("k1")).await, 503, "{method} {uri}");
                 routes += 1;
             }
         }
-        assert_eq!(routes, 14);
+        assert_eq!(routes, 17);
+    }
+
+    #[tokio::test]
+    async fn mail_to_an_address_that_nobody_has_verified_is_refused_before_anything_is_stored() {
+        let unverified = json!({ "sub": "driver-1", "email": "ada@example.com" });
+        assert_eq!(status("PUT", "/driver/receipts", Some(unverified), None).await, 409);
+        let unknown = json!({ "sub": "driver-1", "email_verified": "true" });
+        assert_eq!(status("PUT", "/driver/receipts", Some(unknown), None).await, 409);
     }
 
     #[tokio::test]

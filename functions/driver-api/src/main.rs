@@ -6,6 +6,7 @@
 
 mod api;
 mod debts;
+mod mailing;
 mod methods;
 mod on_offer;
 mod prices;
@@ -33,6 +34,7 @@ async fn main() -> Result<(), Error> {
             function.variable("STRIPE_SECRET_NAME")?,
             function.variable("STRIPE_API_BASE")?,
         )),
+        sends_mail: !function.variable("RECEIPT_SENDER")?.is_empty(),
     };
     let (router, _) = api::router().split_for_parts();
     http_api::serve(function, router.with_state(api)).await

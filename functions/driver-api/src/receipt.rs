@@ -11,7 +11,7 @@ use http_api::{AmountView, Driver, Log, Param, PlanRefView, Problem, ProblemType
 use network::LegalEntity;
 use quantities::SessionId;
 use rating::TaxTotal;
-use receipts::{CreditNote, CreditedTax, Receipt};
+use receipts::{CreditNote, CreditedTax, Mail, Mailing, Receipt};
 use rust_decimal::Decimal;
 use serde::Serialize;
 use session::{Route, SessionState, SignedFormat, SignedReadings, Verification};
@@ -85,6 +85,9 @@ struct ReceiptView {
     /// What was credited of it since.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     credit_notes: Vec<CreditNoteView>,
+    /// When it was mailed to the driver, if it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mailed_at: Option<DateTime<Utc>>,
 }
 
 /// A credit note.
@@ -196,6 +199,7 @@ async fn get(
     let site = site.ok_or_else(|| anyhow::anyhow!("the session's site is not configured"))?;
     let payment = PaymentView::of(&file.session, file.payment.as_ref());
     let paid = payment.sentences();
+    let mailed_at = mailed_at(&file.mails);
     let credit_notes = file.credit_notes.into_iter().map(|(_, note)| note).collect();
     let receipt = Receipt { session: file.session, site, price, paid, credit_notes };
     let vary = (header::VARY, HeaderValue::from_static("accept"));
@@ -203,7 +207,7 @@ async fn get(
         let policy: (HeaderName, _) = (header::CONTENT_SECURITY_POLICY, POLICY);
         return Ok(([vary, policy], Html(receipt.page())).into_response());
     }
-    Ok(([vary], Json(view(&receipt, payment)?)).into_response())
+    Ok(([vary], Json(view(&receipt, payment, mailed_at)?)).into_response())
 }
 
 fn no_price(state: SessionState) -> Problem {
@@ -216,7 +220,17 @@ fn no_price(state: SessionState) -> Problem {
     Problem::new(ProblemType::NotPriced, detail)
 }
 
-fn view(receipt: &Receipt, payment: PaymentView) -> Result<ReceiptView, Problem> {
+/// When the receipt was mailed as the driver wished. Whoever else got it is not theirs to know.
+fn mailed_at(mails: &[(String, Mail)]) -> Option<DateTime<Utc>> {
+    let key = Mailing::Receipt.key();
+    mails.iter().find(|(known, _)| *known == key).and_then(|(_, mail)| mail.sent_at())
+}
+
+fn view(
+    receipt: &Receipt,
+    payment: PaymentView,
+    mailed_at: Option<DateTime<Utc>>,
+) -> Result<ReceiptView, Problem> {
     let Receipt { session, site, price, .. } = receipt;
     let tax = |sum: &TaxTotal| TaxView {
         name: sum.name.clone(),
@@ -255,6 +269,7 @@ fn view(receipt: &Receipt, payment: PaymentView) -> Result<ReceiptView, Problem>
         signed: price.signed.as_ref().map(signed),
         payment,
         credit_notes: receipt.credit_notes.iter().map(credit_note).collect(),
+        mailed_at,
     })
 }
 
@@ -421,7 +436,7 @@ pub(crate) mod tests {
     fn a_receipt_as_json_adds_up() {
         let receipt = receipt();
         let payment = PaymentView::of(&receipt.session, None);
-        let view = serde_json::to_value(view(&receipt, payment).unwrap()).unwrap();
+        let view = serde_json::to_value(view(&receipt, payment, None).unwrap()).unwrap();
         assert_eq!(view["bill"]["total_incl_tax"]["minor"], 679);
         assert_eq!(view["bill"]["total_tax"]["minor"], 109);
         assert_eq!(view["taxes"][0]["excl_tax"]["minor"], 520);

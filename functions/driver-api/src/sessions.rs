@@ -199,7 +199,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_driver_sees_only_their_own_sessions() {
-        let driver = |id: &str| Driver { id: id.parse().unwrap() };
+        let driver = |id: &str| Driver { id: id.parse().unwrap(), email: None };
         assert!(theirs(&session(), &driver("driver-1")).is_ok());
         let refused = theirs(&session(), &driver("driver-2")).unwrap_err();
         assert_eq!(refused.status().as_u16(), 404);

@@ -103,8 +103,9 @@ struct Asked {
 
 /// Starts a session: holds the site's amount on the driver's card, then tells the charger to start.
 /// If the card is refused, nothing starts. When the payment provider does not answer, the site
-/// decides: it charges and is collected later, or nothing starts (`unavailable`). The same Idempotency-Key is the same start with the
-/// same answer; after a refusal, try again with a new key.
+/// decides: it charges and is collected later, or nothing starts (`unavailable`). The same
+/// Idempotency-Key is the same start with the same answer; after a refusal, try again with a new
+/// key.
 #[utoipa::path(post, path = "/driver/starts", tag = "starts",
     operation_id = "start",
     params(("Idempotency-Key" = String, Header,
@@ -207,11 +208,10 @@ fn start_id(driver: &DriverId, key: &str) -> Uuid {
     Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("start/{driver}/{key}").as_bytes())
 }
 
-/// The one-time tag of a start, 20 characters. No card reader reads such a tag from a card: theirs
-/// are hexadecimal.
+/// The one-time tag of a start.
 fn id_tag(start_id: Uuid) -> Result<IdTag, Problem> {
-    let tag = format!("APP-{}", session::digest(&format!("tag/{start_id}")));
-    tag.parse().map_err(|error| anyhow::Error::from(error).into())
+    let tag = session::app_start_tag(&start_id.to_string());
+    tag.map_err(|error| anyhow::Error::from(error).into())
 }
 
 /// The answer to a start that was made before.

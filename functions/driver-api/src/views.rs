@@ -6,6 +6,7 @@ use http_api::{AmountView, Problem, TariffRefView};
 use network::Payer;
 use payments::{Payment, money::Card};
 use rating::{Item, Line, LineExplanation, PricedSession, Unit};
+use receipts::Paid;
 use rust_decimal::Decimal;
 use serde::Serialize;
 use session::{Route, Session, SessionState};
@@ -290,20 +291,18 @@ impl PaymentView {
                 let placed = Payment::with_placed_hold(session.id, card, hold.clone(), policy);
                 return Self::of_card(session, &placed);
             }
-            (Payer::Card { .. }, None) => (PaymentStatus::Pending, PENDING),
-            (Payer::Roaming { .. }, _) => {
-                (PaymentStatus::Roaming, "Your charging provider bills you.")
+            (Payer::Card { .. }, None) => (PaymentStatus::Pending, PENDING.to_owned()),
+            (Payer::Roaming { .. }, _) => (PaymentStatus::Roaming, Paid::Roaming.to_string()),
+            (Payer::Account { .. }, _) => (PaymentStatus::Invoiced, Paid::Invoiced.to_string()),
+            (Payer::Free, _) => (PaymentStatus::Free, Paid::Free.to_string()),
+            (Payer::Reader, _) => {
+                (PaymentStatus::Pending, "Present a card at the reader.".to_owned())
             }
-            (Payer::Account { .. }, _) => {
-                (PaymentStatus::Invoiced, "Your account is billed for it by invoice.")
-            }
-            (Payer::Free, _) => (PaymentStatus::Free, "The session is free of charge."),
-            (Payer::Reader, _) => (PaymentStatus::Pending, "Present a card at the reader."),
             (Payer::Unknown, _) => {
-                (PaymentStatus::Nobody, "Nobody is charged before a person has looked at it.")
+                let message = "Nobody is charged before a person has looked at it.";
+                (PaymentStatus::Nobody, message.to_owned())
             }
         };
-        let message = message.to_owned();
         Self { status, message, held: None, captured: None, owed: None, refusal: None }
     }
 
@@ -343,22 +342,22 @@ fn status(session: &Session, payment: &Payment) -> PaymentStatus {
 }
 
 fn message(status: PaymentStatus, payment: &Payment) -> String {
-    let Payment { captured, owed, .. } = payment;
+    let &Payment { captured, owed, .. } = payment;
     let held = payment.hold.as_ref().map_or(payment.wanted, |hold| hold.terms.amount);
     let message = match status {
         PaymentStatus::Held => {
             return format!("{held} are held on the card until the price is known.");
         }
         PaymentStatus::Paid => {
-            return format!("{captured} were taken from the card. Nothing else is held.");
+            return Paid::Taken(captured).to_string();
         }
         PaymentStatus::Owed => {
-            return format!("{captured} were taken from the card; {owed} are still owed.");
+            return Paid::Owed { taken: captured, owed }.to_string();
         }
         PaymentStatus::Refused => "The card was refused, so the session is stopped.",
         PaymentStatus::HoldLost => "The hold is gone; the card is charged when the price is known.",
-        PaymentStatus::Collecting => "The price is being taken from the card.",
-        PaymentStatus::NothingDue => "Nothing is due; what was held is released.",
+        PaymentStatus::Collecting => return Paid::Collecting.to_string(),
+        PaymentStatus::NothingDue => return Paid::NothingDue.to_string(),
         PaymentStatus::Pending
         | PaymentStatus::Roaming
         | PaymentStatus::Invoiced
@@ -438,7 +437,7 @@ mod tests {
     fn a_capture_in_progress_is_not_called_paid() {
         let priced = held().with_total(eur(1250)).unwrap();
         assert_eq!(told(&priced).status, PaymentStatus::Collecting);
-        let paid = told(&after(priced, Outcome::Captured));
+        let paid = told(&after(priced, Outcome::Captured { amount: eur(1250) }));
         assert_eq!((paid.status, paid.held), (PaymentStatus::Paid, None));
     }
 
@@ -448,7 +447,8 @@ mod tests {
             code: "card_declined".to_owned(),
             decline_code: Some("insufficient_funds".to_owned()),
         };
-        let captured = after(held().with_total(eur(3250)).unwrap(), Outcome::Captured);
+        let captured =
+            after(held().with_total(eur(3250)).unwrap(), Outcome::Captured { amount: eur(3000) });
         let told = told(&after(captured, Outcome::Refused { refusal }));
         assert_eq!(told.status, PaymentStatus::Owed);
         let words = "30.00 EUR were taken from the card; 2.50 EUR are still owed.";

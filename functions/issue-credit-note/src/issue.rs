@@ -3,11 +3,14 @@
 use anyhow::{Context as _, bail};
 use ledger::{Account, Sold};
 use messages::{Envelope, Event};
+use network::Payer;
+use payments::money::{RefundBy, RefundState};
 use quantities::Amount;
 use rating::PricedSession;
 use receipts::{CreditNote, Decided, Scope, Seller, credited};
-use runtime::Invocation;
-use store::{Issued, SessionFile, Store};
+use runtime::{Invocation, Metric};
+use session::{ExceptionReason, ExceptionRecord};
+use store::{Issued, Saved, SessionFile, Store};
 
 /// How often a credit note is composed anew because others took its number, before its message has
 /// to come again.
@@ -44,6 +47,9 @@ pub(crate) async fn on_event(
             invocation.outcome("repeat");
             return Ok(());
         }
+        if let Some(why) = unclear(&event, &asked, &file)? {
+            return ask_a_person(store, &file, &asked, &why, invocation).await;
+        }
         let outcome = match issue(store, &file, &asked, (&seller, issued), invocation).await? {
             Issued::New => "issued",
             Issued::Exists => "repeat",
@@ -61,17 +67,25 @@ fn asked(event: &Event, file: &SessionFile) -> anyhow::Result<Asked> {
         Event::RefundDecided { decision, .. } => {
             let decided = file.decisions.iter().find(|known| known.id == *decision);
             let decided = decided.context("a refund that nobody decided")?;
-            let Decided::Refund { scope, amount, .. } = &decided.what else {
-                bail!("decision {decision} is not to refund");
+            let (scope, amount) = match &decided.what {
+                Decided::Refund { scope, amount, .. } => (scope.clone(), *amount),
+                Decided::RefundMade { amount, .. } => (Scope::Amount(*amount), *amount),
+                _ => bail!("decision {decision} is not to refund"),
             };
-            Ok(Asked {
-                key: decided.id.clone(),
-                scope: scope.clone(),
-                amount: *amount,
-                reason: decided.reason.clone(),
-                account: Account::RefundsPayable,
-            })
+            let account = match file.session.payer {
+                Payer::Account { .. } => Account::InvoicedReceivable,
+                _ => Account::RefundsPayable,
+            };
+            let (key, reason) = (decided.id.clone(), decided.reason.clone());
+            Ok(Asked { key, scope, amount, reason, account })
         }
+        Event::RefundMade { refund, amount, .. } => Ok(Asked {
+            key: refund.clone(),
+            scope: Scope::Amount(*amount),
+            amount: *amount,
+            reason: "given back".to_owned(),
+            account: Account::RefundsPayable,
+        }),
         Event::PaymentWaived { amount, .. } => {
             let waived = file.decisions.iter().rev();
             let reason = waived
@@ -88,6 +102,50 @@ fn asked(event: &Event, file: &SessionFile) -> anyhow::Result<Asked> {
         }
         other => bail!("issue-credit-note does not know what to do with {}", other.event_type()),
     }
+}
+
+/// Why it is not clear what a refund that was made at Stripe takes back, if it is not.
+fn unclear(event: &Event, asked: &Asked, file: &SessionFile) -> anyhow::Result<Option<String>> {
+    let Event::RefundMade { number, .. } = event else { return Ok(None) };
+    let is_tried_again = |number: u32| {
+        let mut decisions = file.decisions.iter();
+        decisions.any(
+            |known| matches!(known.what, Decided::RefundAgain { failed, .. } if failed == number),
+        )
+    };
+    let mut refunds = file.payment.iter().flat_map(|payment| &payment.refunds);
+    let failed = refunds.find(|refund| {
+        refund.by == RefundBy::Decision
+            && refund.state == RefundState::Failed
+            && !is_tried_again(refund.number)
+    });
+    if let Some(failed) = failed {
+        return Ok(Some(format!(
+            "refund {number} may be in place of refund {}, which failed and is credited",
+            failed.number
+        )));
+    }
+    let left = Sold::of(&file.journal, asked.amount.currency)?.all().gross()?;
+    let is_more = asked.amount.minor > left.minor;
+    Ok(is_more
+        .then(|| format!("refund {number} is more than the {left} that are left of the sale")))
+}
+
+async fn ask_a_person(
+    store: &Store,
+    file: &SessionFile,
+    asked: &Asked,
+    why: &str,
+    invocation: &Invocation,
+) -> anyhow::Result<()> {
+    let detail = format!("{} was given back at Stripe and is not credited: {why}", asked.amount);
+    let reason = ExceptionReason::UncreditedRefund;
+    let exception = ExceptionRecord::of_session(reason, &file.session, detail, invocation.now());
+    if store.raise(&exception.distinguished(&asked.key)).await? == Saved::New {
+        invocation.count(Metric::Exceptions, 1);
+    }
+    invocation.outcome("left to a person");
+    Ok(())
 }
 
 async fn issue(

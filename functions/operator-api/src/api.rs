@@ -11,8 +11,8 @@ use store::Store;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
-    chargers, dead_letters, disputes, entitlements, exceptions, offers, open_payments, partners,
-    plans, readers, reconciliations,
+    chargers, dead_letters, disputes, entitlements, exceptions, mails, offers, open_payments,
+    partners, plans, readers, reconciliations,
     refunds::{self, Limits},
     sessions, sites, subscribers, taps, tariffs,
 };
@@ -37,6 +37,8 @@ pub(crate) struct Api {
     pub(crate) stripe_base: Arc<str>,
     /// What support may give back.
     pub(crate) limits: Limits,
+    /// Whether the deployment names a sender of mail.
+    pub(crate) sends_mail: bool,
 }
 
 impl Api {
@@ -60,6 +62,7 @@ impl Api {
             stripe_secret: function.variable("STRIPE_SECRET_NAME")?.into(),
             stripe_base: function.variable("STRIPE_API_BASE")?.into(),
             limits: Limits::of(function)?,
+            sends_mail: !function.variable("RECEIPT_SENDER")?.is_empty(),
         })
     }
 
@@ -97,6 +100,7 @@ pub(crate) fn router() -> OpenApiRouter<Api> {
         .merge(sessions::router())
         .merge(open_payments::router())
         .merge(refunds::router())
+        .merge(mails::router())
         .merge(disputes::router())
         .merge(dead_letters::router())
 }
@@ -149,6 +153,7 @@ mod tests {
             stripe_secret: "test/stripe".into(),
             stripe_base: "http://127.0.0.1:1".into(),
             limits: Limits { session: 5_000, day: 25_000 },
+            sends_mail: true,
         };
         router().split_for_parts().0.with_state(api)
     }

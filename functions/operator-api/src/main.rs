@@ -11,6 +11,7 @@ mod entitlements;
 mod exceptions;
 mod hold;
 mod jurisdiction;
+mod mails;
 mod offers;
 mod open_payments;
 mod partners;

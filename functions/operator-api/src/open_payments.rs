@@ -1,10 +1,11 @@
-//! Payments that are not settled: what is owed, since when, why, and when it is looked at again.
+//! Payments that are not settled: what is owed, since when, why, and when it is looked at again;
+//! those that are stuck, and what was taken too much.
 
 use axum::{Json, extract::State, http::StatusCode};
 use chrono::{DateTime, Utc};
 use http_api::{AmountView, Log, Operator, Param, Problem, ReadSessions, RedriveQueues};
 use messages::{Envelope, Event};
-use payments::Refusal;
+use payments::{Refusal, money::resume};
 use quantities::SessionId;
 use serde::Serialize;
 use store::OpenPayment;
@@ -38,6 +39,12 @@ struct OpenPaymentView {
     captured: AmountView,
     /// What is still owed.
     owed: AmountView,
+    /// What was taken too much and is not given back: its refund failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    surplus: Option<AmountView>,
+    /// Why nothing more is tried, if nothing is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stuck: Option<String>,
     /// The call that Stripe has not answered, such as `hold/1/capture/1`.
     #[serde(skip_serializing_if = "Option::is_none")]
     step: Option<String>,
@@ -69,7 +76,11 @@ impl OpenPaymentView {
     fn of(open: &OpenPayment) -> Option<Self> {
         let OpenPayment { payment, look_at } = open;
         let is_open_link = payment.open_link().is_some();
+        let surplus = payment.surplus_left();
+        let asked = payment.pending.as_ref().map_or(0, |pending| pending.attempt);
+        let stuck = payment.stuck.as_ref().map(|stuck| stuck.since);
         let (waits_for, since, tries) = match (&payment.pending, &payment.debt) {
+            _ if stuck.is_some() => (WaitsFor::Somebody, stuck, asked),
             (Some(pending), _) => (WaitsFor::Stripe, Some(pending.since), pending.attempt),
             (None, Some(debt)) => {
                 let waits_for = match look_at {
@@ -79,6 +90,7 @@ impl OpenPaymentView {
                 };
                 (waits_for, Some(debt.refused_at), debt.attempts)
             }
+            (None, None) if surplus.is_some() => (WaitsFor::Somebody, None, 0),
             (None, None) if payment.total.is_none() || payment.is_settled() => return None,
             (None, None) => (WaitsFor::Us, None, 0),
         };
@@ -90,6 +102,8 @@ impl OpenPaymentView {
             total: payment.total.map(AmountView::from),
             captured: payment.captured.into(),
             owed: payment.owed.into(),
+            surplus: surplus.map(AmountView::from),
+            stuck: payment.stuck.as_ref().map(|stuck| stuck.why.to_string()),
             step: payment.pending.as_ref().map(|pending| pending.step.purpose()),
             tries,
             refusal: payment.refusal.as_ref().map(Refusal::reason).map(str::to_owned),
@@ -97,7 +111,8 @@ impl OpenPaymentView {
     }
 }
 
-/// Lists the payments that are not settled: calls that Stripe has not answered, and debts.
+/// Lists the payments that are not settled: calls that Stripe has not answered, debts, those that
+/// are stuck, and what was taken too much and could not be given back.
 #[utoipa::path(get, path = "/operator/payments",
     tag = "payments", operation_id = "list_open_payments",
     security(("jwt" = ["support", "finance"])),
@@ -111,7 +126,8 @@ async fn list(
 }
 
 /// Has a session's payment looked at now, instead of when its time has come. What Stripe was asked
-/// and has not answered is asked again; a charge that was refused is not repeated by this.
+/// and has not answered is asked again, also when the payment is stuck; a charge that was refused
+/// is not repeated by this.
 #[utoipa::path(post, path = "/operator/payments/{session_id}/collect",
     tag = "payments", operation_id = "collect_payment",
     params(("session_id" = String, Path)),
@@ -124,8 +140,14 @@ async fn collect(
     Param(session_id): Param<SessionId>,
 ) -> Result<StatusCode, Problem> {
     log.session(session_id);
-    let payment = api.store.payment(session_id).await?;
-    let version = payment.ok_or_else(|| Problem::not_found("payment"))?.version;
+    let resumed = |payment| Ok(resume(payment));
+    let changed = collection::change(&api.store, session_id, &log, resumed).await;
+    let changed = changed.map_err(anyhow::Error::from)?;
+    let changed = changed.ok_or_else(|| Problem::not_found("payment"))?;
+    if changed.after != changed.before {
+        return Ok(StatusCode::ACCEPTED);
+    }
+    let version = changed.after.version;
     let event = Event::PaymentDue { session_id, version };
     api.store.tell(&Envelope::new(event, log.now(), log.trace())).await?;
     Ok(StatusCode::ACCEPTED)
@@ -136,7 +158,7 @@ mod tests {
     use network::{PaymentPolicy, StripeCustomerId, StripePaymentMethodId};
     use payments::{
         Payment,
-        money::{Card, Outcome, apply, look_again_at, request},
+        money::{Card, News, Outcome, StuckWhy, apply, give_up_on, learn, look_again_at, request},
     };
     use quantities::{Amount, Currency};
 
@@ -185,6 +207,31 @@ mod tests {
         let payment_intent = network::StripePaymentIntentId("pi_1".to_owned());
         let paid = apply(asked, &step, Outcome::Charged { payment_intent }, noon()).unwrap();
         assert_eq!(open(paid), None);
+    }
+
+    #[test]
+    fn a_payment_that_is_stuck_waits_for_somebody_and_says_why() {
+        let (asked, _) = request(priced(), noon()).unwrap();
+        let why = StuckWhy::Unexpected { status: "processing".to_owned() };
+        let stuck = give_up_on(asked, why, noon());
+        let told = open(stuck.clone()).unwrap();
+        assert_eq!((told.waits_for, told.next_look), (WaitsFor::Somebody, None));
+        assert_eq!(told.stuck.as_deref(), Some("the PaymentIntent is in status processing"));
+        assert_eq!(open(resume(stuck)).unwrap().waits_for, WaitsFor::Stripe);
+    }
+
+    #[test]
+    fn what_was_taken_too_much_is_told_when_it_cannot_be_given_back() {
+        let payment_intent = network::StripePaymentIntentId("pi_1".to_owned());
+        let (purpose, amount) = ("hold/1".to_owned(), eur(1000));
+        let taken = News::Taken { payment_intent, amount, purpose };
+        let paid = learn(priced(), taken).unwrap();
+        assert_eq!(open(paid.clone()), None, "it is about to be");
+        let (asked, step) = request(paid, noon()).unwrap();
+        let refusal = Refusal { code: "charge_disputed".to_owned(), decline_code: None };
+        let refused = apply(asked, &step, Outcome::Refused { refusal }, noon()).unwrap();
+        let told = open(refused).unwrap();
+        assert_eq!((told.waits_for, told.surplus), (WaitsFor::Somebody, Some(eur(100).into())));
     }
 
     #[test]

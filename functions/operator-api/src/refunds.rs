@@ -1,5 +1,8 @@
 //! After the sale: money given back, debts let go, roaming sessions taken back.
 //!
+//! What is billed by invoice is credited to its account: no money moves. What somebody gave back at
+//! Stripe is credited by itself, or by a person where it is not clear what it takes back.
+//!
 //! Each is a decision, stored once under the Idempotency-Key together with the payment that it
 //! changes, in one transaction; what follows (the refund at Stripe, the credit note, the books) is
 //! told in the same transaction.
@@ -19,7 +22,7 @@ use messages::{Envelope, Event};
 use network::Payer;
 use payments::{
     MoneyError, Payment,
-    money::{Forgiven, Refund, RefundState, forgive, refund},
+    money::{Forgiven, Refund, RefundBy, RefundState, forgive, refund, refund_again},
 };
 use quantities::{Amount, SessionId};
 use rating::PricedSession;
@@ -67,7 +70,8 @@ impl Limits {
     }
 }
 
-/// Money to be given back: exactly one of `full`, `amount`, `lines` and `again`.
+/// Money to be given back, or credited: exactly one of `full`, `amount`, `lines`, `again` and
+/// `made`.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = Refund)]
@@ -81,6 +85,9 @@ struct RefundBody {
     lines: Option<Vec<u32>>,
     /// What the refund of this number, which failed, did not give back. It is credited already.
     again: Option<u32>,
+    /// The refund of this number, which somebody made at Stripe, is to be credited: it takes back a
+    /// part of this sale. Nothing more is given back.
+    made: Option<u32>,
     /// Why; the credit note says so.
     #[schema(example = "the charger delivered too slowly")]
     reason: String,
@@ -101,7 +108,7 @@ struct ReasonBody {
 struct DecisionView {
     /// Its id.
     id: String,
-    /// `refund`, `refund_again`, `waive`, `write_off`, `credit`, `submit_evidence`,
+    /// `refund`, `refund_again`, `refund_made`, `waive`, `write_off`, `credit`, `submit_evidence`,
     /// `accept_dispute`.
     #[schema(example = "refund")]
     kind: String,
@@ -151,7 +158,8 @@ async fn list(
     Ok(Json(file.decisions.iter().map(|decision| view(decision, &file)).collect()))
 }
 
-/// Gives money back. While something is still owed only all can be given back: the debt is waived
+/// Gives money back; a session that is billed by invoice is credited to its account instead. While
+/// something is still owed only all can be given back: the debt is waived
 /// with it. The same Idempotency-Key is the same refund.
 #[utoipa::path(post, path = "/operator/sessions/{session_id}/refunds",
     tag = "after the sale", operation_id = "refund",
@@ -159,7 +167,8 @@ async fn list(
         description = "1 to 255 visible ASCII characters, new for every refund")),
     request_body = RefundBody,
     security(("jwt" = ["support", "finance"])),
-    responses((status = 202, description = "Stripe is being asked", body = DecisionView)))]
+    responses((status = 202, description = "Stripe is being asked, or the account credited",
+        body = DecisionView)))]
 async fn give_back(
     operator: Operator<RefundDrivers>,
     State(api): State<Api>,
@@ -174,12 +183,16 @@ async fn give_back(
     let limits = (!operator.has(Role::Finance)).then_some(api.limits);
     let decide = |file: &SessionFile| {
         let (payment, what) = refunded(file, &asked, &draft.reason, limits)?;
-        let event = what.credits().map(|amount| Event::RefundDecided {
+        let credits = match what {
+            Decided::RefundMade { amount, .. } => Some(amount),
+            ref other => other.credits(),
+        };
+        let event = credits.map(|amount| Event::RefundDecided {
             session_id: id,
             decision: draft.id.clone(),
             amount,
         });
-        Ok((what, Some(payment), event))
+        Ok((what, payment, event))
     };
     made(&api, id, &log, &draft, decide, limits).await
 }
@@ -268,7 +281,8 @@ async fn let_go(
         if payment.owed.is_zero() {
             return Err(conflict("Nothing is owed."));
         }
-        // What is being taken may be taken: then there is nothing to let off, and nobody would know.
+        // What is being taken may be taken: then there is nothing to let off, and nobody would
+        // know.
         if payment.pending.is_some() {
             return Err(conflict("The payment is being collected. Try again in a moment."));
         }
@@ -296,12 +310,7 @@ impl Draft {
         reason: &str,
         asked: impl std::fmt::Debug,
     ) -> Result<Self, Problem> {
-        let key = headers.get(IDEMPOTENCY_KEY).and_then(|key| key.to_str().ok());
-        let Some(key) = key.filter(|key| (1..=255).contains(&key.len())) else {
-            let detail = "Send the header Idempotency-Key: 1 to 255 visible ASCII characters, new \
-                          for every decision, the same when one is sent again.";
-            return Err(Problem::new(ProblemType::MalformedRequest, detail));
-        };
+        let key = idempotency_key(headers)?;
         let mut check = Check::default();
         let reason = check.text("/reason", reason, 500);
         let reason = check.finish(|| reason)?;
@@ -314,6 +323,22 @@ impl Draft {
         let (id, request) = (id.clone(), request.clone());
         Decision { id, request, what, reason: reason.clone(), by: by.clone(), at }
     }
+}
+
+/// The key that makes a request the same one when it is sent again.
+pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<&str, Problem> {
+    let key = headers.get(IDEMPOTENCY_KEY).and_then(|key| key.to_str().ok());
+    key.filter(|key| (1..=255).contains(&key.len())).ok_or_else(|| {
+        let detail = "Send the header Idempotency-Key: 1 to 255 visible ASCII characters, new for \
+                      every request, the same when one is sent again.";
+        Problem::new(ProblemType::MalformedRequest, detail)
+    })
+}
+
+/// The key has made another request before.
+pub(crate) fn key_reused() -> Problem {
+    let detail = "This Idempotency-Key was used for another request. Use a new one.";
+    Problem::new(ProblemType::KeyReused, detail)
 }
 
 /// What is decided, what it makes of the payment, and what it tells beside that.
@@ -389,8 +414,7 @@ fn same(
     log: &Log,
 ) -> Result<(StatusCode, Json<DecisionView>), Problem> {
     if standing.request != draft.request {
-        let detail = "This Idempotency-Key was used for another decision. Use a new one.";
-        return Err(Problem::new(ProblemType::KeyReused, detail));
+        return Err(key_reused());
     }
     log.outcome("repeat");
     Ok((StatusCode::ACCEPTED, Json(view(standing, file))))
@@ -401,6 +425,7 @@ fn same(
 enum Asked {
     New(Scope),
     Again(u32),
+    Made(u32),
 }
 
 impl Asked {
@@ -416,49 +441,76 @@ impl Asked {
         asked.extend(amount.flatten().map(|amount| Self::New(Scope::Amount(amount))));
         asked.extend(body.lines.clone().map(|lines| Self::New(Scope::Lines(lines))));
         asked.extend(body.again.map(Self::Again));
+        asked.extend(body.made.map(Self::Made));
         let is_one = asked.len() == 1 || amount == Some(None);
-        check.that("", is_one, "say exactly one of full, amount, lines and again");
+        check.that("", is_one, "say exactly one of full, amount, lines, again and made");
         check.finish(|| asked.pop())
     }
 }
 
-/// The payment with what is asked given back, and that as a decision.
-///
-/// What is owed is let off first, all of it or nothing: who gets money back owes none.
+/// The payment with what is asked given back, and that as a decision; without payment for what is
+/// billed by invoice.
 fn refunded(
     file: &SessionFile,
     asked: &Asked,
     reason: &str,
     limits: Option<Limits>,
-) -> Result<(Payment, Decided), Problem> {
-    let (price, payment) = (priced(file)?, collected(file)?);
+) -> Result<(Option<Payment>, Decided), Problem> {
     let scope = match asked {
         Asked::New(scope) => scope,
-        Asked::Again(number) => return again(file, payment, *number),
+        Asked::Again(number) => return again(file, collected(file)?, *number),
+        Asked::Made(number) => return made_at_stripe(file, collected(file)?, *number),
     };
-    if payment.pending.is_some() && !payment.owed.is_zero() {
+    let lines = if let Scope::Lines(lines) = scope { lines.as_slice() } else { &[] };
+    if matches!(file.session.payer, Payer::Account { .. }) {
+        let left = sum(priced(file)?.gross().checked_sub(credited(file)?))?;
+        let amount = asked_for(file, scope, left, left, limits)?;
+        return Ok((None, Decided::Refund { scope: scope.clone(), amount, refunds: Vec::new() }));
+    }
+    let payment = able_to_give(collected(file)?, scope, limits)?;
+    let surplus = payment.surplus.unwrap_or(Amount::zero(payment.captured.currency));
+    let left = sum(payment.captured.checked_sub(surplus))?;
+    let left = sum(left.checked_sub(credited(file)?))?;
+    let refundable = payment.refundable().map_err(refused)?;
+    let amount = asked_for(file, scope, left, sum(left.min(refundable))?, limits)?;
+    let (payment, refunds) = asking(payment, amount, reason, lines)?;
+    Ok((Some(payment), Decided::Refund { scope: scope.clone(), amount, refunds }))
+}
+
+/// The payment as it can give money back. What is owed is let off first, all of it or nothing: who
+/// gets money back owes none.
+fn able_to_give(
+    payment: &Payment,
+    scope: &Scope,
+    limits: Option<Limits>,
+) -> Result<Payment, Problem> {
+    if payment.owed.is_zero() {
+        return Ok(payment.clone());
+    }
+    if payment.pending.is_some() {
         return Err(conflict("The payment is being collected. Try again in a moment."));
     }
-    let credited = credited(file)?;
-    let left = sum(payment.captured.checked_sub(credited))?;
-    let refundable = payment.refundable().map_err(refused)?;
-    let (payment, amount) = match scope {
-        Scope::All if payment.owed.is_zero() => (payment.clone(), sum(left.min(refundable))?),
-        // Who has limits gives money back; letting debts off is not theirs.
-        Scope::All if limits.is_some() => {
-            return Err(beyond("something is still owed, and only finance lets that off"));
-        }
-        Scope::All => {
-            let waived = forgive(payment.clone(), Forgiven::Waived).map_err(refused)?;
-            (waived, sum(left.min(refundable))?)
-        }
-        _ if !payment.owed.is_zero() => {
-            return Err(conflict("Something is still owed: waive it, or give back all."));
-        }
-        scope => {
-            let amount = amount_of(price, scope).map_err(|error| conflict(&error.to_string()))?;
-            (payment.clone(), amount)
-        }
+    if *scope != Scope::All {
+        return Err(conflict("Something is still owed: waive it, or give back all."));
+    }
+    // Who has limits gives money back; letting debts off is not theirs.
+    if limits.is_some() {
+        return Err(beyond("something is still owed, and only finance lets that off"));
+    }
+    forgive(payment.clone(), Forgiven::Waived).map_err(refused)
+}
+
+/// How much `scope` is, if so much is left and may be given back; `all` is what all is.
+fn asked_for(
+    file: &SessionFile,
+    scope: &Scope,
+    left: Amount,
+    all: Amount,
+    limits: Option<Limits>,
+) -> Result<Amount, Problem> {
+    let amount = match scope {
+        Scope::All => all,
+        scope => amount_of(priced(file)?, scope).map_err(|error| conflict(&error.to_string()))?,
     };
     if amount.currency != left.currency || amount.minor > left.minor || amount.minor < 1 {
         return Err(conflict(&format!("{left} are left to be given back.")));
@@ -468,12 +520,11 @@ fn refunded(
     {
         return Err(conflict("One of the lines was given back before."));
     }
-    if limits.is_some_and(|limits| credited.minor.saturating_add(amount.minor) > limits.session) {
+    let before = credited(file)?.minor;
+    if limits.is_some_and(|limits| before.saturating_add(amount.minor) > limits.session) {
         return Err(beyond("it is more than support may give back of one session"));
     }
-    let lines = if let Scope::Lines(lines) = scope { lines.as_slice() } else { &[] };
-    let (payment, refunds) = asking(payment, amount, reason, lines)?;
-    Ok((payment, Decided::Refund { scope: scope.clone(), amount, refunds }))
+    Ok(amount)
 }
 
 /// A refund that failed, tried again.
@@ -481,17 +532,49 @@ fn again(
     file: &SessionFile,
     payment: &Payment,
     number: u32,
-) -> Result<(Payment, Decided), Problem> {
-    let is_done = |decision: &Decision| matches!(decision.what, Decided::RefundAgain { failed, .. } if failed == number);
+) -> Result<(Option<Payment>, Decided), Problem> {
+    let is_done = |decision: &Decision| match decision.what {
+        Decided::RefundAgain { failed, .. } => failed == number,
+        _ => false,
+    };
     let failed = payment.refunds.iter().find(|refund| refund.number == number);
     let failed = failed.filter(|refund| refund.state == RefundState::Failed);
+    // One that was made at Stripe may be nothing that is owed to the driver.
+    let failed = failed.filter(|refund| refund.by != RefundBy::Stripe || is_credited(file, refund));
     let Some(failed) = failed.filter(|_| !file.decisions.iter().any(is_done)) else {
         return Err(conflict("There is no such refund that failed and was not tried again."));
     };
-    let (amount, reason) = (failed.amount, failed.reason.clone());
-    let lines = failed.lines.clone();
-    let (payment, refunds) = asking(payment.clone(), amount, &reason, &lines)?;
-    Ok((payment, Decided::RefundAgain { failed: number, refunds, amount }))
+    let amount = failed.amount;
+    let known = payment.refunds.len();
+    let payment = refund_again(payment.clone(), number).map_err(refused)?;
+    let refunds = numbers_after(&payment, known);
+    Ok((Some(payment), Decided::RefundAgain { failed: number, refunds, amount }))
+}
+
+/// A refund that was made at Stripe, to be credited because a person says what it takes back.
+fn made_at_stripe(
+    file: &SessionFile,
+    payment: &Payment,
+    number: u32,
+) -> Result<(Option<Payment>, Decided), Problem> {
+    let made = payment.refunds.iter().find(|refund| refund.number == number);
+    let made = made.filter(|refund| !is_credited(file, refund));
+    let Some(amount) = made.and_then(Refund::made_of_sale) else {
+        return Err(conflict(
+            "There is no such refund that was made at Stripe and is not credited.",
+        ));
+    };
+    Ok((None, Decided::RefundMade { refund: number, amount }))
+}
+
+/// Whether a refund that was made at Stripe has its credit note, or will have it.
+fn is_credited(file: &SessionFile, refund: &Refund) -> bool {
+    let by_itself = file.credit_notes.iter().any(|(key, _)| Some(key) == refund.id.as_ref());
+    let is_its = |decision: &Decision| match decision.what {
+        Decided::RefundMade { refund: number, .. } => number == refund.number,
+        _ => false,
+    };
+    by_itself || file.decisions.iter().any(is_its)
 }
 
 /// The payment with these refunds wanted, and their numbers.
@@ -503,15 +586,25 @@ fn asking(
 ) -> Result<(Payment, Vec<u32>), Problem> {
     let known = payment.refunds.len();
     let payment = refund(payment, amount, reason, lines).map_err(refused)?;
-    let numbers = payment.refunds.iter().skip(known).map(|refund| refund.number).collect();
+    let numbers = numbers_after(&payment, known);
     Ok((payment, numbers))
 }
 
-/// What was decided so far to be given back, whether it arrived or not.
+fn numbers_after(payment: &Payment, known: usize) -> Vec<u32> {
+    payment.refunds.iter().skip(known).map(|refund| refund.number).collect()
+}
+
+/// What of the sale is given back so far, whether it arrived or not: as it was decided here, and as
+/// it was made at Stripe.
 fn credited(file: &SessionFile) -> Result<Amount, Problem> {
     let zero = Amount::zero(priced(file)?.currency);
-    let amounts = file.decisions.iter().filter_map(|decision| decision.what.credits());
-    sum(amounts.into_iter().try_fold(zero, Amount::checked_add))
+    let decided = file.decisions.iter().filter_map(|decision| decision.what.credits());
+    let refunds = file.payment.iter().flat_map(|payment| &payment.refunds);
+    let made = refunds.filter_map(|refund| match refund.made_of_sale() {
+        None if refund.by == RefundBy::Stripe && is_credited(file, refund) => Some(refund.amount),
+        made => made,
+    });
+    sum(decided.chain(made).try_fold(zero, Amount::checked_add))
 }
 
 fn lines_given_back(file: &SessionFile) -> impl Iterator<Item = &u32> {
@@ -521,7 +614,7 @@ fn lines_given_back(file: &SessionFile) -> impl Iterator<Item = &u32> {
     })
 }
 
-fn priced(file: &SessionFile) -> Result<&PricedSession, Problem> {
+pub(crate) fn priced(file: &SessionFile) -> Result<&PricedSession, Problem> {
     let detail = "The session has no price yet.";
     file.rated.as_ref().ok_or_else(|| Problem::new(ProblemType::NotPriced, detail))
 }
@@ -560,6 +653,9 @@ fn view(decision: &Decision, file: &SessionFile) -> DecisionView {
     let (kind, amount, numbers): (_, _, &[u32]) = match &decision.what {
         Decided::Refund { amount, refunds, .. } => ("refund", Some(*amount), refunds),
         Decided::RefundAgain { amount, refunds, .. } => ("refund_again", Some(*amount), refunds),
+        Decided::RefundMade { amount, refund } => {
+            ("refund_made", Some(*amount), std::slice::from_ref(refund))
+        }
         Decided::Waive => ("waive", None, &[]),
         Decided::WriteOff => ("write_off", None, &[]),
         Decided::Credit => ("credit", None, &[]),

@@ -12,7 +12,7 @@ use store::{SessionFile, StoreError};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::api::Api;
+use crate::{api::Api, mails::MailView};
 
 pub(crate) fn router() -> OpenApiRouter<Api> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(get))
@@ -74,6 +74,8 @@ struct FileView {
     journal: Value,
     /// What was delivered of it, to whom.
     deliveries: Vec<DeliveryView>,
+    /// What was mailed of it.
+    mails: Vec<MailView>,
 }
 
 /// The delivery of one event, or of the CDR, to one recipient.
@@ -149,6 +151,7 @@ async fn get(
         cdr: json(&file.cdr)?,
         journal: json(&file.journal)?,
         deliveries,
+        mails: file.mails.iter().map(|(_, mail)| MailView::of(mail, &file)).collect(),
     }))
 }
 
@@ -253,6 +256,7 @@ pub(crate) mod tests {
             journal: vec![],
             decisions: vec![],
             credit_notes: vec![],
+            mails: vec![],
         };
         let ids = event_ids(&file);
         let at = "2026-03-01T12:00:00Z".parse().unwrap();

@@ -9,7 +9,7 @@ use payments::StripeClient;
 use runtime::Secrets;
 use store::Store;
 
-use crate::receive::{receive, take_undelivered};
+use crate::{receive::receive, undelivered::take_undelivered};
 
 /// What the handler works with.
 #[derive(Debug, Clone)]

@@ -1,19 +1,24 @@
 //! `payment_intent.*` and `checkout.session.*`. A payment is driven by our own calls; what Stripe
-//! tells unasked is news: a hold that somebody else released or that ran out, a pay link that was
-//! paid on or closed. `capture-payment` goes on with what that changes.
+//! tells unasked is news: a hold that somebody else released or captured, or that ran out, money
+//! that was taken, a pay link that was paid on or closed. `capture-payment` goes on with what that
+//! changes.
 
 use payments::{
     money::{News, learn},
     reader::TapState,
-    webhook::{IntentEvent, PayLinkEvent, StripeEvent, TapPlace},
+    stripe::Reference,
+    webhook::{IntentEvent, PayLinkEvent, StripeEvent},
 };
 use quantities::SessionId;
 use runtime::Invocation;
+use session::app_start_tag;
 
 use crate::{api::Api, carry_out::Failed, readers};
 
 /// The type of the event that ends a hold.
 const CANCELED: &str = "payment_intent.canceled";
+/// The type of the event that says that money was taken.
+const SUCCEEDED: &str = "payment_intent.succeeded";
 /// The type of the event that says only what we have done ourselves.
 const CREATED: &str = "payment_intent.created";
 
@@ -23,18 +28,52 @@ pub(crate) async fn follow_intent(
     event: &StripeEvent,
     log: &Invocation,
 ) -> Result<(), Failed> {
-    let IntentEvent { payment_intent, status, mut session_id, tap } = IntentEvent::read(event)?;
+    let IntentEvent { payment_intent, status, about, purpose, received } =
+        IntentEvent::read(event)?;
     log.field("payment_intent_status", status);
-    if let Some(TapPlace { tap_id, charge_point_id, connector_id }) = tap {
-        // A card that was matched is its session's; any other is looked after at its connector.
-        match api.store.tap(tap_id).await?.map(|tap| tap.state) {
-            Some(TapState::Matched { session_id: of }) => session_id = Some(of),
-            _ if event.event_type == CREATED => {}
-            _ => readers::look(api, event, charge_point_id, connector_id, log).await?,
-        }
+    let news = match event.event_type.as_str() {
+        CANCELED => Some(News::HoldLost { payment_intent }),
+        SUCCEEDED => Some(News::Taken { payment_intent, amount: received, purpose }),
+        _ => None,
+    };
+    // A card that was matched is its session's; any other is looked after at its connector.
+    let is_tap = matches!(about, Some(Reference::Tap { .. })) && event.event_type != CREATED;
+    let session_id = match &about {
+        about if is_tap || news.is_some() => session_of(api, about.as_ref()).await?,
+        _ => None,
+    };
+    if let (None, true, Some(Reference::Tap { charge_point_id, connector_id, .. })) =
+        (session_id, is_tap, about)
+    {
+        readers::look(api, event, charge_point_id, connector_id, log).await?;
     }
-    let session_id = session_id.filter(|_| event.event_type == CANCELED);
-    tell(api, session_id, News::HoldLost { payment_intent }, log).await
+    let Some(news) = news else {
+        log.outcome("recorded");
+        return Ok(());
+    };
+    tell(api, session_id, news, log).await
+}
+
+/// The session that is paid with what was made for this: a hold can be older than its session.
+pub(crate) async fn session_of(
+    api: &Api,
+    about: Option<&Reference>,
+) -> Result<Option<SessionId>, Failed> {
+    match about {
+        Some(Reference::Session(id)) => Ok(Some(*id)),
+        Some(Reference::Start(id)) => {
+            let Ok(id_tag) = app_start_tag(id) else { return Ok(None) };
+            let start = api.store.entitlement(&id_tag).await?.and_then(|tag| tag.app_start);
+            Ok(start.and_then(|start| start.used_by))
+        }
+        Some(Reference::Tap { tap_id, .. }) => {
+            Ok(match api.store.tap(*tap_id).await?.map(|tap| tap.state) {
+                Some(TapState::Matched { session_id }) => Some(session_id),
+                _ => None,
+            })
+        }
+        None => Ok(None),
+    }
 }
 
 /// Follows an event of a page that a driver could pay on.

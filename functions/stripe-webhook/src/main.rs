@@ -4,8 +4,8 @@
 //! before anything acts on it and answered when what it says is carried out; until then Stripe
 //! sends it again, for three days. Repeats and disorder change nothing.
 //!
-//! Trigger too: a schedule, whose event is `POST /stripe/undelivered`. What Stripe could not deliver
-//! is taken from its list.
+//! Trigger too: a schedule, whose event is `POST /stripe/undelivered`. What Stripe could not
+//! deliver is taken from its list, for as long as there is time; the next run goes on.
 
 mod after_sale;
 mod api;
@@ -14,6 +14,7 @@ mod intents;
 mod memberships;
 mod readers;
 mod receive;
+mod undelivered;
 
 use std::sync::Arc;
 

@@ -7,7 +7,7 @@ use axum::{
 };
 use chrono::{DateTime, Utc};
 use http_api::{Log, Problem, ProblemType};
-use payments::webhook::{StripeEvent, WebhookError, listed_event, verify};
+use payments::webhook::{StripeEvent, WebhookError, verify};
 use runtime::{Invocation, Metric};
 use store::StripeEventRow;
 
@@ -21,13 +21,13 @@ const SIGNATURE: &str = "stripe-signature";
 
 /// A webhook that Stripe has signed, or an event that it has listed.
 #[derive(Debug, PartialEq, Eq)]
-struct Signed {
+pub(crate) struct Signed {
     /// Stripe's id of it, or one made from its content.
-    id: String,
+    pub(crate) id: String,
     /// Its type, as far as it has one.
-    event_type: String,
+    pub(crate) event_type: String,
     /// The event, if it is one.
-    event: Result<StripeEvent, WebhookError>,
+    pub(crate) event: Result<StripeEvent, WebhookError>,
 }
 
 pub(crate) async fn receive(
@@ -41,17 +41,27 @@ pub(crate) async fn receive(
     let signed = read(body, &headers, &secret.webhook_secret, log.now())?;
     log.field("stripe_event", signed.id.as_str());
     log.field("stripe_event_type", signed.event_type.as_str());
-    take(&api, signed, body, &log).await?;
+    if keep(&api, &signed, body, &log).await? {
+        follow(&api, signed, &log).await?;
+    } else {
+        log.outcome("repeat");
+    }
     Ok(StatusCode::OK)
 }
 
-/// Stores an event and carries it out, unless that was done before.
-async fn take(api: &Api, signed: Signed, body: &str, log: &Invocation) -> Result<(), Problem> {
+/// Stores an event; whether it is still to be carried out.
+pub(crate) async fn keep(
+    api: &Api,
+    signed: &Signed,
+    body: &str,
+    log: &Invocation,
+) -> Result<bool, Problem> {
     let standing = api.store.keep_stripe_event(&signed.row(body, log.now())).await?;
-    if standing.handled_at.is_some() {
-        log.outcome("repeat");
-        return Ok(());
-    }
+    Ok(standing.handled_at.is_none())
+}
+
+/// Carries an event out that is stored, and marks it so.
+pub(crate) async fn follow(api: &Api, signed: Signed, log: &Invocation) -> Result<(), Problem> {
     let carried_out = match signed.event {
         Ok(event) => carry_out(api, &event, log).await,
         Err(error) => Err(error.into()),
@@ -68,41 +78,6 @@ async fn take(api: &Api, signed: Signed, body: &str, log: &Invocation) -> Result
         Err(Failed::Problem(problem)) => return Err(problem),
     }
     Ok(())
-}
-
-/// Takes the events that Stripe could not deliver. On a schedule, and not reachable from outside:
-/// API Gateway has no such route. <https://docs.stripe.com/webhooks/process-undelivered-events>
-///
-/// Stripe gives up after three days and lists them for thirty; one that was taken before costs two
-/// requests and changes nothing.
-pub(crate) async fn take_undelivered(
-    State(api): State<Api>,
-    log: Log,
-) -> Result<StatusCode, Problem> {
-    let stripe = api.stripe().await?;
-    let (mut after, mut listed, mut failed) = (None, 0, None);
-    loop {
-        let page = stripe.undelivered_events(after.as_deref()).await;
-        let page = page.map_err(Problem::unavailable)?;
-        for (id, body) in &page.events {
-            listed += 1;
-            let event = listed_event(body);
-            let event_type = event.as_ref().map(|event| event.event_type.clone());
-            let event_type = event_type.unwrap_or_default();
-            let signed = Signed { id: id.clone(), event_type, event };
-            // One that fails stops no other.
-            if let Err(problem) = take(&api, signed, body, &log).await {
-                log.count(Metric::UnhandledEvents, 1);
-                failed = Some(problem);
-            }
-        }
-        after = page.next;
-        if after.is_none() {
-            break;
-        }
-    }
-    log.field("listed", listed);
-    failed.map_or(Ok(StatusCode::OK), Err)
 }
 
 impl Signed {

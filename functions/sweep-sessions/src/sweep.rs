@@ -16,14 +16,42 @@ const PLACED_WITHIN: TimeDelta = TimeDelta::minutes(10);
 /// A payment that was told to be due is told again after this long, if nobody carried it on.
 const CARRIED_ON_WITHIN: TimeDelta = TimeDelta::minutes(15);
 
-/// Sweeps once; gives what failed, so that one bad session stops no other.
-pub(crate) async fn sweep(
-    store: &Store,
-    invocation: &Invocation,
-) -> Result<Vec<String>, StoreError> {
+/// A payment without a price is looked at after this long, and again.
+const UNPRICED_FOR: TimeDelta = TimeDelta::hours(6);
+
+/// Sweeps once; gives what failed, so that one bad session stops no other, nor one list that cannot
+/// be read the others.
+pub(crate) async fn sweep(store: &Store, invocation: &Invocation) -> Vec<String> {
     let mut failures = Vec::new();
+    sessions(store, invocation, &mut failures).await;
+    for start in listed(store.pending_app_starts().await, "starts from the app", &mut failures) {
+        let swept = give_up_if_old(store, &start, invocation).await;
+        collect(swept, "a start from the app", &mut failures);
+    }
+    for intent in listed(store.start_intents().await, "interrupted starts", &mut failures) {
+        let swept = give_up_if_interrupted(store, intent, invocation).await;
+        collect(swept, "an interrupted start from the app", &mut failures);
+    }
+    let due = store.due_payments(invocation.now()).await;
+    for payment in listed(due, "due payments", &mut failures) {
+        let swept = carry_on(store, &payment, CARRIED_ON_WITHIN, invocation).await;
+        collect(swept, &format!("payment of {}", payment.session_id), &mut failures);
+    }
+    let unpriced = store.unpriced_payments(invocation.now() - UNPRICED_FOR).await;
+    for payment in listed(unpriced, "payments without a price", &mut failures) {
+        let swept = carry_on(store, &payment, TimeDelta::zero(), invocation).await;
+        collect(swept, &format!("payment of {}", payment.session_id), &mut failures);
+    }
+    for stand in listed(store.stands().await, "connectors with readers", &mut failures) {
+        let swept = look_again(store, &stand, invocation).await;
+        collect(swept, "a connector with a reader", &mut failures);
+    }
+    failures
+}
+
+async fn sessions(store: &Store, invocation: &Invocation, failures: &mut Vec<String>) {
     let mut stuck = 0;
-    for session in store.open_sessions().await? {
+    for session in listed(store.open_sessions().await, "open sessions", failures) {
         let swept = match session.state {
             SessionState::Active => close_if_silent(store, &session, invocation).await,
             SessionState::AwaitingRelease => hold_if_never_free(store, &session, invocation).await,
@@ -33,34 +61,29 @@ pub(crate) async fn sweep(
             }
             _ => Ok(()),
         };
-        collect(swept, &session.id.to_string(), &mut failures);
-    }
-    for start in store.pending_app_starts().await? {
-        let swept = give_up_if_old(store, &start, invocation).await;
-        collect(swept, "a start from the app", &mut failures);
-    }
-    for intent in store.start_intents().await? {
-        let swept = give_up_if_interrupted(store, intent, invocation).await;
-        collect(swept, "an interrupted start from the app", &mut failures);
-    }
-    for payment in store.due_payments(invocation.now()).await? {
-        let swept = carry_on(store, &payment, invocation).await;
-        collect(swept, &format!("payment of {}", payment.session_id), &mut failures);
-    }
-    for stand in store.stands().await? {
-        let swept = look_again(store, &stand, invocation).await;
-        collect(swept, "a connector with a reader", &mut failures);
+        collect(swept, &session.id.to_string(), failures);
     }
     invocation.count(Metric::StuckSessions, stuck);
-    Ok(failures)
+}
+
+/// What there is to sweep of one kind; a list that cannot be read is a failure of its own.
+fn listed<T>(list: Result<Vec<T>, StoreError>, what: &str, failures: &mut Vec<String>) -> Vec<T> {
+    list.unwrap_or_else(|error| {
+        failures.push(failure(what, error));
+        Vec::new()
+    })
 }
 
 /// A session that moved on while it was looked at needs no sweeping.
 fn collect(swept: Result<(), StoreError>, what: &str, failures: &mut Vec<String>) {
     match swept {
         Ok(()) | Err(StoreError::Stale { .. }) => {}
-        Err(error) => failures.push(format!("{what}: {:#}", anyhow::Error::new(error))),
+        Err(error) => failures.push(failure(what, error)),
     }
+}
+
+fn failure(what: &str, error: StoreError) -> String {
+    format!("{what}: {:#}", anyhow::Error::new(error))
 }
 
 async fn close_if_silent(
@@ -185,15 +208,31 @@ async fn give_up_if_interrupted(
     Ok(())
 }
 
-/// Its time has come: a hold that runs out soon, a retry, a link that closed, a call that Stripe did
-/// not answer.
+/// Its time has come: a hold that runs out soon, a retry, a link that closed, a call that Stripe
+/// did not answer; or a price that it has not heard of for long, if there is one.
 async fn carry_on(
     store: &Store,
     payment: &Payment,
+    again_after: TimeDelta,
     invocation: &Invocation,
 ) -> Result<(), StoreError> {
     let Payment { session_id, version, .. } = *payment;
     let event = Event::PaymentDue { session_id, version };
     let envelope = Envelope::new(event, invocation.now(), invocation.trace());
-    store.tell_due(payment, invocation.now() + CARRIED_ON_WITHIN, &envelope).await
+    store.tell_due(payment, invocation.now() + again_after, &envelope).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_that_cannot_be_read_is_a_failure_and_stops_no_other() {
+        let mut failures = Vec::new();
+        let error = StoreError::NotFound { what: "index", id: "open".to_owned() };
+        assert!(listed::<Session>(Err(error), "open sessions", &mut failures).is_empty());
+        assert_eq!(listed(Ok(vec![1, 2]), "due payments", &mut failures), [1, 2]);
+        collect(Err(StoreError::Stale { what: "session" }), "a session", &mut failures);
+        assert_eq!(failures, ["open sessions: there is no index open"]);
+    }
 }

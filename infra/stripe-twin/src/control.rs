@@ -12,7 +12,7 @@
 //! | `POST /_twin/setup_intents/{id}/authenticate` | the same for a card that is saved |
 //! | `POST /_twin/payment_methods` `{"card":"pm_card_visa","wallet":"apple_pay"}` | a wallet gives a card |
 //! | `POST /_twin/checkout/sessions/{id}/pay` `{"card":"pm_card_visa"}` | the driver pays on the page |
-//! | `POST /_twin/disputes` `{"charge","reason","inquiry"}` | the cardholder disputes a charge |
+//! | `POST /_twin/disputes` `{"charge","reason","inquiry","settles_in"}` | the cardholder disputes a charge; its money moves in another currency, one to one |
 //! | `POST /_twin/disputes/{id}/decide` `{"won":true}` | the issuer decides |
 //! | `POST /_twin/account` `{"ic_plus":true}` | switches the account's pricing |
 //! | `POST /_twin/terminal/readers/{id}` `{"refuses":"terminal_reader_offline"}` | a reader refuses, or `null` |
@@ -154,6 +154,7 @@ struct OpenDispute {
     reason: String,
     #[serde(default)]
     inquiry: bool,
+    settles_in: Option<String>,
 }
 
 async fn open_dispute(
@@ -164,8 +165,10 @@ async fn open_dispute(
         let message = format!("reason is one of {}", api::DISPUTE_REASONS.join(", "));
         return answered(Err(api::ApiError::invalid(None, Some("reason"), message)));
     }
-    let opened =
-        |world: &mut api::World| api::open_dispute(world, &open.charge, &open.reason, open.inquiry);
+    let OpenDispute { charge, reason, inquiry, settles_in } = &open;
+    let opened = |world: &mut api::World| {
+        api::open_dispute(world, charge, reason, *inquiry, settles_in.as_deref())
+    };
     answered(shared.with_world(opened))
 }
 

@@ -15,12 +15,15 @@ use anyhow::Context as _;
 use messages::{ChargerAction, ChargerCall, Envelope, Event};
 use network::Payer;
 use payments::{
-    MoneyError, Payment, StripeClient,
-    money::{Card, Outcome, Step, apply, request, stop_if_uncovered, watched},
+    MoneyError, Payment, PaymentError, StripeClient,
+    money::{
+        Card, Outcome, Step, StuckWhy, apply, give_up_on, request, stop_if_uncovered, stopped,
+        watched,
+    },
 };
 use quantities::SessionId;
 use runtime::{Function, Invocation, Metric, Secrets};
-use session::Session;
+use session::{ExceptionReason, ExceptionRecord, Session};
 use store::{Store, StoreError};
 use uuid::Uuid;
 
@@ -50,7 +53,8 @@ pub async fn stripe(function: &Function) -> anyhow::Result<StripeClient> {
 /// `None` when nothing is collected by card.
 ///
 /// When Stripe is out the payment is left with its call pending: it is looked at again later and
-/// later, and `GET /operator/payments` shows it.
+/// later, and `GET /operator/payments` shows it. When no repeat could help, the payment says that
+/// it is stuck and why, and a person is told, once.
 ///
 /// # Errors
 ///
@@ -67,7 +71,12 @@ pub async fn advance(
     let now = invocation.now();
     let mut stored = store.payment(session.id).await?;
     let Some(first) = stored.clone().or_else(|| begun(session)) else { return Ok(None) };
-    let settle = |payment| stop_if_uncovered(watched(payment, now), now);
+    // What has ended needs no stop; it can still cost more until the connector is free.
+    let runs = session.ended_at.is_none();
+    let settle = |payment| {
+        let payment = watched(payment, now);
+        if runs { stop_if_uncovered(payment, now) } else { stopped(payment) }
+    };
     let mut payment = settle(change(first)?);
     loop {
         // An outcome is stored together with the intention that follows it.
@@ -79,24 +88,72 @@ pub async fn advance(
         let Some(step) = step else { return Ok(Some(payment)) };
         let outcome = match stripe.carry_out(&payment, &step).await {
             Ok(outcome) => outcome,
-            Err(error) if error.is_retryable() && tries(&payment) >= QUICK_TRIES_MAX => {
+            Err(error) if is_outage(&error) && tries(&payment) >= QUICK_TRIES_MAX => {
                 invocation.count(Metric::WaitingPayments, 1);
                 invocation.outcome("waiting for Stripe");
                 let waiting = settle(payment.clone());
                 return save(store, session, Some(&payment), waiting, invocation).await.map(Some);
             }
-            Err(error) => {
+            Err(error) if is_outage(&error) => {
                 let asked = format!("asking Stripe for {}", step.purpose());
                 return Err(anyhow::Error::from(error).context(asked));
+            }
+            Err(error) => {
+                let why = error.stuck();
+                return stick(store, session, payment, why, &settle, invocation).await.map(Some);
             }
         };
         if matches!(&outcome, Outcome::Refused { refusal } if refusal.is_rejection()) {
             invocation.count(Metric::RejectedCalls, 1);
         }
         stored = Some(payment.clone());
-        payment = settle(apply(payment, &step, outcome, now)?);
+        let applied = apply(payment.clone(), &step, outcome, now).map(&settle);
+        // What cannot be booked cannot be stored either.
+        let fits = applied.map_err(|error| error.to_string()).and_then(|after| {
+            let told = told(Some(&payment), &after, now);
+            told.map(|_| after).map_err(|error| error.to_string())
+        });
+        payment = match fits {
+            Ok(after) => after,
+            Err(what) => {
+                let why = StuckWhy::Unfit { what };
+                return stick(store, session, payment, why, &settle, invocation).await.map(Some);
+            }
+        };
         log(&payment, &step, invocation);
     }
+}
+
+/// Whether it is weather: nothing is wrong with the payment, and all others fare the same.
+const fn is_outage(error: &PaymentError) -> bool {
+    error.is_retryable() || error.is_of_account()
+}
+
+/// Stores that a payment is stuck, with the exception for the person who looks at it.
+async fn stick(
+    store: &Store,
+    session: &Session,
+    payment: Payment,
+    why: StuckWhy,
+    settle: impl Fn(Payment) -> Payment,
+    invocation: &Invocation,
+) -> anyhow::Result<Payment> {
+    let now = invocation.now();
+    let step = payment.pending.as_ref().map(|pending| pending.step.purpose()).unwrap_or_default();
+    let detail = format!(
+        "the payment does not go on: {step}: {why}; nothing more is tried before \
+         POST /operator/payments/{}/collect",
+        session.id
+    );
+    let reason = ExceptionReason::PaymentStuck;
+    let exception = ExceptionRecord::of_session(reason, session, detail, now);
+    let after = settle(give_up_on(payment.clone(), why, now));
+    let events = events(session, Some(&payment), &after, invocation)?;
+    let stored = store.save_stuck_payment(after, now, &events, &exception).await;
+    let stored = stored.context("storing that the payment is stuck")?;
+    invocation.count(Metric::Exceptions, 1);
+    invocation.outcome("stuck");
+    Ok(stored)
 }
 
 /// A payment before and after a change.
@@ -187,18 +244,27 @@ async fn save(
     if before == Some(&after) {
         return Ok(after);
     }
-    let mut events = told(before, &after, invocation.now())?;
-    let stops = after.stop_asked && !before.is_some_and(|before| before.stop_asked);
-    // What has ended needs no stop; it can still cost more until the connector is free.
-    if stops && session.ended_at.is_none() {
-        events.push(Event::ChargerCall(stop_call(session, invocation)));
-    }
-    let mut envelopes = enveloped(events, invocation);
-    envelopes.extend(next_look(before, &after, invocation));
+    let envelopes = events(session, before, &after, invocation)?;
     let stored = store.save_payment(after, invocation.now(), &envelopes).await;
     let stored = stored.context("storing the payment")?;
     count(before, &stored, invocation);
     Ok(stored)
+}
+
+/// What the change tells, and what it has others do.
+fn events(
+    session: &Session,
+    before: Option<&Payment>,
+    after: &Payment,
+    invocation: &Invocation,
+) -> anyhow::Result<Vec<Envelope>> {
+    let mut events = told(before, after, invocation.now())?;
+    if after.stops > before.map_or(0, |before| before.stops) {
+        events.push(Event::ChargerCall(stop_call(session, after.stops, invocation)));
+    }
+    let mut envelopes = enveloped(events, invocation);
+    envelopes.extend(next_look(before, after, invocation));
+    Ok(envelopes)
 }
 
 fn enveloped(events: Vec<Event>, invocation: &Invocation) -> Vec<Envelope> {
@@ -221,9 +287,9 @@ fn next_look(
     Some(Envelope::new(event, invocation.now(), invocation.trace()).not_before(at))
 }
 
-/// The call that stops a session that no hold covers.
-fn stop_call(session: &Session, invocation: &Invocation) -> ChargerCall {
-    let name = format!("stop/{}", session.id);
+/// The call that stops a session that no hold covers; each time it is another.
+fn stop_call(session: &Session, number: u32, invocation: &Invocation) -> ChargerCall {
+    let name = format!("stop/{}/{number}", session.id);
     ChargerCall {
         charge_point_id: session.charge_point_id.clone(),
         unique_id: Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()).to_string(),

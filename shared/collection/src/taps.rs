@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use messages::{ChargerAction, ChargerCall, Envelope, Event};
 use payments::{
     PaymentError, StripeClient,
-    reader::{Stand, Tap, TapState, Waiting, Why},
+    reader::{Outcome, Stand, Tap, TapState, Waiting, Why},
 };
 use quantities::{ChargePointId, ConnectorId, SessionId};
 use runtime::{Invocation, Metric};
@@ -20,8 +20,8 @@ use uuid::Uuid;
 const START_FOR: TimeDelta = TimeDelta::seconds(60);
 /// How long a charger is asked to stop.
 const STOP_FOR: TimeDelta = TimeDelta::minutes(10);
-/// When Stripe is asked again that did not answer.
-const ASK_AGAIN_AFTER: TimeDelta = TimeDelta::seconds(10);
+/// How often Stripe is asked again that does not answer, in seconds.
+const ASK_AGAIN_S: i64 = 10;
 /// So many changes can be made at a connector at once; what is left is told anew.
 const CHANGES_MAX: usize = 24;
 /// How often a stand is read that others change meanwhile.
@@ -41,12 +41,9 @@ pub async fn arrive(
 ) -> anyhow::Result<()> {
     let (charge_point_id, connector_id) = (&session.charge_point_id, session.connector_id);
     let readers = store.readers().await?;
-    // Where no reader stands nobody can present a card.
     let reader = readers.iter().find(|reader| reader.serves(charge_point_id, connector_id));
-    let window =
-        reader.map_or(TimeDelta::zero(), |known| TimeDelta::seconds(known.window_s.into()));
-    let since = session.received_at;
-    let waiting = Waiting { session_id: session.id, since, until: since + window, missed: false };
+    let window = reader.map(|reader| TimeDelta::seconds(reader.window_s.into()));
+    let waiting = Waiting::new(session.id, session.received_at, window);
     while_stale(async || {
         let stand = store.stand(charge_point_id, connector_id).await?;
         let arrived = stand.clone().arrive(waiting.clone());
@@ -113,15 +110,21 @@ async fn advance_once(
             };
             continue;
         }
+        let (answer, now) = (ask(stripe, &stand).await, invocation.now());
+        let next = match &answer {
+            Ok(Some(outcome)) => stand.clone().apply(outcome.clone(), now),
+            Ok(None) | Err(_) => stand.clone(),
+        };
+        // A refusal to say is an answer too, or a session would run on for as long as that lasts.
+        let answered = !matches!(&answer, Err(error) if error.is_retryable());
+        asked = answer.map(drop);
         // What time does to it does not wait for Stripe.
-        let next = ask(stripe, &stand, invocation).await;
-        let next = next.map_err(|error| asked = Err(error)).unwrap_or_else(|()| stand.clone());
-        let next = next.turn(invocation.now());
+        let next = next.turn(now);
         if next != stand {
             stand = save(store, &stand, next, invocation).await?;
             continue;
         }
-        let Some((next, session_id)) = stand.miss(invocation.now()) else { break };
+        let Some((next, session_id)) = stand.miss(now, answered) else { break };
         stand = store.save_stand(next, &[], None).await?;
         invocation.session(session_id);
     }
@@ -129,10 +132,7 @@ async fn advance_once(
     match asked {
         // Not known is no failure of the message: it is asked again, and by the sweep.
         Err(error) if error.is_retryable() => {
-            let moment = invocation.now() + ASK_AGAIN_AFTER;
-            let cause = format!("again:{}", moment.timestamp());
-            let again = due(&stand, cause, invocation).not_before(moment);
-            store.tell_once(&again).await?;
+            store.tell_once(&ask_again(&stand, invocation)).await?;
             invocation.outcome("no answer from Stripe");
             Ok(())
         }
@@ -140,17 +140,12 @@ async fn advance_once(
     }
 }
 
-/// The stand with the answer to its tap's call, if one is due.
-async fn ask(
-    stripe: &StripeClient,
-    stand: &Stand,
-    invocation: &Invocation,
-) -> Result<Stand, PaymentError> {
-    let Some((tap, step)) = stand.tap.as_ref().zip(stand.step()) else {
-        return Ok(stand.clone());
-    };
-    let outcome = stripe.at_reader(tap, step).await?;
-    Ok(stand.clone().apply(outcome, invocation.now()))
+/// The answer to the tap's call, if one is due.
+async fn ask(stripe: &StripeClient, stand: &Stand) -> Result<Option<Outcome>, PaymentError> {
+    match stand.tap.as_ref().zip(stand.step()) {
+        Some((tap, step)) => stripe.at_reader(tap, step).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 /// Stores what became of the tap, with what follows from it.
@@ -168,7 +163,7 @@ async fn save(
     match &tap.state {
         TapState::OnReader { until } => told.push(due_at(&next, *until, invocation)),
         TapState::Held { at, .. } => {
-            told.push(due_at(&next, *at + tap.window(), invocation));
+            told.push(due_at(&next, tap.waits_until(*at), invocation));
             let call = next.pair().is_none().then(|| start_call(tap, invocation)).flatten();
             told.extend(call);
             invocation.outcome("held");
@@ -209,7 +204,8 @@ async fn give_up_missed(
             store.hold(&session, &exception).await?;
             next = next.without(missed.session_id);
         } else {
-            let call = Event::ChargerCall(stop_call(&session, invocation));
+            let late = invocation.now() - missed.until;
+            let call = Event::ChargerCall(stop_call(&session, late, invocation));
             store.tell_once(&envelope(call, invocation)).await?;
             if store.raise(&exception).await? == Saved::New {
                 invocation.count(Metric::Exceptions, 1);
@@ -227,6 +223,14 @@ async fn give_up_missed(
 fn due_at(stand: &Stand, moment: DateTime<Utc>, invocation: &Invocation) -> Envelope {
     let cause = format!("v{}", stand.version.saturating_add(1));
     due(stand, cause, invocation).not_before(moment)
+}
+
+/// A look at the stand soon. However many find at a time that Stripe does not answer, they tell of
+/// one look.
+fn ask_again(stand: &Stand, invocation: &Invocation) -> Envelope {
+    let turn = invocation.now().timestamp() / ASK_AGAIN_S + 2;
+    let moment = DateTime::from_timestamp(turn * ASK_AGAIN_S, 0).unwrap_or(invocation.now());
+    due(stand, format!("again:{turn}"), invocation).not_before(moment)
 }
 
 fn due(stand: &Stand, cause: String, invocation: &Invocation) -> Envelope {
@@ -247,8 +251,11 @@ fn start_call(tap: &Tap, invocation: &Invocation) -> Option<Envelope> {
     Some(envelope(Event::ChargerCall(call), invocation))
 }
 
-fn stop_call(session: &Session, invocation: &Invocation) -> ChargerCall {
-    let name = format!("stop/{}/no-card", session.id);
+/// The call that stops a session without a card, `late` after its card was missed: another one as
+/// soon as the one before has expired, for it can be lost.
+fn stop_call(session: &Session, late: TimeDelta, invocation: &Invocation) -> ChargerCall {
+    let number = late.num_seconds() / STOP_FOR.num_seconds();
+    let name = format!("stop/{}/no-card/{number}", session.id);
     ChargerCall {
         charge_point_id: session.charge_point_id.clone(),
         unique_id: Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()).to_string(),
@@ -297,4 +304,22 @@ pub async fn matched(
         store.tell_again(&envelope(event, invocation)).await?;
     }
     Ok(session)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn however_many_find_that_stripe_does_not_answer_one_look_is_told() {
+        let stand = Stand::empty("CP1".parse().unwrap(), ConnectorId(1));
+        let told = |seconds: i64| {
+            let now = DateTime::from_timestamp(1_772_366_400 + seconds, 0).unwrap();
+            let told = ask_again(&stand, &Invocation::at("authorize-payment", "r1", None, now));
+            assert!(told.not_before > Some(now + TimeDelta::seconds(ASK_AGAIN_S)));
+            told.id
+        };
+        assert_eq!([told(3), told(9)], [told(0), told(0)]);
+        assert_ne!(told(10), told(0));
+    }
 }

@@ -4,6 +4,7 @@ use std::{collections::HashMap, marker::PhantomData};
 
 use axum::{extract::FromRequestParts, http::request::Parts};
 use lambda_http::request::RequestContext;
+use network::EmailAddress;
 use quantities::DriverId;
 
 use crate::{Permission, Problem, ProblemType, Role};
@@ -30,6 +31,9 @@ impl<P> Operator<P> {
 pub struct Driver {
     /// Subject (`sub`) of their JWT.
     pub id: DriverId,
+    /// Their e-mail address (`email`), if the issuer has made sure that it is theirs
+    /// (`email_verified`).
+    pub email: Option<EmailAddress>,
 }
 
 impl<S: Send + Sync, P: Permission> FromRequestParts<S> for Operator<P> {
@@ -53,12 +57,14 @@ impl<S: Send + Sync> FromRequestParts<S> for Driver {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let subject = subject(claims(parts)?)?;
-        let id = subject.parse().map_err(|_| {
+        let claims = claims(parts)?;
+        let id = subject(claims)?.parse().map_err(|_| {
             let detail = "The token's subject (`sub`) is not the id of a driver.";
             Problem::new(ProblemType::Forbidden, detail)
         })?;
-        Ok(Self { id })
+        let is_verified = claims.get("email_verified").is_some_and(|claim| claim == "true");
+        let email = claims.get("email").filter(|_| is_verified);
+        Ok(Self { id, email: email.and_then(|email| email.parse().ok()) })
     }
 }
 
@@ -130,5 +136,22 @@ mod tests {
         assert_eq!(driver.unwrap().id.as_str(), "d-1");
         let odd = Driver::from_request_parts(&mut parts(&json!({ "sub": "a/b" })), &()).await;
         assert_eq!(odd.unwrap_err().status().as_u16(), 403);
+    }
+
+    #[tokio::test]
+    async fn an_address_is_a_drivers_only_when_the_issuer_has_verified_it() {
+        let email = async |email: &str, verified: &str| {
+            let claims = json!({ "sub": "d-1", "email": email, "email_verified": verified });
+            let driver = Driver::from_request_parts(&mut parts(&claims), &()).await.unwrap();
+            driver.email.map(|email| email.as_str().to_owned())
+        };
+        assert_eq!(email("ada@example.com", "true").await.as_deref(), Some("ada@example.com"));
+        for verified in ["false", "", "True", "1"] {
+            assert_eq!(email("ada@example.com", verified).await, None, "{verified}");
+        }
+        assert_eq!(email("ada", "true").await, None);
+        let without = json!({ "sub": "d-1", "email": "ada@example.com" });
+        let driver = Driver::from_request_parts(&mut parts(&without), &()).await.unwrap();
+        assert_eq!(driver.email, None);
     }
 }

@@ -16,9 +16,9 @@ pub use claims::{Driver, Operator};
 pub use problem::{Check, Problem, ProblemDetails, ProblemType, Violation};
 pub use read::{Body, Param, Params};
 pub use roles::{
-    AnswerDisputes, CreditPartners, ForgiveDebts, Permission, ReadExceptions, ReadNetwork,
-    ReadQueues, ReadSessions, RedriveQueues, RefundDrivers, ResolveExceptions, Role, TakeCards,
-    WriteEntitlements, WriteNetwork, WritePartners, role_table,
+    AnswerDisputes, CreditPartners, ForgiveDebts, MailReceipts, Permission, ReadExceptions,
+    ReadNetwork, ReadQueues, ReadSessions, RedriveQueues, RefundDrivers, ResolveExceptions, Role,
+    TakeCards, WriteEntitlements, WriteNetwork, WritePartners, role_table,
 };
 pub use serve::{Log, Told, serve};
 pub use views::{AmountView, PlanRefView, TariffRefView};

@@ -97,6 +97,8 @@ problem_types! {
     DebtOpen = CONFLICT, "debt-open", "Something is still owed";
     /// The driver's account has reached its spending cap.
     CapReached = CONFLICT, "spending-cap-reached", "The spending cap is reached";
+    /// The token does not say that the driver has an e-mail address, and that it is theirs.
+    EmailNotVerified = CONFLICT, "email-not-verified", "No verified e-mail address";
     /// The session has no price yet.
     NotPriced = CONFLICT, "not-priced", "No price yet";
     /// Something we depend on did not answer.

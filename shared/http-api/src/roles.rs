@@ -87,6 +87,8 @@ permissions! {
     ReadExceptions: "read exceptions" => [Support, Finance];
     ResolveExceptions: "bill, waive or dismiss an exception" => [Support];
     RefundDrivers: "give money back; support up to a limit per session and day" => [Support, Finance];
+    MailReceipts: "mail a receipt or credit note to an address that somebody names"
+        => [Support, Finance];
     ForgiveDebts: "waive or write off what is owed" => [Finance];
     CreditPartners: "take a session back from a roaming partner" => [Finance];
     AnswerDisputes: "answer or accept a dispute" => [Finance];

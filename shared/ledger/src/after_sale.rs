@@ -25,7 +25,24 @@ pub enum DisputeMove {
 }
 
 impl JournalEntry {
-    /// Money that was credited was given back.
+    /// Money was taken beyond what was owed: it is the driver's. The sale is as it was.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::Negative`] when `amount` is negative.
+    pub fn surplus(
+        id: String,
+        booked_at: DateTime<Utc>,
+        amount: Amount,
+    ) -> Result<Self, LedgerError> {
+        let lines = vec![
+            JournalLine::new(AccountsReceivable, Debit, amount),
+            JournalLine::new(RefundsPayable, Credit, amount),
+        ];
+        Self::new(id, booked_at, amount.currency, lines)
+    }
+
+    /// Money that was credited, or taken too much, was given back.
     ///
     /// # Errors
     ///
@@ -166,6 +183,31 @@ mod tests {
     }
 
     #[test]
+    fn what_is_taken_too_much_is_given_back_and_the_sale_stands() {
+        let mut books = taken();
+        books.push(JournalEntry::capture("d".into(), at(), eur(1190)).unwrap());
+        books.push(JournalEntry::surplus("s".into(), at(), eur(1190)).unwrap());
+        assert_eq!(net(&books, AccountsReceivable), 0);
+        assert_eq!(net(&books, RefundsPayable), -1190);
+        books.push(JournalEntry::refund("r".into(), at(), eur(1190)).unwrap());
+        assert_eq!((net(&books, StripeClearing), net(&books, RefundsPayable)), (1190, 0));
+        assert_eq!(net(&books, Account::ChargingRevenue), -1000);
+        // What was sold is still there to be credited.
+        let sold = Sold::of(&books, Currency::EUR).unwrap();
+        assert_eq!(sold.all().gross().unwrap(), eur(1190));
+    }
+
+    #[test]
+    fn a_fee_in_another_currency_is_an_entry_of_its_own() {
+        let mut books = taken();
+        let fee = Amount::new(1500, Currency::USD);
+        books.push(JournalEntry::dispute_fee("f".into(), at(), fee).unwrap());
+        assert_eq!(books[2].currency(), Currency::USD);
+        let sold = Sold::of(&books, Currency::EUR).unwrap();
+        assert_eq!(sold.all().gross().unwrap(), eur(1190));
+    }
+
+    #[test]
     fn a_dispute_costs_its_fee_when_it_is_won_and_its_amount_when_it_is_lost() {
         let dispute = |moved| JournalEntry::dispute("d".into(), at(), moved, eur(1190)).unwrap();
         let fee = JournalEntry::dispute_fee("f".into(), at(), eur(1500)).unwrap();
@@ -199,6 +241,7 @@ mod tests {
     #[test]
     fn no_amount_is_negative() {
         assert!(JournalEntry::refund("r".into(), at(), eur(-1)).is_err());
+        assert!(JournalEntry::surplus("s".into(), at(), eur(-1)).is_err());
         assert!(JournalEntry::write_off("w".into(), at(), eur(-1)).is_err());
         assert!(JournalEntry::dispute("d".into(), at(), DisputeMove::Lost, eur(-1)).is_err());
     }

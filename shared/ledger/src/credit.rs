@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use chrono::{DateTime, Utc};
-use quantities::{Amount, Currency, MoneyError};
+use quantities::{AccountId, Amount, Currency, MoneyError};
 use serde::{Deserialize, Serialize};
 
 use crate::{Account, JournalEntry, JournalLine, LedgerError, Side, TaxOwed, reductions_line};
@@ -14,6 +14,7 @@ pub struct Sold {
     left: Part,
     seller: Option<String>,
     cost_centre: Option<String>,
+    debtor: Option<AccountId>,
 }
 
 /// A part of a sale.
@@ -82,13 +83,15 @@ impl Sold {
     ///
     /// [`LedgerError::Sum`] when they do not add up in `currency`.
     pub fn of(entries: &[JournalEntry], currency: Currency) -> Result<Self, LedgerError> {
-        let mut sold = Self { left: Part::nothing(currency), seller: None, cost_centre: None };
+        let mut sold =
+            Self { left: Part::nothing(currency), seller: None, cost_centre: None, debtor: None };
         for entry in entries {
             let sum = |source| LedgerError::Sum { id: entry.id().to_owned(), source };
             for line in entry.lines() {
                 sold.left.book(line).map_err(sum)?;
             }
             sold.seller = sold.seller.or_else(|| entry.seller().map(str::to_owned));
+            sold.debtor = sold.debtor.or_else(|| entry.debtor().cloned());
             sold.cost_centre = sold.cost_centre.or_else(|| entry.cost_centre().map(str::to_owned));
         }
         Ok(sold)
@@ -136,8 +139,8 @@ impl Sold {
     ///
     /// # Errors
     ///
-    /// [`LedgerError::MoreThanSold`] when less than that is left of revenue, of what plans took off,
-    /// or of one of the taxes.
+    /// [`LedgerError::MoreThanSold`] when less than that is left of revenue, of what plans took
+    /// off, or of one of the taxes.
     pub fn without(&self, part: &Part) -> Result<Self, LedgerError> {
         let mut left = self.left.clone();
         left.revenue = summed(left.revenue.checked_sub(part.revenue))?;
@@ -188,7 +191,7 @@ impl Sold {
         lines.push(JournalLine::new(of, Side::Credit, gross));
         let entry = JournalEntry::new(id, booked_at, gross.currency, lines)?;
         let (seller, cost_centre) = (self.seller.clone(), self.cost_centre.clone());
-        Ok(JournalEntry { seller, cost_centre, ..entry })
+        Ok(JournalEntry { seller, cost_centre, debtor: self.debtor.clone(), ..entry })
     }
 
     fn gross(&self) -> Result<Amount, LedgerError> {

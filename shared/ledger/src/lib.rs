@@ -278,7 +278,7 @@ impl JournalEntry {
         &self.id
     }
 
-    /// The account that is to be billed by invoice, on its sale.
+    /// The account that is billed by invoice, on its sale and what is credited of it.
     #[must_use]
     pub const fn debtor(&self) -> Option<&AccountId> {
         self.debtor.as_ref()

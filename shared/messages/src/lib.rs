@@ -66,7 +66,7 @@ pub enum Event {
         /// The exception that held it.
         exception_id: ExceptionId,
     },
-    /// A session has its price. → capture, CDR and accounting.
+    /// A session has its price. → capture, CDR, receipts and accounting.
     #[serde(rename = "session.rated")]
     SessionRated {
         /// The session.
@@ -100,7 +100,7 @@ pub enum Event {
         /// Stripe's decline code or error code.
         code: String,
     },
-    /// Money was taken. → accounting.
+    /// Money was taken. → receipts and accounting.
     #[serde(rename = "payment.captured")]
     PaymentCaptured {
         /// The session.
@@ -112,6 +112,18 @@ pub enum Event {
         /// What it books.
         journal: JournalEntry,
     },
+    /// More was taken than was to be paid: what is too much is given back. → accounting.
+    #[serde(rename = "payment.overpaid")]
+    PaymentOverpaid {
+        /// The session.
+        session_id: SessionId,
+        /// How much more that is than before.
+        amount: Amount,
+        /// How much was taken too much, in all.
+        surplus: Amount,
+        /// What it books.
+        journal: JournalEntry,
+    },
     /// A hold was released, or ran out, without taking money. → accounting.
     #[serde(rename = "payment.released")]
     PaymentReleased {
@@ -120,7 +132,7 @@ pub enum Event {
         /// The PaymentIntent that held it.
         payment_intent: StripePaymentIntentId,
     },
-    /// Money is owed that could not be taken. → standing and accounting.
+    /// Money is owed that could not be taken. → standing, receipts and accounting.
     #[serde(rename = "payment.owed")]
     PaymentOwed {
         /// The session.
@@ -130,7 +142,7 @@ pub enum Event {
         /// Stripe's decline code or error code.
         code: String,
     },
-    /// What was owed is owed no more: it was paid or forgiven. → standing and accounting.
+    /// What was owed is owed no more: it was paid or forgiven. → standing, receipts and accounting.
     #[serde(rename = "payment.cleared")]
     PaymentCleared {
         /// The session.
@@ -173,8 +185,20 @@ pub enum Event {
         /// How much.
         amount: Amount,
     },
+    /// Somebody gave a part of the sale back at Stripe, without us. → credit notes.
+    #[serde(rename = "refund.made")]
+    RefundMade {
+        /// The session.
+        session_id: SessionId,
+        /// The how manieth refund of the session.
+        number: u32,
+        /// Stripe's id of it.
+        refund: String,
+        /// How much of the sale that is.
+        amount: Amount,
+    },
     /// A driver was let off what they owed: it was not right to ask for it. → credit notes, which
-    /// books it, and accounting.
+    /// books it, receipts and accounting.
     #[serde(rename = "payment.waived")]
     PaymentWaived {
         /// The session.
@@ -209,7 +233,7 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         journal: Option<JournalEntry>,
     },
-    /// A credit note was issued. → accounting.
+    /// A credit note was issued. → receipts and accounting.
     #[serde(rename = "credit_note.issued")]
     CreditNoteIssued {
         /// The session.
@@ -232,6 +256,14 @@ pub enum Event {
         amount: Amount,
         /// What it books.
         journal: JournalEntry,
+    },
+    /// Somebody asked for a receipt or credit note to be mailed to an address. → receipts.
+    #[serde(rename = "receipt.requested")]
+    ReceiptRequested {
+        /// The session.
+        session_id: SessionId,
+        /// The mail's key in the session, where the address is: it is in no message.
+        mail: String,
     },
     /// There is something to do for a payment: somebody changed it, or its time has come.
     /// → capture.
@@ -353,7 +385,7 @@ pub enum ChargerAction {
 }
 
 /// The types of the events that go to accounting, and so to webhook subscribers.
-pub const ACCOUNTING: [&str; 16] = [
+pub const ACCOUNTING: [&str; 17] = [
     "session.started",
     "session.rated",
     "session.waived",
@@ -361,6 +393,7 @@ pub const ACCOUNTING: [&str; 16] = [
     "payment.authorized",
     "payment.refused",
     "payment.captured",
+    "payment.overpaid",
     "payment.released",
     "payment.owed",
     "payment.cleared",
@@ -391,11 +424,13 @@ pub enum Queue {
     Standing,
     /// → `issue-credit-note`.
     CreditNotes,
+    /// → `send-receipt`.
+    Receipts,
 }
 
 impl Queue {
     /// Every queue.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::PaymentAuthorization,
         Self::Rating,
         Self::Capture,
@@ -404,6 +439,7 @@ impl Queue {
         Self::ChargerCalls,
         Self::Standing,
         Self::CreditNotes,
+        Self::Receipts,
     ];
 
     /// The name it has in URLs and logs.
@@ -418,6 +454,7 @@ impl Queue {
             Self::ChargerCalls => "charger-calls",
             Self::Standing => "standing",
             Self::CreditNotes => "credit-notes",
+            Self::Receipts => "receipts",
         }
     }
 
@@ -433,6 +470,7 @@ impl Queue {
             Self::ChargerCalls => "CHARGER_CALLS_QUEUE_URL",
             Self::Standing => "STANDING_QUEUE_URL",
             Self::CreditNotes => "CREDIT_NOTES_QUEUE_URL",
+            Self::Receipts => "RECEIPTS_QUEUE_URL",
         }
     }
 }
@@ -452,17 +490,20 @@ impl Event {
             Self::PaymentAuthorized { .. } => "payment.authorized",
             Self::PaymentRefused { .. } => "payment.refused",
             Self::PaymentCaptured { .. } => "payment.captured",
+            Self::PaymentOverpaid { .. } => "payment.overpaid",
             Self::PaymentReleased { .. } => "payment.released",
             Self::PaymentOwed { .. } => "payment.owed",
             Self::PaymentCleared { .. } => "payment.cleared",
             Self::PaymentRefunded { .. } => "payment.refunded",
             Self::RefundFailed { .. } => "payment.refund_failed",
             Self::RefundDecided { .. } => "refund.decided",
+            Self::RefundMade { .. } => "refund.made",
             Self::PaymentWaived { .. } => "payment.waived",
             Self::PaymentWrittenOff { .. } => "payment.written_off",
             Self::PaymentDisputed { .. } => "payment.disputed",
             Self::CreditNoteIssued { .. } => "credit_note.issued",
             Self::SessionCredited { .. } => "session.credited",
+            Self::ReceiptRequested { .. } => "receipt.requested",
             Self::PaymentDue { .. } => "payment.due",
             Self::StartAbandoned { .. } => "start.abandoned",
             Self::StartInterrupted { .. } => "start.interrupted",
@@ -483,22 +524,27 @@ impl Event {
             Self::SessionEnded { .. }
             | Self::SessionReleased { .. }
             | Self::SessionResolved { .. } => &[Queue::Rating],
-            Self::SessionRated { .. } => &[Queue::Capture, Queue::Cdr, Queue::Accounting],
+            Self::SessionRated { .. } => {
+                &[Queue::Capture, Queue::Cdr, Queue::Receipts, Queue::Accounting]
+            }
             Self::SessionWaived { .. } => &[Queue::Capture, Queue::Accounting],
             Self::PaymentAuthorized { .. }
             | Self::PaymentRefused { .. }
-            | Self::PaymentCaptured { .. }
+            | Self::PaymentOverpaid { .. }
             | Self::PaymentReleased { .. }
             | Self::PaymentRefunded { .. }
             | Self::RefundFailed { .. }
             | Self::PaymentWrittenOff { .. }
-            | Self::PaymentDisputed { .. }
-            | Self::CreditNoteIssued { .. } => &[Queue::Accounting],
-            Self::PaymentOwed { .. } | Self::PaymentCleared { .. } => {
-                &[Queue::Standing, Queue::Accounting]
+            | Self::PaymentDisputed { .. } => &[Queue::Accounting],
+            Self::PaymentCaptured { .. } | Self::CreditNoteIssued { .. } => {
+                &[Queue::Receipts, Queue::Accounting]
             }
-            Self::RefundDecided { .. } => &[Queue::CreditNotes],
-            Self::PaymentWaived { .. } => &[Queue::CreditNotes, Queue::Accounting],
+            Self::PaymentOwed { .. } | Self::PaymentCleared { .. } => {
+                &[Queue::Standing, Queue::Receipts, Queue::Accounting]
+            }
+            Self::RefundDecided { .. } | Self::RefundMade { .. } => &[Queue::CreditNotes],
+            Self::PaymentWaived { .. } => &[Queue::CreditNotes, Queue::Receipts, Queue::Accounting],
+            Self::ReceiptRequested { .. } => &[Queue::Receipts],
             Self::SessionCredited { .. } => &[Queue::Cdr, Queue::Accounting],
             Self::PaymentDue { .. }
             | Self::StartAbandoned { .. }
@@ -521,17 +567,20 @@ impl Event {
             | Self::PaymentAuthorized { session_id, .. }
             | Self::PaymentRefused { session_id, .. }
             | Self::PaymentCaptured { session_id, .. }
+            | Self::PaymentOverpaid { session_id, .. }
             | Self::PaymentReleased { session_id, .. }
             | Self::PaymentOwed { session_id, .. }
             | Self::PaymentCleared { session_id }
             | Self::PaymentRefunded { session_id, .. }
             | Self::RefundFailed { session_id, .. }
             | Self::RefundDecided { session_id, .. }
+            | Self::RefundMade { session_id, .. }
             | Self::PaymentWaived { session_id, .. }
             | Self::PaymentWrittenOff { session_id, .. }
             | Self::PaymentDisputed { session_id, .. }
             | Self::CreditNoteIssued { session_id, .. }
             | Self::SessionCredited { session_id, .. }
+            | Self::ReceiptRequested { session_id, .. }
             | Self::PaymentDue { session_id, .. }
             | Self::TapMatched { session_id } => Some(*session_id),
             Self::StartAbandoned { .. }
@@ -547,6 +596,7 @@ impl Event {
         match self {
             Self::SessionRated { journal, .. }
             | Self::PaymentCaptured { journal, .. }
+            | Self::PaymentOverpaid { journal, .. }
             | Self::PaymentRefunded { journal, .. }
             | Self::PaymentWrittenOff { journal, .. }
             | Self::CreditNoteIssued { journal, .. }
@@ -571,9 +621,15 @@ impl Event {
             Self::PaymentRefunded { session_id, number, .. }
             | Self::RefundFailed { session_id, number, .. }
             | Self::SessionWatched { session_id, number } => format!("{session_id}:{number}"),
+            // It only grows.
+            Self::PaymentOverpaid { session_id, surplus, .. } => {
+                format!("{session_id}:{}", surplus.minor)
+            }
+            Self::RefundMade { session_id, refund, .. } => format!("{session_id}:{refund}"),
             Self::RefundDecided { session_id, decision, .. } => format!("{session_id}:{decision}"),
             Self::PaymentDisputed { dispute, change, .. } => format!("{dispute}:{}", change.name()),
             Self::CreditNoteIssued { session_id, key, .. } => format!("{session_id}:{key}"),
+            Self::ReceiptRequested { session_id, mail } => format!("{session_id}:{mail}"),
             // A session can be held more than once.
             Self::SessionResolved { exception_id, .. } => exception_id.to_string(),
             Self::StartAbandoned { hold, .. } => hold.payment_intent.to_string(),
@@ -629,10 +685,11 @@ mod tests {
         let journal =
             JournalEntry::capture("1".into(), at.parse().unwrap(), Amount::new(900, Currency::EUR));
         let mut fields = serde_json::json!({
-            "session_id": session(), "number": 1, "total": eur, "amount": eur,
+            "session_id": session(), "number": 1, "total": eur, "amount": eur, "surplus": eur,
             "journal": journal.unwrap(), "payment_intent": "pi_1", "code": "card_declined",
-            "decision": "d", "dispute": "dp_1", "change": "opened", "reason": "fraudulent",
-            "key": "k", "version": 1, "start_id": "s", "id_tag": "T", "charge_point_id": "CP1",
+            "decision": "d", "refund": "re_1", "dispute": "dp_1", "change": "opened",
+            "reason": "fraudulent", "key": "k", "mail": "m", "version": 1, "start_id": "s",
+            "id_tag": "T", "charge_point_id": "CP1",
             "connector_id": 1, "cause": "c", "exception_id": "00000000-0000-0000-0000-000000000000",
             "unique_id": "u", "action": "RemoteStopTransaction", "payload": { "transactionId": 7 },
             "expires_at": at,

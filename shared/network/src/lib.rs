@@ -4,6 +4,7 @@
 //! Invariant: no session state here; everything is written by the operator (or follows a
 //! subscription), read when a session starts, and pinned into the session.
 
+mod email;
 mod entitlement;
 mod partner;
 mod policy;
@@ -13,6 +14,7 @@ mod site;
 mod subscription;
 mod wallet;
 
+pub use email::{EmailAddress, NotAnAddress};
 pub use entitlement::{
     AccountKind, AppStart, Entitlement, EntitlementStatus, HoldRef, HoldRequest, Payer,
     PlanMembership, StartIntent, StartState, StripeCustomerId, StripePaymentIntentId,

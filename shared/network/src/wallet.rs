@@ -1,10 +1,10 @@
-//! What a driver pays with from the app, and what they owe.
+//! What a driver pays with from the app, what they owe, and where their receipts go.
 
 use chrono::{DateTime, Utc};
 use quantities::{Amount, DriverId, SessionId};
 use serde::{Deserialize, Serialize};
 
-use crate::{Entitlement, Payer, StripeCustomerId, StripePaymentMethodId};
+use crate::{EmailAddress, Entitlement, Payer, StripeCustomerId, StripePaymentMethodId};
 
 /// One driver's record, whatever tags they have.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +20,9 @@ pub struct Wallet {
     /// What they owe.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub owes: Vec<Owed>,
+    /// Where their receipts are mailed, if they want that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipts_to: Option<EmailAddress>,
 }
 
 /// What is owed for one session after its charge was refused.
@@ -37,7 +40,13 @@ impl Wallet {
     /// The record of a driver of whom nothing is known yet.
     #[must_use]
     pub const fn empty(driver_id: DriverId) -> Self {
-        Self { driver_id, customer: None, default_method: None, owes: Vec::new() }
+        Self {
+            driver_id,
+            customer: None,
+            default_method: None,
+            owes: Vec::new(),
+            receipts_to: None,
+        }
     }
 
     /// The driver's customer at Stripe: their wallet's, or else the one that the operator has

@@ -1,8 +1,9 @@
-//! Payments: what is known of one session's money, the rules it moves by, and the Stripe adapter that
-//! carries them out.
+//! Payments: what is known of one session's money, the rules it moves by, and the Stripe adapter
+//! that carries them out.
 //!
-//! Invariant: [`money`] and [`reader`] are pure; only [`stripe`] talks to anybody. At most one capture per session,
-//! and from the moment a session is priced captured + owed + waived + written off = total.
+//! Invariant: [`money`] and [`reader`] are pure; only [`stripe`] talks to anybody. At most one
+//! capture per session, and from the moment a session is priced captured + owed + waived + written
+//! off − surplus = total.
 
 pub mod money;
 pub mod reader;

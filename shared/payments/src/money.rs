@@ -9,16 +9,19 @@
 //! 3. [`apply`] the outcome and store the record, with the events that tell of it; the next
 //!    intention may be stored in the same write.
 //!
-//! After a crash anywhere the stored record says which call to make again, with the same key and the
-//! same amount. News from Stripe ([`learn`]) may come at any time, in any order, twice or never.
+//! After a crash anywhere the stored record says which call to make again, with the same key and
+//! the same amount. News from Stripe ([`learn`]) may come at any time, in any order, twice or
+//! never.
 //!
-//! Invariants: money is collected by one way at a time; at most one hold is captured, once; from the
-//! moment a session is priced captured + owed + waived + written off = total.
+//! Invariants: money is collected by one way at a time; we capture at most one hold, once; from the
+//! moment a session is priced captured + owed + waived + written off − surplus = total. What was
+//! taken is a fact, whoever took it: what is too much is given back.
 
 mod ask;
 mod change;
 mod decide;
 mod error;
+mod give_back;
 mod news;
 mod record;
 mod step;
@@ -28,14 +31,15 @@ mod tests;
 mod walk;
 mod watch;
 
-pub use ask::{collect_again, expect, forgive, offer_link, refund, stop_if_uncovered};
-pub use change::{apply, request};
+pub use ask::{collect_again, expect, forgive, offer_link, resume, stop_if_uncovered, stopped};
+pub use change::{apply, give_up_on, request};
 pub use decide::{look_again_at, must_stop, next_step};
 pub use error::MoneyError;
+pub use give_back::{refund, refund_again};
 pub use news::{News, learn};
 pub use record::{
     Card, Debt, Dispute, Forgiven, Hold, HoldTerms, LinkState, PayLink, Payment, Pending, Refund,
-    RefundState, Taken, TakenBy,
+    RefundBy, RefundState, Stuck, StuckWhy, Taken, TakenBy,
 };
 pub(crate) use step::key as step_key;
 pub use step::{Outcome, Step};

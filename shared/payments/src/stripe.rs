@@ -17,19 +17,19 @@ mod terminal;
 mod tests;
 mod wallet;
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use network::{
     HoldRef, HoldRequest, StripeCustomerId, StripePaymentIntentId, StripePaymentMethodId,
 };
-use quantities::{Amount, ChargePointId, ConnectorId, SessionId, TapId};
+use quantities::{Amount, ChargePointId, ConnectorId, Currency, SessionId, TapId};
 
 pub(crate) use self::amount::StripeAmount;
 pub use self::{
     amount::{AmountError, charges_exactly},
     failure::PaymentError,
-    get::Events,
+    get::Undelivered,
     wallet::{MethodSetup, SavedMethod},
 };
 use self::{
@@ -68,6 +68,21 @@ pub enum Reference {
 }
 
 impl Reference {
+    /// What Stripe's record says it is for, if we said so.
+    pub(crate) fn of(metadata: &HashMap<String, String>) -> Option<Self> {
+        if let Some(id) = metadata.get("session_id") {
+            return id.parse().ok().map(Self::Session);
+        }
+        if let Some(id) = metadata.get("start_id") {
+            return Some(Self::Start(id.clone()));
+        }
+        Some(Self::Tap {
+            tap_id: metadata.get("tap_id")?.parse().ok()?,
+            charge_point_id: metadata.get("charge_point_id")?.parse().ok()?,
+            connector_id: ConnectorId(metadata.get("connector_id")?.parse().ok()?),
+        })
+    }
+
     fn key(&self, purpose: &str) -> String {
         match self {
             Self::Session(id) => step_key(*id, purpose),
@@ -136,8 +151,9 @@ enum ChargeOutcome {
 /// What came of capturing a hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum CaptureOutcome {
-    /// The amount was taken and the rest released.
-    Captured,
+    /// So much was taken and the rest released: what was asked for, unless somebody captured it
+    /// at Stripe before.
+    Captured(Amount),
     /// The hold had run out or was released: nothing was taken.
     HoldLost,
     /// Stripe refused this amount: nothing was taken, the hold stands.
@@ -198,9 +214,9 @@ impl StripeClient {
         Self { return_url: Some(url.to_owned()), ..self }
     }
 
-    /// The same client at the given repeat of a write, from 1. Each repeat has a key of its own left
-    /// when all before it are spent: in an outage that answers writes with 500s, tries use keys up,
-    /// and the first try after it must find one.
+    /// The same client at the given repeat of a write, from 1. Each repeat has a key of its own
+    /// left when all before it are spent: in an outage that answers writes with 500s, tries use
+    /// keys up, and the first try after it must find one.
     fn at_try(&self, number: u32) -> Self {
         Self { keys_max: KEYS_AT_FIRST.saturating_add(number), ..self.clone() }
     }
@@ -255,7 +271,7 @@ impl StripeClient {
     ///
     /// # Errors
     ///
-    /// [`PaymentError`]; [`PaymentError::Unexpected`] when another amount was captured before.
+    /// [`PaymentError`].
     async fn capture(
         &self,
         key: &str,
@@ -269,7 +285,7 @@ impl StripeClient {
         for attempt in 1..=self.keys_max {
             let key = numbered(key.to_owned(), attempt);
             let failure = match self.write(call, &key, &capture).await {
-                Ok(intent) => return captured(&intent, sent),
+                Ok(intent) => return captured(&intent, amount.currency),
                 Err(Failure::Refused { refusal, .. }) => {
                     return Ok(CaptureOutcome::Refused(refusal));
                 }
@@ -280,7 +296,7 @@ impl StripeClient {
                 return Ok(CaptureOutcome::HoldLost);
             }
             if intent.status != "requires_capture" {
-                return captured(&intent, sent);
+                return captured(&intent, amount.currency);
             }
             let over = amount.minor > held.minor;
             if let Some(refusal) = failure.refusal().filter(|_| over) {
@@ -304,24 +320,26 @@ impl StripeClient {
         payment_intent: &StripePaymentIntentId,
     ) -> Result<(), PaymentError> {
         let key = reference.key(CANCEL);
-        self.within("cancel", self.cancel_under(&key, payment_intent)).await
+        let ended = self.within("cancel", self.end_hold(&key, payment_intent)).await?;
+        canceled(&ended)
     }
 
-    async fn cancel_under(
+    /// Releases a hold, or finds that it is none any more.
+    async fn end_hold(
         &self,
         key: &str,
         payment_intent: &StripePaymentIntentId,
-    ) -> Result<(), PaymentError> {
+    ) -> Result<Intent, PaymentError> {
         let call = "cancel";
         for attempt in 1..=self.keys_max {
             let key = numbered(key.to_owned(), attempt);
             let failure = match self.write(call, &key, &Cancel { payment_intent }).await {
-                Ok(intent) => return canceled(&intent),
+                Ok(intent) => return Ok(intent),
                 Err(failure) => failure.worth_a_look(call)?,
             };
             let intent = self.read(call, payment_intent).await?;
             if matches!(intent.status.as_str(), "canceled" | "succeeded") {
-                return canceled(&intent);
+                return Ok(intent);
             }
             failure.another_key(call)?;
         }
@@ -442,9 +460,10 @@ fn numbered(key: String, attempt: u32) -> String {
     if attempt == 1 { key } else { format!("{key}/again/{attempt}") }
 }
 
-fn captured(intent: &Intent, sent: StripeAmount) -> Result<CaptureOutcome, PaymentError> {
-    if intent.status == "succeeded" && intent.amount_received == sent {
-        return Ok(CaptureOutcome::Captured);
+fn captured(intent: &Intent, currency: Currency) -> Result<CaptureOutcome, PaymentError> {
+    if intent.status == "succeeded" {
+        let received = intent.amount_received.exactly(currency)?;
+        return Ok(CaptureOutcome::Captured(received));
     }
     Err(intent.unexpected("capture"))
 }

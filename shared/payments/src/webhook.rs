@@ -17,10 +17,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use stripe_webhook::{Webhook, WebhookError as SignatureError};
 
 pub use self::{
-    disputes::dispute,
-    intents::{IntentEvent, TapPlace},
-    pay_links::PayLinkEvent,
-    readers::ReaderEvent,
+    disputes::dispute, intents::IntentEvent, pay_links::PayLinkEvent, readers::ReaderEvent,
     refunds::RefundEvent,
 };
 
@@ -51,6 +48,7 @@ pub const EVENT_TYPES: &[&str] = &[
     "payment_intent.payment_failed",
     "payment_intent.requires_action",
     "payment_intent.succeeded",
+    "refund.created",
     "refund.failed",
     "refund.updated",
     "terminal.reader.action_failed",

@@ -46,6 +46,13 @@ pub enum Decided {
         /// How much.
         amount: Amount,
     },
+    /// To credit a refund that somebody made at Stripe: no money moves by this.
+    RefundMade {
+        /// The refund of the payment.
+        refund: u32,
+        /// How much of the sale it takes back.
+        amount: Amount,
+    },
     /// To let the driver off what is owed: it was not right to ask for it. It is credited.
     Waive,
     /// To expect what is owed no more, though it was right. The sale stands.

@@ -1,5 +1,5 @@
 //! What is said in writing about a session: to the driver the receipt and its credit notes, as a
-//! page and as text; to a bank the evidence of a dispute.
+//! page, as text and as a mail; to a bank the evidence of a dispute.
 //!
 //! Invariant: nothing here computes a price. A receipt shows what was priced; a credit note takes
 //! back a part of what was booked, never more.
@@ -7,7 +7,10 @@
 mod credit_note;
 mod decision;
 mod evidence;
+mod letter;
+mod mail;
 mod page;
+mod paid;
 mod receipt;
 #[cfg(test)]
 mod test_support;
@@ -19,5 +22,8 @@ pub use credit_note::{
 };
 pub use decision::{Decided, Decision};
 pub use evidence::{Case, Evidence, FIELD_MAX, TOTAL_MAX, evidence};
+pub use letter::Letter;
+pub use mail::{Mail, MailOutcome, Mailing, Requested, Turn};
+pub use paid::Paid;
 pub use receipt::Receipt;
 pub use words::short_rate;

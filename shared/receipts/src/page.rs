@@ -8,7 +8,7 @@ use session::Route;
 
 use crate::{
     CreditNote, Receipt,
-    words::{moment, per, quantity, rate, signature},
+    words::{moment, per, quantity, rate, signature, view_of_tax},
 };
 
 const STYLE: &str = "
@@ -216,10 +216,6 @@ fn lines(receipt: &Receipt) -> Markup {
             }
         }
     }
-}
-
-const fn view_of_tax(is_included: bool) -> &'static str {
-    if is_included { "with tax" } else { "without tax" }
 }
 
 fn row(line: &Line, why: &LineExplanation, receipt: &Receipt) -> Markup {

@@ -6,7 +6,7 @@ use network::LegalEntity;
 
 use crate::{
     CreditNote, Receipt,
-    words::{moment, per, quantity, rate, signature},
+    words::{moment, per, quantity, rate, signature, view_of_tax},
 };
 
 /// The text of a receipt.
@@ -49,9 +49,10 @@ pub(crate) fn receipt(receipt: &Receipt) -> String {
         let (quantity, rate) = (quantity(line.quantity, line.unit), rate(line.rate));
         let (currency, per) = (price.currency, per(line.rate_unit));
         let position = position + 1;
-        let what =
-            format!("{position}. {}: {quantity} at {rate} {currency}{per}", line.description);
-        say(format!("{what}: {amount}"));
+        let (of_rate, of_amount) = views_of_tax(price.rates_include_tax, with_tax);
+        let what = &line.description;
+        let what = format!("{position}. {what}: {quantity} at {rate} {currency}{per}{of_rate}");
+        say(format!("{what}: {amount}{of_amount}"));
     }
     say(String::new());
     say(format!("Total without tax: {}", price.net()));
@@ -69,6 +70,14 @@ pub(crate) fn receipt(receipt: &Receipt) -> String {
         say(format!("Credited by {} of {at}: {}", note.number, note.credited.incl_tax));
     }
     text + &seller(session.jurisdiction.seller.as_ref())
+}
+
+/// What is said of tax beside a line's rate and its amount: nothing where both are alike.
+fn views_of_tax(rate: bool, amount: bool) -> (String, String) {
+    if rate == amount {
+        return (String::new(), String::new());
+    }
+    (format!(" {}", view_of_tax(rate)), format!(" {}", view_of_tax(amount)))
 }
 
 /// The text of a credit note.
@@ -115,6 +124,15 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part} is not in {text}");
         }
+    }
+
+    #[test]
+    fn a_rate_without_tax_beside_an_amount_with_tax_says_so() {
+        let mut receipt = receipt();
+        receipt.session.jurisdiction.prices_include_tax = true;
+        let text = receipt.text();
+        let line = "10.5 kWh at 0.40 EUR/kWh without tax: 5.08 EUR with tax";
+        assert!(text.contains(line), "{text}");
     }
 
     #[test]

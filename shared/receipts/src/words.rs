@@ -16,6 +16,10 @@ pub(crate) const fn signature(verification: Verification) -> &'static str {
     }
 }
 
+pub(crate) const fn view_of_tax(is_included: bool) -> &'static str {
+    if is_included { "with tax" } else { "without tax" }
+}
+
 pub(crate) fn moment(at: DateTime<Utc>, zone: Tz) -> String {
     at.with_timezone(&zone).format("%Y-%m-%d %H:%M:%S %Z").to_string()
 }

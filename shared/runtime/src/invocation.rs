@@ -50,6 +50,8 @@ pub enum Metric {
     RejectedCalls,
     /// Webhooks delivered.
     Deliveries,
+    /// Mails that SES will not take.
+    RefusedMails,
     /// Events of Stripe that nobody here can read, or that fail when they are taken again.
     UnhandledEvents,
     /// Memberships that did not say what the platform that bills them says.
@@ -76,6 +78,7 @@ impl Metric {
             Self::WaitingPayments => "WaitingPayments",
             Self::RejectedCalls => "RejectedCalls",
             Self::Deliveries => "Deliveries",
+            Self::RefusedMails => "RefusedMails",
             Self::UnhandledEvents => "UnhandledEvents",
             Self::MembershipDrift => "MembershipDrift",
             Self::UnclaimedSubscriptions => "UnclaimedSubscriptions",

@@ -32,6 +32,11 @@ pub enum ExceptionReason {
     UnmatchedTap,
     /// A session was started with a reader's tag, and no card was presented for it in time.
     NoCardPresented,
+    /// A payment does not go on: a call at Stripe fails, and a repeat would. The detail says why.
+    PaymentStuck,
+    /// Money was given back at Stripe, without us, and it is not clear what part of the sale that
+    /// was: no credit note is issued for it.
+    UncreditedRefund,
 }
 
 /// One exception.
@@ -114,6 +119,8 @@ impl ExceptionReason {
             Self::UnreadableMessage => "unreadable_message",
             Self::UnmatchedTap => "unmatched_tap",
             Self::NoCardPresented => "no_card_presented",
+            Self::PaymentStuck => "payment_stuck",
+            Self::UncreditedRefund => "uncredited_refund",
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use ocpp::Frame;
-use quantities::{ChargePointId, ConnectorId, IdTag, TransactionId, WattHours};
+use quantities::{ChargePointId, ConnectorId, IdError, IdTag, TransactionId, WattHours};
 use sha2::{Digest as _, Sha256};
 
 /// What makes a StartTransaction this one and no other. Its OCPP message id does not: a charger
@@ -47,6 +47,16 @@ impl StartIdentity<'_> {
 pub fn digest(text: &str) -> String {
     let digest = Sha256::digest(text.as_bytes());
     hex::encode(digest.get(..8).unwrap_or_default())
+}
+
+/// The one-time tag of a start from the app, 20 characters. No card reader reads such a tag from a
+/// card: theirs are hexadecimal.
+///
+/// # Errors
+///
+/// [`IdError`] never, as long as a tag takes as many characters.
+pub fn app_start_tag(start_id: &str) -> Result<IdTag, IdError> {
+    format!("APP-{}", digest(&format!("tag/{start_id}"))).parse()
 }
 
 /// A digest of what a call says, whatever its message id: a message that is sent again, after a

@@ -20,7 +20,7 @@ mod timeline;
 
 pub use exception::{ExceptionReason, ExceptionRecord, ExceptionState, Resolution};
 pub use finding::{Finding, FindingCode, Findings};
-pub use identity::{StartIdentity, digest, payload_digest};
+pub use identity::{StartIdentity, app_start_tag, digest, payload_digest};
 pub use readings::{is_deliverable, samples_of, timeline};
 pub use record::{Session, SessionState, StopTransactionEffect};
 pub use route::{Resolved, Route, resolve};

@@ -2,12 +2,15 @@
 //! what it tells and books in the same transaction.
 //!
 //! Sparse index `open`: in partition `DUE` payments by when they are to be looked at again, in
-//! `OWED` debts that nothing will move by itself, by when a charge was last refused.
+//! `OWED` those that nothing will move by itself, by when that came to be: debts, payments that are
+//! stuck, what was taken too much and is not given back; in `UNPRICED` payments that only wait for
+//! a price, by when they were last looked at.
 
 use chrono::{DateTime, Utc};
 use messages::{Envelope, Queue};
 use payments::{Payment, money::look_again_at};
 use quantities::SessionId;
+use session::ExceptionRecord;
 
 use crate::{
     Change, DisputeRow, Store, StoreError,
@@ -19,10 +22,12 @@ pub(crate) const PAYMENT: &str = "PAYMENT";
 
 /// Value of `gsi_open` on payments that are to be looked at again.
 const DUE: &str = "DUE";
-/// Value of `gsi_open` on debts that wait for the driver or a person.
-const OWED: &str = "OWED";
+/// Value of `gsi_open` on payments that wait for the driver or a person.
+const WAITS: &str = "OWED";
+/// Value of `gsi_open` on payments that have no price yet, and nothing else to wait for.
+const UNPRICED: &str = "UNPRICED";
 
-/// A payment that is to be looked at again, or a debt.
+/// A payment that is to be looked at again, or waits for somebody.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenPayment {
     /// The record.
@@ -59,6 +64,24 @@ impl Store {
         Ok(payment)
     }
 
+    /// As [`Store::save_payment`], of a payment that is stuck: with the exception that tells a
+    /// person of it. One that was raised before is raised again.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::save_payment`].
+    pub async fn save_stuck_payment(
+        &self,
+        payment: Payment,
+        now: DateTime<Utc>,
+        envelopes: &[Envelope],
+        exception: &ExceptionRecord,
+    ) -> Result<Payment, StoreError> {
+        let (payment, change) = self.saving(payment, now, envelopes)?;
+        self.committed(self.raise_in(change, exception)?, "payment").await?;
+        Ok(payment)
+    }
+
     /// The payment with its new version, and the writes that store it with what it tells.
     pub(crate) fn saving(
         &self,
@@ -74,8 +97,9 @@ impl Store {
         let mut item = document(&pk, PAYMENT, &payment)?;
         item.insert("version".to_owned(), s(payment.version.to_string()));
         let due = look_again_at(&payment, now).map(|at| (DUE, at));
-        let owed = payment.debt.as_ref().map(|debt| (OWED, debt.refused_at));
-        if let Some((open, at)) = due.or(owed) {
+        let waits = payment.waits_for_somebody(now).map(|since| (WAITS, since));
+        let unpriced = payment.total.is_none().then_some((UNPRICED, now));
+        if let Some((open, at)) = due.or(waits).or(unpriced) {
             item.insert("gsi_open".to_owned(), s(open));
             item.insert("gsi_at".to_owned(), s(sortable(at)));
         }
@@ -112,7 +136,7 @@ impl Store {
         Ok(change)
     }
 
-    /// Payments that are to be looked at again, and debts. Eventually consistent.
+    /// Payments that are to be looked at again, or wait for somebody. Eventually consistent.
     ///
     /// # Errors
     ///
@@ -120,7 +144,7 @@ impl Store {
     pub async fn open_payments(&self) -> Result<Vec<OpenPayment>, StoreError> {
         let table = &self.tables.sessions;
         let due = self.query_index(table, "open", "gsi_open", DUE).await?;
-        let owed = self.query_index(table, "open", "gsi_open", OWED).await?;
+        let owed = self.query_index(table, "open", "gsi_open", WAITS).await?;
         due.into_iter().chain(owed).map(|item| open_payment(&item)).collect()
     }
 
@@ -133,6 +157,21 @@ impl Store {
         let table = &self.tables.sessions;
         let due = self.query_index_until(table, "open", ("gsi_open", DUE), now).await?;
         due.iter().map(from_document).collect()
+    }
+
+    /// Payments that have had no price since `until`, and nothing else to wait for: their sessions
+    /// run, or the news of the price was lost. Eventually consistent.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn unpriced_payments(
+        &self,
+        until: DateTime<Utc>,
+    ) -> Result<Vec<Payment>, StoreError> {
+        let table = &self.tables.sessions;
+        let found = self.query_index_until(table, "open", ("gsi_open", UNPRICED), until).await?;
+        found.iter().map(from_document).collect()
     }
 
     /// Tells that a payment is due, and looks at it again at `look_at` should that be lost.
@@ -151,13 +190,9 @@ impl Store {
             &self.tables.sessions,
             &[(PK, &pk), (SK, PAYMENT)],
             "SET gsi_at = :at",
-            "version = :seen AND gsi_open = :due",
+            "version = :seen AND attribute_exists(gsi_open)",
             &[],
-            vec![
-                (":at", s(sortable(look_at))),
-                (":seen", s(payment.version.to_string())),
-                (":due", s(DUE)),
-            ],
+            vec![(":at", s(sortable(look_at))), (":seen", s(payment.version.to_string()))],
         )?;
         self.committed(change.tell(&self.tables.outbox, envelope)?, "payment").await
     }

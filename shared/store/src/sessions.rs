@@ -1,7 +1,8 @@
 //! Sessions: everything about one charging session is one partition.
 //!
 //! Partition `SESSION#<id>`; sort keys `META` (the record), `SAMPLE#<read at>#<digest>` (a
-//! MeterValues message), `RATED`, `PAYMENT`, `CDR`, `JOURNAL#<entry>`.
+//! MeterValues message), `RATED`, `PAYMENT`, `CDR`, `JOURNAL#<entry>`; those of what is decided and
+//! written afterwards are in `after_sale` and `mails`.
 
 use std::collections::HashMap;
 
@@ -14,7 +15,7 @@ use ocpi::Cdr;
 use payments::Payment;
 use quantities::{DriverId, IdTag, SessionId, SiteId, WattHours};
 use rating::PricedSession;
-use receipts::{CreditNote, Decision};
+use receipts::{CreditNote, Decision, Mail};
 use session::{ExceptionRecord, Route, Session, SessionState};
 
 use crate::{
@@ -26,6 +27,7 @@ use crate::{
     item::{
         Item, PK, SK, from_document, from_item, instant, s, sortable, string, to_document, to_item,
     },
+    mails::MAIL,
     outbox::Transacted,
 };
 
@@ -84,6 +86,8 @@ pub struct SessionFile {
     pub decisions: Vec<Decision>,
     /// Its credit notes, each with what it credits, the earliest first.
     pub credit_notes: Vec<(String, CreditNote)>,
+    /// What was mailed of it, or is to be, each with its key.
+    pub mails: Vec<(String, Mail)>,
 }
 
 /// How a transaction ended.
@@ -279,7 +283,7 @@ impl Store {
         let mut session = None;
         let (mut meter_values, mut journal) = (vec![], vec![]);
         let (mut rated, mut payment, mut cdr, mut credit_cdr) = (None, None, None, None);
-        let (mut decisions, mut credit_notes) = (Vec::<Decision>::new(), vec![]);
+        let (mut decisions, mut credit_notes, mut mails) = (Vec::<Decision>::new(), vec![], vec![]);
         for item in items {
             match string(&item, SK)? {
                 META => session = Some(from_item(item)?),
@@ -294,6 +298,8 @@ impl Store {
                     if let Some(key) = sk.strip_prefix(CREDIT_NOTE) {
                         let note: CreditNote = from_document(&item)?;
                         credit_notes.push((key.to_owned(), note));
+                    } else if let Some(key) = sk.strip_prefix(MAIL) {
+                        mails.push((key.to_owned(), from_item(item)?));
                     }
                 }
             }
@@ -312,6 +318,7 @@ impl Store {
             journal,
             decisions,
             credit_notes,
+            mails,
         })
     }
 

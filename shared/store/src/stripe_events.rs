@@ -1,5 +1,6 @@
 //! Stripe's events as they came: stored before they are answered, so that a crash loses none.
-//! Key: the event's id.
+//! Key: the event's id. `UNDELIVERED`: how far the list of those is worked through that Stripe
+//! could not deliver.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,17 @@ use crate::{
 
 /// Stripe lists undelivered events for 30 days; ours are kept a little longer.
 const KEPT: TimeDelta = TimeDelta::days(35);
+
+const UNDELIVERED: &str = "UNDELIVERED";
+
+/// How far the list of events that Stripe could not deliver is worked through.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UndeliveredProgress {
+    /// Those that were created before are taken, …
+    pub taken_until: DateTime<Utc>,
+    /// … all but these, which failed and are kept: they are tried again first.
+    pub failed: Vec<String>,
+}
 
 /// One event of Stripe's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,9 +57,44 @@ impl Store {
         if self.put_new(table, item).await? == Saved::New {
             return Ok(row.clone());
         }
-        let standing = self.get(table, &row.id, None).await?;
         let missing = || StoreError::NotFound { what: "Stripe event", id: row.id.clone() };
-        from_item(standing.ok_or_else(missing)?)
+        self.stripe_event(&row.id).await?.ok_or_else(missing)
+    }
+
+    /// An event as it stands, if it is here. One read.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn stripe_event(&self, id: &str) -> Result<Option<StripeEventRow>, StoreError> {
+        let item = self.get(&self.tables.stripe_events, id, None).await?;
+        item.map(from_item).transpose()
+    }
+
+    /// How far the list of undelivered events is worked through; `None`: nobody has begun. One
+    /// read.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn undelivered_progress(&self) -> Result<Option<UndeliveredProgress>, StoreError> {
+        let item = self.get(&self.tables.stripe_events, UNDELIVERED, None).await?;
+        item.map(from_item).transpose()
+    }
+
+    /// Stores how far the list of undelivered events is worked through. Of two at once each has
+    /// taken all that was left when it began, so either may be the last to say so. One write.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn keep_undelivered_progress(
+        &self,
+        progress: &UndeliveredProgress,
+    ) -> Result<(), StoreError> {
+        let mut item = to_item(UNDELIVERED, progress)?;
+        item.insert(PK.to_owned(), s(UNDELIVERED));
+        self.put(&self.tables.stripe_events, item).await
     }
 
     /// Marks an event as carried out. One write.

@@ -3,7 +3,7 @@
 //! that they read anyway.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use network::{Owed, Payer, StripeCustomerId, StripePaymentMethodId, Wallet};
+use network::{EmailAddress, Owed, Payer, StripeCustomerId, StripePaymentMethodId, Wallet};
 use quantities::{DriverId, IdTag, SessionId};
 use serde::Serialize;
 
@@ -84,6 +84,30 @@ impl Store {
         };
         let table = &self.tables.entitlements;
         let condition = "attribute_exists(customer)";
+        let pk = driver_pk(driver);
+        self.update(table, &[(PK, &pk)], expression, condition, &[], values).await?;
+        Ok(())
+    }
+
+    /// Stores where a driver's receipts are mailed; `None`: nowhere, and the address is forgotten.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn set_receipts_to(
+        &self,
+        driver: &DriverId,
+        to: Option<&EmailAddress>,
+    ) -> Result<(), StoreError> {
+        let (expression, condition, values) = match to {
+            Some(to) => (
+                "SET driver_id = :driver, receipts_to = :to",
+                "attribute_not_exists(receipts_to) OR receipts_to <> :to",
+                vec![(":driver", s(driver.as_str())), (":to", s(to.as_str()))],
+            ),
+            None => ("REMOVE receipts_to", "attribute_exists(receipts_to)", vec![]),
+        };
+        let table = &self.tables.entitlements;
         let pk = driver_pk(driver);
         self.update(table, &[(PK, &pk)], expression, condition, &[], values).await?;
         Ok(())

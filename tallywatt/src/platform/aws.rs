@@ -153,7 +153,8 @@ impl Aws {
         }
     }
 
-    /// Creates the function `name` with this code (a zip file in Base64) and otherwise as `like` is.
+    /// Creates the function `name` with this code (a zip file in Base64) and otherwise as `like`
+    /// is.
     pub(super) async fn copy_function(
         &self,
         like: &str,
@@ -175,6 +176,27 @@ impl Aws {
         });
         let path = "/2015-03-31/functions";
         self.post("lambda", path, &[], "CreateFunction", &create).await.map(drop)
+    }
+
+    /// Makes `domain` an identity that SES sends mail of. Elsewhere than on an emulator its owner
+    /// still has to prove it.
+    pub(super) async fn verify_mail_domain(&self, domain: &str) -> anyhow::Result<()> {
+        let create = json!({ "EmailIdentity": domain });
+        let path = "/v2/email/identities";
+        self.post("ses", path, &[], "CreateEmailIdentity", &create).await.map(drop)
+    }
+
+    /// The mails that an emulator's SES has sent.
+    ///
+    /// # Errors
+    ///
+    /// When it does not say.
+    pub async fn mails(&self) -> anyhow::Result<Vec<Value>> {
+        let path = "/_ministack/ses/messages";
+        let answer = self.request("GET", "ses", path, &[], "the mails that were sent", "").await?;
+        let accounts = answer.get("messages").and_then(Value::as_object);
+        let mails = accounts.into_iter().flat_map(|accounts| accounts.values());
+        Ok(mails.filter_map(Value::as_array).flatten().cloned().collect())
     }
 
     async fn post(

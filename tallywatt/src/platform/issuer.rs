@@ -1,4 +1,5 @@
-//! An issuer of tokens, as `OpenID Connect` has it: what API Gateway's JWT authorizer trusts on the local platform.
+//! An issuer of tokens, as `OpenID Connect` has it: what API Gateway's JWT authorizer trusts on the
+//! local platform.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -55,13 +56,19 @@ impl Issuer {
         Ok(Self { url, audience: audience.to_owned(), key, server })
     }
 
-    /// A token for `subject` with these roles.
-    pub(super) fn token(&self, subject: &str, roles: &[&str]) -> anyhow::Result<String> {
+    /// A token for `subject` with these roles and, if one is given, this e-mail address: verified,
+    /// or not.
+    pub(super) fn token(
+        &self,
+        subject: &str,
+        roles: &[&str],
+        email: Option<(&str, bool)>,
+    ) -> anyhow::Result<String> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).context("reading the clock")?;
         // A little earlier: the checker's clock may be behind ours.
         let now_s = now.as_secs() - 5;
         let header = json!({ "alg": "RS256", "typ": "JWT", "kid": KEY_ID });
-        let claims = json!({
+        let mut claims = json!({
             "iss": self.url,
             "aud": self.audience,
             "sub": subject,
@@ -69,6 +76,10 @@ impl Issuer {
             "iat": now_s,
             "exp": now_s + LIFETIME_S,
         });
+        if let Some((email, verified)) = email {
+            claims["email"] = email.into();
+            claims["email_verified"] = verified.into();
+        }
         let signed = format!("{}.{}", part(&header), part(&claims));
         let mut signature = vec![0; self.key.public_modulus_len()];
         self.key
@@ -131,7 +142,7 @@ mod tests {
         let e = decoded(keys["keys"][0]["e"].as_str().unwrap());
         let key = RsaPublicKeyComponents { n, e };
 
-        let token = issuer.token("driver-1", &["driver"]).unwrap();
+        let token = issuer.token("driver-1", &["driver"], None).unwrap();
         let (signed, signature) = token.rsplit_once('.').unwrap();
         let signature = decoded(signature);
         let verify = |text: &str| {

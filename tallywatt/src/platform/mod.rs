@@ -43,15 +43,19 @@ use self::{deployment::Deployment, issuer::Issuer, ministack::Ministack};
 const LOCAL_REGION: &str = "eu-central-1";
 const AUDIENCE: &str = "tallywatt";
 const API_KEY: &str = "sk_test_tallywatt";
+/// The identity in SES that mails receipts locally.
+const MAIL_DOMAIN: &str = "tallywatt.example";
 const WEBHOOK_SECRET: &str = "whsec_dGFsbHl3YXR0IGxvY2FsIHBsYXRmb3JtIHNlY3JldA==";
 
 /// What differs locally, as template parameters: quicker retries, so that a test does not wait
-/// minutes for what production waits minutes for.
-const LOCAL_PARAMETERS: [(&str, &str); 4] = [
+/// minutes for what production waits minutes for; and a sender of mail.
+const LOCAL_PARAMETERS: [(&str, &str); 6] = [
     ("Architecture", env::consts::ARCH),
     ("WorkerTimeoutSeconds", "10"),
     ("QueueVisibilitySeconds", "15"),
     ("SettleSeconds", "1"),
+    ("ReceiptSender", "Tallywatt <receipts@tallywatt.example>"),
+    ("ReceiptSenderIdentity", MAIL_DOMAIN),
 ];
 
 /// How to start a platform.
@@ -203,6 +207,9 @@ impl Platform {
         })?;
         let platform = Self { ministack, issuer, twin, stripe_url, aws, outputs, progress, stack };
         platform.connect_stripe().await?;
+        if local {
+            platform.aws.verify_mail_domain(MAIL_DOMAIN).await?;
+        }
         Ok(platform)
     }
 
@@ -270,7 +277,22 @@ impl Platform {
     ///
     /// When it cannot be signed.
     pub fn token(&self, subject: &str, roles: &[&str]) -> anyhow::Result<String> {
-        self.issuer.token(subject, roles)
+        self.issuer.token(subject, roles, None)
+    }
+
+    /// The same for a driver whose identity provider knows their e-mail address, and has verified
+    /// it or not.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be signed.
+    pub fn token_with_email(
+        &self,
+        subject: &str,
+        email: &str,
+        verified: bool,
+    ) -> anyhow::Result<String> {
+        self.issuer.token(subject, &[], Some((email, verified)))
     }
 
     /// The Stripe twin: orders faults and declines, moves its clock, shows its state.
@@ -331,8 +353,8 @@ impl Platform {
         self.aws.invoke(&function, event).await
     }
 
-    /// Creates a function beside those of the stack: `name`, as `like` is but with other code, a zip
-    /// file in Base64.
+    /// Creates a function beside those of the stack: `name`, as `like` is but with other code, a
+    /// zip file in Base64.
     ///
     /// # Errors
     ///
@@ -622,5 +644,6 @@ fn output_name(queue: Queue) -> &'static str {
         Queue::ChargerCalls => "ChargerCalls",
         Queue::Standing => "Standing",
         Queue::CreditNotes => "CreditNotes",
+        Queue::Receipts => "Receipts",
     }
 }

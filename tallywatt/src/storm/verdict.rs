@@ -358,7 +358,8 @@ mod tests {
         let payment = payment.with_total(Amount::new(900, Currency::EUR)).unwrap();
         let now = DateTime::UNIX_EPOCH;
         let (asked, step) = request(payment, now).unwrap();
-        let payment = apply(asked, &step, Outcome::Captured, now).unwrap();
+        let captured = Outcome::Captured { amount: Amount::new(900, Currency::EUR) };
+        let payment = apply(asked, &step, captured, now).unwrap();
         (id, SessionRows { payment: Some(payment), ..SessionRows::default() })
     }
 

@@ -219,7 +219,7 @@ pub(crate) fn captured(world: &mut World, id: &str, amount: i64) -> Answer<()> {
     let rendered = charge.render();
     world.emit("charge.captured", rendered);
     if let Behaviour::Disputes { reason, inquiry } = card.behaviour {
-        disputes::open(world, id, reason, inquiry)?;
+        disputes::open(world, id, reason, inquiry, None)?;
     }
     Ok(())
 }

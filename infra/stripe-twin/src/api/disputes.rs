@@ -58,6 +58,8 @@ pub(crate) struct Dispute {
     charge: String,
     created: i64,
     currency: String,
+    /// The currency of its balance transactions.
+    settles_in: String,
     due_by: i64,
     evidence: BTreeMap<String, String>,
     metadata: BTreeMap<String, String>,
@@ -116,12 +118,15 @@ impl Dispute {
 }
 
 /// A cardholder disputes a captured charge: the money goes at once. An inquiry only asks
-/// (<https://docs.stripe.com/disputes/how-disputes-work#inquiries>).
+/// (<https://docs.stripe.com/disputes/how-disputes-work#inquiries>). Its balance transactions are in
+/// the currency that the account settles in, whatever the charge was in
+/// (<https://docs.stripe.com/api/balance_transactions/object>).
 pub(crate) fn open(
     world: &mut World,
     charge: &str,
     reason: &str,
     is_inquiry: bool,
+    settles_in: Option<&str>,
 ) -> Answer<Value> {
     let id = world.id("du");
     let now = world.now;
@@ -139,6 +144,7 @@ pub(crate) fn open(
         charge: charge.id.clone(),
         created: now,
         currency: charge.currency.clone(),
+        settles_in: settles_in.unwrap_or(&charge.currency).to_owned(),
         due_by: now + ANSWER_WITHIN_S,
         evidence: BTreeMap::new(),
         metadata: BTreeMap::new(),
@@ -148,7 +154,7 @@ pub(crate) fn open(
         submissions: 0,
     };
     if !is_inquiry {
-        let (kind, currency) = (balance::Kind::Adjustment, &dispute.currency);
+        let (kind, currency) = (balance::Kind::Adjustment, &dispute.settles_in);
         let taken = balance::note(world, kind, -amount, FEE, currency, &id);
         dispute.balance_transactions.push(taken);
     }
@@ -245,7 +251,7 @@ pub(crate) fn decide(world: &mut World, id: &str, won: bool) -> Answer<Value> {
         (false, true) => "won",
         (false, false) => "lost",
     };
-    let (amount, currency) = (dispute.amount, dispute.currency.clone());
+    let (amount, currency) = (dispute.amount, dispute.settles_in.clone());
     let given_back = won && !warning;
     if given_back {
         let kind = balance::Kind::Adjustment;

@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::{Answer, Params, World, world::API_VERSION};
+use super::{Answer, ApiError, Params, World, world::API_VERSION};
+
+/// So many `types` can be asked for at once.
+const TYPES_MAX: usize = 20;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Event {
@@ -34,14 +37,27 @@ pub(crate) fn retrieve(world: &World, id: &str, params: Params) -> Answer<Value>
     Ok(world.events.get(id)?.render())
 }
 
-/// With `type` or `types[]`; an ending `*` stands for every rest, as in Stripe's own. Those that some
-/// endpoint has not taken with `delivery_success=false`
-/// (<https://docs.stripe.com/webhooks/process-undelivered-events>).
+/// With `type` or `types[]`; an ending `*` stands for every rest, as in Stripe's own. Those of a
+/// time with `created[gte]` and `created[lt]`. Those that some endpoint has not taken with
+/// `delivery_success=false` (<https://docs.stripe.com/webhooks/process-undelivered-events>).
 pub(crate) fn list(world: &World, mut params: Params) -> Answer<Value> {
     let mut types = params.list("types");
-    types.extend(params.text("type"));
+    let one = params.text("type");
+    if types.len() > TYPES_MAX || (one.is_some() && !types.is_empty()) {
+        let message = "Up to 20 `types`, or one `type`, but not both.";
+        return Err(ApiError::invalid(None, Some("types"), message));
+    }
+    types.extend(one);
+    let mut created = params.nested("created");
+    let (from, before) = (created.integer("gte")?, created.integer("lt")?);
+    created.finish()?;
     let delivered = params.boolean("delivery_success")?;
     let wanted = |event: &Event| {
+        if from.is_some_and(|from| event.created < from)
+            || before.is_some_and(|before| event.created >= before)
+        {
+            return false;
+        }
         if delivered.is_some_and(|delivered| delivered == world.undelivered.contains(&event.id)) {
             return false;
         }

@@ -15,11 +15,17 @@ pub(super) fn told(
     now: DateTime<Utc>,
 ) -> Result<Vec<Event>, LedgerError> {
     let mut events = forgiven(before, after, now)?;
+    events.extend(overpaid(before, after, now)?);
     for refund in &after.refunds {
         let known = before.iter().flat_map(|before| &before.refunds);
         let known = known.into_iter().find(|known| known.number == refund.number);
         let state = known.map_or(RefundState::Wanted, |known| known.state);
-        events.extend(given_back(after, state, refund, now)?);
+        // Of one that was made at Stripe and failed before it was heard of nothing is to be told.
+        let is_over = known.is_none() && refund.state == RefundState::Failed;
+        if !is_over {
+            events.extend(given_back(after, state, refund, now)?);
+        }
+        events.extend(made(after, known, refund));
     }
     for dispute in &after.disputes {
         let known = before.iter().flat_map(|before| &before.disputes);
@@ -48,6 +54,32 @@ fn forgiven(
         events.push(Event::PaymentWrittenOff { session_id, amount, journal });
     }
     Ok(events)
+}
+
+/// What was taken too much: it only grows.
+fn overpaid(
+    before: Option<&Payment>,
+    after: &Payment,
+    now: DateTime<Utc>,
+) -> Result<Option<Event>, LedgerError> {
+    let session_id = after.session_id;
+    let Some(surplus) = after.surplus else { return Ok(None) };
+    let known = before.and_then(|before| before.surplus).map_or(0, |known| known.minor);
+    let amount = Amount::new(surplus.minor.saturating_sub(known), surplus.currency);
+    if amount.minor < 1 {
+        return Ok(None);
+    }
+    let id = format!("overpaid:{session_id}:{}", surplus.minor);
+    let journal = JournalEntry::surplus(id, now, amount)?;
+    Ok(Some(Event::PaymentOverpaid { session_id, amount, surplus, journal }))
+}
+
+/// A part of the sale that somebody gave back at Stripe, once that is known.
+fn made(payment: &Payment, before: Option<&Refund>, refund: &Refund) -> Option<Event> {
+    let amount = refund.made_of_sale().filter(|_| before.and_then(|b| b.surplus).is_none())?;
+    let (session_id, number) = (payment.session_id, refund.number);
+    let refund = refund.id.clone().unwrap_or_default();
+    Some(Event::RefundMade { session_id, number, refund, amount })
 }
 
 fn given_back(

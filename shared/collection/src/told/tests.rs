@@ -87,7 +87,7 @@ fn a_refused_hold_is_told_and_why() {
 #[test]
 fn a_captured_hold_is_told_as_money_and_not_as_released() {
     let priced = held(5000).with_total(eur(900)).unwrap();
-    let captured = after(&priced, Outcome::Captured);
+    let captured = after(&priced, Outcome::Captured { amount: eur(900) });
     assert_eq!(tells(Some(&priced), &captured), ["captured pi_1 9.00 EUR"]);
 }
 

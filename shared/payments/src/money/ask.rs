@@ -1,13 +1,16 @@
 //! What people and the running session want of a payment.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use quantities::Amount;
 
 use super::{
     decide::must_stop,
     error::MoneyError,
-    record::{Card, Forgiven, Payment, Refund, RefundState},
+    record::{Card, Forgiven, Payment},
 };
+
+/// How long a charger has to stop before it is told again.
+const STOP_AGAIN_AFTER: TimeDelta = TimeDelta::minutes(10);
 
 /// The record of a session that is going to need `amount` held. What is wanted only grows.
 #[must_use]
@@ -18,11 +21,29 @@ pub fn expect(payment: Payment, amount: Amount) -> Payment {
     if grows { Payment { wanted: amount, ..payment } } else { payment }
 }
 
-/// The record of a session whose charger is told to stop, if it has to be and was not yet.
+/// The record of a running session whose charger is told to stop, if it has to; again after a
+/// while, for what it is told can be lost.
 #[must_use]
 pub fn stop_if_uncovered(payment: Payment, now: DateTime<Utc>) -> Payment {
-    let stop_asked = payment.stop_asked || must_stop(&payment, now);
-    Payment { stop_asked, ..payment }
+    let told = payment.stop_again_at.is_some_and(|at| at > now);
+    if told || !must_stop(&payment, now) {
+        return payment;
+    }
+    let stop_again_at = Some(now + STOP_AGAIN_AFTER);
+    let stops = payment.stops.saturating_add(1);
+    Payment { stop_asked: true, stops, stop_again_at, ..payment }
+}
+
+/// The record of a session that runs no more: its charger is not told again.
+#[must_use]
+pub fn stopped(payment: Payment) -> Payment {
+    Payment { stop_again_at: None, ..payment }
+}
+
+/// The record of a payment that is stuck, tried again because a person says so.
+#[must_use]
+pub fn resume(payment: Payment) -> Payment {
+    Payment { stuck: None, ..payment }
 }
 
 /// Lets the driver off what is owed: at once, or as soon as nothing is being collected. What was
@@ -35,7 +56,7 @@ pub fn forgive(payment: Payment, how: Forgiven) -> Result<Payment, MoneyError> {
     if payment.total.is_none() {
         return Err(payment.out_of_step("forgiveness before it has a price"));
     }
-    Payment { forgive: Some(how), ..payment }.balanced()
+    Payment { forgive: Some(how), ..resume(payment) }.balanced()
 }
 
 /// The driver pays a debt with this saved card, now.
@@ -45,7 +66,7 @@ pub fn forgive(payment: Payment, how: Forgiven) -> Result<Payment, MoneyError> {
 /// [`MoneyError::InProgress`] while a call is being made: with which card is decided.
 /// [`MoneyError::OutOfStep`] when there is no debt, or the card is not saved.
 pub fn collect_again(payment: Payment, with: Card) -> Result<Payment, MoneyError> {
-    let mut next = payment;
+    let mut next = resume(payment);
     if next.pending.is_some() {
         return Err(MoneyError::InProgress { session_id: next.session_id });
     }
@@ -65,47 +86,9 @@ pub fn collect_again(payment: Payment, with: Card) -> Result<Payment, MoneyError
 ///
 /// [`MoneyError::OutOfStep`] when there is no debt.
 pub fn offer_link(payment: Payment) -> Result<Payment, MoneyError> {
-    let mut next = payment;
+    let mut next = resume(payment);
     let is_open = next.open_link().is_some();
     let Some(debt) = &mut next.debt else { return Err(next.out_of_step("a pay link")) };
     debt.link_wanted = !is_open;
-    Ok(next)
-}
-
-/// Gives `amount` back, of what was taken first first: one refund for each PaymentIntent.
-///
-/// # Errors
-///
-/// [`MoneyError::RefundTooLarge`] when less is left, or `amount` is not above zero.
-pub fn refund(
-    payment: Payment,
-    amount: Amount,
-    reason: &str,
-    lines: &[u32],
-) -> Result<Payment, MoneyError> {
-    let refundable = payment.refundable()?;
-    let missing = payment.sum(refundable.checked_sub(amount))?;
-    if amount.minor < 1 || missing.minor < 0 {
-        return Err(MoneyError::RefundTooLarge { session_id: payment.session_id, refundable });
-    }
-    let mut next = payment;
-    let mut rest = amount;
-    for taken in next.taken.clone() {
-        let part = next.sum(rest.min(next.refundable_of(&taken)?))?;
-        if part.is_zero() {
-            continue;
-        }
-        rest = next.sum(rest.checked_sub(part))?;
-        let last = next.refunds.last().map_or(0, |refund| refund.number);
-        next.refunds.push(Refund {
-            number: last.saturating_add(1),
-            payment_intent: taken.payment_intent,
-            amount: part,
-            reason: reason.to_owned(),
-            lines: lines.to_vec(),
-            id: None,
-            state: RefundState::Wanted,
-        });
-    }
     Ok(next)
 }

@@ -6,7 +6,8 @@ use super::{
     decide::next_step,
     error::MoneyError,
     record::{
-        Debt, Hold, HoldTerms, LinkState, PayLink, Payment, Pending, RefundState, Taken, TakenBy,
+        Debt, Hold, HoldTerms, LinkState, PayLink, Payment, Pending, RefundState, Stuck, StuckWhy,
+        Taken, TakenBy,
     },
     step::{Outcome, Step},
 };
@@ -28,6 +29,13 @@ pub fn request(payment: Payment, now: DateTime<Utc>) -> Option<(Payment, Step)> 
     Some((Payment { pending: Some(pending), ..payment }, step))
 }
 
+/// The record of a payment whose next step a repeat would not bring further, to be stored in place
+/// of an answer.
+#[must_use]
+pub fn give_up_on(payment: Payment, why: StuckWhy, now: DateTime<Utc>) -> Payment {
+    Payment { stuck: Some(Stuck { why, since: now }), ..payment }
+}
+
 /// The record after Stripe's answer to `step`, to be stored before anything else acts on it.
 ///
 /// # Errors
@@ -43,23 +51,34 @@ pub fn apply(
     if payment.pending.as_ref().map(|pending| &pending.step) != Some(step) {
         return Err(payment.out_of_step("an outcome of this step"));
     }
-    let mut next = Payment { pending: None, ..payment };
+    let mut next = Payment { pending: None, stuck: None, ..payment };
     match (*step, outcome) {
         (_, Outcome::Refused { refusal }) => refused(&mut next, step, refusal, now),
         (Step::PlaceHold { number, .. }, Outcome::Held { payment_intent, terms }) => {
             next.holds_asked = number;
-            let placed = Hold::new(number, payment_intent, terms);
-            next.to_release.extend(next.hold.replace(placed));
+            // Somebody may have captured it by now.
+            if next.taken.iter().all(|taken| taken.payment_intent != payment_intent) {
+                let placed = Hold::new(number, payment_intent, terms);
+                next.to_release.extend(next.hold.replace(placed));
+            }
         }
         (Step::RaiseHold { number, attempt, .. }, Outcome::Raised { terms }) => {
             raised(&mut next, number, attempt, terms);
         }
         (Step::Capture { number, .. } | Step::RaiseHold { number, .. }, Outcome::HoldLost)
         | (Step::CancelHold { number }, Outcome::Canceled) => gone(&mut next, number),
-        (Step::Capture { number, amount, .. }, Outcome::Captured) => {
-            let hold = next.hold.take().filter(|hold| hold.number == number);
+        (
+            Step::Capture { number, .. }
+            | Step::RaiseHold { number, .. }
+            | Step::CancelHold { number },
+            Outcome::Captured { amount },
+        ) => {
+            let mut holds = next.hold.iter().chain(&next.to_release);
+            let hold = holds.find(|hold| hold.number == number);
             let hold = hold.ok_or_else(|| next.out_of_step("a capture without its hold"))?;
-            take(&mut next, TakenBy::Capture, hold.payment_intent, amount);
+            let payment_intent = hold.payment_intent.clone();
+            gone(&mut next, number);
+            take(&mut next, TakenBy::Capture, payment_intent, amount);
         }
         (Step::ChargeDifference { amount, .. }, Outcome::Charged { payment_intent }) => {
             take(&mut next, TakenBy::Difference, payment_intent, amount);
@@ -148,7 +167,7 @@ pub(super) fn gone(payment: &mut Payment, number: u32) {
 }
 
 /// Money was taken: once per PaymentIntent, however often it is told.
-fn take(
+pub(super) fn take(
     payment: &mut Payment,
     by: TakenBy,
     payment_intent: network::StripePaymentIntentId,

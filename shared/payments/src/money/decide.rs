@@ -25,10 +25,13 @@ const RAISES_MAX: u32 = 10;
 
 /// The next write at Stripe, or `None` when there is nothing to do now.
 ///
-/// What is pending is asked again before anything else; holds that were replaced are released
-/// before others; then refunds; then what the session needs.
+/// Nothing, while it is stuck. What is pending is asked again before anything else; holds that were
+/// replaced are released before others; then refunds; then what the session needs.
 #[must_use]
 pub fn next_step(payment: &Payment, now: DateTime<Utc>) -> Option<Step> {
+    if payment.stuck.is_some() {
+        return None;
+    }
     if let Some(pending) = &payment.pending {
         return Some(pending.step);
     }
@@ -55,7 +58,8 @@ pub fn must_stop(payment: &Payment, now: DateTime<Utc>) -> bool {
     }
     if let Some(Pending { step, attempt, .. }) = &payment.pending {
         let asks = matches!(step, Step::PlaceHold { .. } | Step::RaiseHold { .. });
-        return asks && *attempt >= QUICK_TRIES && policy.on_outage == OnOutage::Stop;
+        let is_outage = *attempt >= QUICK_TRIES || payment.stuck.is_some();
+        return asks && is_outage && policy.on_outage == OnOutage::Stop;
     }
     if next_step(payment, now).is_some() {
         return false;
@@ -71,12 +75,18 @@ pub fn must_stop(payment: &Payment, now: DateTime<Utc>) -> bool {
 }
 
 /// When this payment is to be looked at again: soon, if there is a step to take that nobody may be
-/// taking; else when time alone brings one (a hold that runs out, a retry, a link that closes).
+/// taking; else when time alone brings one (a hold that runs out, a retry, a link that closes), or
+/// the charger is to be told once more.
 /// `None`: never.
 #[must_use]
 pub fn look_again_at(payment: &Payment, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let stop = payment.stop_again_at.filter(|_| must_stop(payment, now));
+    if payment.stuck.is_some() {
+        return stop;
+    }
     if let Some(pending) = &payment.pending {
-        return Some(pending.tried_at + pause(pending));
+        let again = pending.tried_at + pause(pending);
+        return Some(stop.map_or(again, |stop| stop.min(again)));
     }
     if next_step(payment, now).is_some() {
         return Some(now + AGAIN_AFTER);
@@ -90,7 +100,7 @@ pub fn look_again_at(payment: &Payment, now: DateTime<Utc>) -> Option<DateTime<U
     let retry = debt.and_then(|debt| retry_at(payment, debt));
     let link = payment.open_link().map(|link| link.expires_at);
     let look = missed_at(payment).filter(|_| payment.total.is_none());
-    [renewal, retry, link, look].into_iter().flatten().min()
+    [renewal, retry, link, look, stop].into_iter().flatten().min()
 }
 
 /// Twice as long after each try.

@@ -40,12 +40,6 @@ pub enum MoneyError {
         /// What is left.
         refundable: Amount,
     },
-    /// More was taken than was owed: for a person to give back.
-    #[error("payment of session {session_id} was paid more than it owed")]
-    Overpaid {
-        /// The session.
-        session_id: SessionId,
-    },
     /// Amounts do not add up.
     #[error("payment of session {session_id} cannot be summed")]
     Sum {

@@ -1,13 +1,19 @@
 //! What Stripe tells unasked: at any time, in any order, twice or never.
 
 use network::StripePaymentIntentId;
+use quantities::Amount;
 
 use super::{
-    change::{close, gone, paid_on, set_refund},
+    ask::resume,
+    change::{close, gone, paid_on, set_refund, take},
     error::MoneyError,
-    record::{Dispute, LinkState, Payment, RefundState},
+    give_back::{give_up, next_number},
+    record::{Dispute, LinkState, Payment, Refund, RefundBy, RefundState, TakenBy},
     step::Step,
 };
+
+/// Why there is a refund that nobody here decided.
+const MADE_AT_STRIPE: &str = "it was made at Stripe";
 
 /// What Stripe tells unasked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,12 +35,26 @@ pub enum News {
         /// Stripe's id of the Checkout Session.
         id: String,
     },
-    /// A refund moved (`refund.updated`, `refund.failed`).
+    /// Money was taken (`payment_intent.succeeded`): by a call of ours, by the driver, or by
+    /// somebody at Stripe.
+    Taken {
+        /// The PaymentIntent.
+        payment_intent: StripePaymentIntentId,
+        /// How much.
+        amount: Amount,
+        /// What it was made for: the purpose of the step that made it, if one of ours did.
+        purpose: String,
+    },
+    /// A refund was made or moved (`refund.…`): one of ours, or one that somebody made at Stripe.
     Refund {
-        /// Its number, by its metadata.
-        number: u32,
+        /// Its number, by its metadata, if it is one of ours.
+        number: Option<u32>,
         /// Stripe's id of it.
         id: String,
+        /// Of what was taken by this PaymentIntent.
+        payment_intent: StripePaymentIntentId,
+        /// How much.
+        amount: Amount,
         /// Where it stands.
         state: RefundState,
     },
@@ -42,12 +62,13 @@ pub enum News {
     Dispute(Dispute),
 }
 
-/// The record with what `news` tells, if that is new.
+/// The record with what `news` tells, if that is new; then a payment that was stuck goes on.
 ///
 /// # Errors
 ///
 /// [`MoneyError`] when amounts do not add up.
 pub fn learn(payment: Payment, news: News) -> Result<Payment, MoneyError> {
+    let known = payment.clone();
     let mut next = payment;
     match news {
         News::HoldLost { payment_intent } => lose(&mut next, &payment_intent),
@@ -61,13 +82,24 @@ pub fn learn(payment: Payment, news: News) -> Result<Payment, MoneyError> {
                 close(&mut next, number, LinkState::Expired);
             }
         }
-        News::Refund { number, id, state } => set_refund(&mut next, number, Some(id), state),
+        News::Taken { payment_intent, amount, purpose } => {
+            taken(&mut next, payment_intent, amount, &purpose);
+        }
+        News::Refund { number, id, payment_intent, amount, state } => {
+            let of_ours = number.filter(|number| is_ours(&next, *number, &id));
+            match of_ours {
+                Some(number) => set_refund(&mut next, number, Some(id), state),
+                None => made_at_stripe(&mut next, id, payment_intent, amount, state),
+            }
+            give_up(&mut next)?;
+        }
         News::Dispute(dispute) => {
             merge(&mut next, dispute);
-            give_up_refunds(&mut next)?;
+            give_up(&mut next)?;
         }
     }
-    next.balanced()
+    let next = next.balanced()?;
+    Ok(if next == known { next } else { resume(next) })
 }
 
 fn link(payment: &Payment, id: &str) -> Option<u32> {
@@ -76,21 +108,90 @@ fn link(payment: &Payment, id: &str) -> Option<u32> {
 
 /// A call in progress on that hold finds out itself.
 fn lose(payment: &mut Payment, payment_intent: &StripePaymentIntentId) {
-    let mut holds = payment.hold.iter().chain(&payment.to_release);
-    let lost = holds.find(|hold| hold.payment_intent == *payment_intent);
-    let Some(number) = lost.map(|hold| hold.number) else { return };
-    let pending = payment.pending.as_ref().map(|pending| pending.step);
-    let is_asked = match pending {
-        Some(
-            Step::Capture { number: asked, .. }
-            | Step::RaiseHold { number: asked, .. }
-            | Step::CancelHold { number: asked },
-        ) => asked == number,
-        _ => false,
-    };
-    if !is_asked {
+    if let Some(number) = hold(payment, payment_intent).filter(|known| !is_asked(payment, *known)) {
         gone(payment, number);
     }
+}
+
+/// Money was taken. A call in progress that may have done it finds out itself.
+fn taken(
+    payment: &mut Payment,
+    payment_intent: StripePaymentIntentId,
+    amount: Amount,
+    purpose: &str,
+) {
+    let pending = payment.pending.as_ref().map(|pending| pending.step.purpose());
+    if pending.is_some_and(|pending| pending == purpose) {
+        return;
+    }
+    if let Some(number) = hold(payment, &payment_intent) {
+        if !is_asked(payment, number) {
+            gone(payment, number);
+            take(payment, TakenBy::Capture, payment_intent, amount);
+        }
+        return;
+    }
+    let by = match purpose.split_once('/') {
+        Some(("link", number)) => {
+            if let Ok(number) = number.parse() {
+                close(payment, number, LinkState::Paid);
+            }
+            TakenBy::Link
+        }
+        Some(("difference", _)) => TakenBy::Difference,
+        _ => TakenBy::Capture,
+    };
+    take(payment, by, payment_intent, amount);
+}
+
+/// The number of that hold, if it is held as far as is known.
+fn hold(payment: &Payment, payment_intent: &StripePaymentIntentId) -> Option<u32> {
+    let mut holds = payment.hold.iter().chain(&payment.to_release);
+    holds.find(|hold| hold.payment_intent == *payment_intent).map(|hold| hold.number)
+}
+
+/// Whether Stripe is being asked for something about that hold.
+fn is_asked(payment: &Payment, hold: u32) -> bool {
+    match payment.pending.as_ref().map(|pending| pending.step) {
+        Some(
+            Step::Capture { number, .. }
+            | Step::RaiseHold { number, .. }
+            | Step::CancelHold { number },
+        ) => number == hold,
+        _ => false,
+    }
+}
+
+/// Whether a refund at Stripe is the one of this number: what was made for it twice is not.
+fn is_ours(payment: &Payment, number: u32, id: &str) -> bool {
+    let known = payment.refunds.iter().find(|refund| refund.number == number);
+    known.is_some_and(|known| known.id.as_deref().is_none_or(|known| known == id))
+}
+
+/// Somebody gave money back without us.
+fn made_at_stripe(
+    payment: &mut Payment,
+    id: String,
+    payment_intent: StripePaymentIntentId,
+    amount: Amount,
+    state: RefundState,
+) {
+    let is_known = |refund: &&Refund| refund.id.as_ref() == Some(&id);
+    if let Some(number) = payment.refunds.iter().find(is_known).map(|known| known.number) {
+        set_refund(payment, number, None, state);
+        return;
+    }
+    payment.refunds.push(Refund {
+        number: next_number(payment),
+        payment_intent,
+        amount,
+        reason: MADE_AT_STRIPE.to_owned(),
+        lines: Vec::new(),
+        by: RefundBy::Stripe,
+        surplus: None,
+        id: Some(id),
+        state,
+    });
 }
 
 /// Flags of money moved stay once they are seen. Of the rest the newer counts; in the same second,
@@ -109,21 +210,4 @@ fn merge(payment: &mut Payment, told: Dispute) {
         *known = told;
     }
     (known.withdrawn, known.reinstated, known.fee) = (withdrawn, reinstated, fee);
-}
-
-/// Money that the bank has taken cannot be given back as well.
-fn give_up_refunds(payment: &mut Payment) -> Result<(), MoneyError> {
-    let pending = payment.pending.as_ref().map(|pending| pending.step);
-    let disputed: Vec<_> = payment.disputes.iter().filter(|d| d.is_withdrawn()).collect();
-    let disputed: Vec<_> = disputed.into_iter().map(|d| d.payment_intent.clone()).collect();
-    for refund in &mut payment.refunds {
-        let asked = pending == Some(Step::Refund { number: refund.number });
-        if refund.state == RefundState::Wanted
-            && !asked
-            && disputed.contains(&refund.payment_intent)
-        {
-            refund.state = RefundState::Failed;
-        }
-    }
-    payment.refundable().map(|_| ())
 }

@@ -7,7 +7,7 @@ use network::{
 use quantities::{Amount, SessionId};
 use serde::{Deserialize, Serialize};
 
-use super::{error::MoneyError, step::Step};
+use super::{error::MoneyError, give_back, step::Step};
 use crate::Refusal;
 
 /// What is known of one session's payment by card (item `PAYMENT` of the session's partition).
@@ -55,11 +55,15 @@ pub struct Payment {
     /// What is still to be paid: `total` less `captured`, `waived` and `written_off`; zero before
     /// the session has a price.
     pub owed: Amount,
+    /// What was taken beyond what was to be paid, if anything was: it is given back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub surplus: Option<Amount>,
     /// What a person let the driver off.
     pub waived: Amount,
     /// What nobody expects to be paid any more.
     pub written_off: Amount,
-    /// That a person wants `owed` waived or written off: done as soon as nothing is being collected.
+    /// That a person wants `owed` waived or written off: done as soon as nothing is being
+    /// collected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forgive: Option<Forgiven>,
     /// There since a charge of what is owed was refused, until it is paid or forgiven.
@@ -83,9 +87,18 @@ pub struct Payment {
     /// Whether the charger was told to stop, because no hold covers what it delivers.
     #[serde(default)]
     pub stop_asked: bool,
+    /// How often it was.
+    #[serde(default)]
+    pub stops: u32,
+    /// When it is told again, should it deliver on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_again_at: Option<DateTime<Utc>>,
     /// The call in progress: it may or may not have reached Stripe.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending: Option<Pending>,
+    /// Why no further step is taken, if none is: a repeat would fail as the last one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stuck: Option<Stuck>,
     /// Ids of the events by which others were told of it, in order: the store adds them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub told: Vec<String>,
@@ -121,6 +134,44 @@ pub struct Pending {
     pub tried_at: DateTime<Utc>,
     /// How often it was intended, from 1.
     pub attempt: u32,
+}
+
+/// A payment that goes on only when a person has it tried again, or something is known that was
+/// not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stuck {
+    /// Why.
+    pub why: StuckWhy,
+    /// Since when.
+    pub since: DateTime<Utc>,
+}
+
+/// Why a payment is stuck: a bug of ours, or something done at Stripe that nobody foresaw.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(tag = "code", rename_all = "snake_case")]
+pub enum StuckWhy {
+    /// Stripe will not have the request.
+    #[error("Stripe rejected the call with {status}: {error} {param}")]
+    Rejected {
+        /// HTTP status.
+        status: u16,
+        /// Stripe's error code; empty when it gives none.
+        error: String,
+        /// The parameter it is about; empty when it names none.
+        param: String,
+    },
+    /// A PaymentIntent is where none of our calls can have brought it.
+    #[error("the PaymentIntent is in status {status}")]
+    Unexpected {
+        /// Its status at Stripe.
+        status: String,
+    },
+    /// The record does not have what the call needs, or cannot take what came of it.
+    #[error("the record does not fit: {what}")]
+    Unfit {
+        /// In which way.
+        what: String,
+    },
 }
 
 /// Money held on the card.
@@ -239,6 +290,19 @@ pub enum LinkState {
     Expired,
 }
 
+/// Who gives money back.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefundBy {
+    /// A person, who decided it here.
+    #[default]
+    Decision,
+    /// The machine: it was taken beyond what was to be paid.
+    Surplus,
+    /// Somebody at Stripe, without us.
+    Stripe,
+}
+
 /// Money given back, of one PaymentIntent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refund {
@@ -253,11 +317,29 @@ pub struct Refund {
     /// For which lines of the receipt; empty: for the session as a whole.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lines: Vec<u32>,
+    /// Who gives it back.
+    #[serde(default)]
+    pub by: RefundBy,
+    /// How much of it gives surplus back; the rest takes back a part of the sale. Of one that was
+    /// made at Stripe it is not known before the session has its price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub surplus: Option<Amount>,
     /// Stripe's id of it, once it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// Where it stands.
     pub state: RefundState,
+}
+
+impl Refund {
+    /// How much of the sale it takes back, if it was made at Stripe, left us, and that is known:
+    /// nobody has credited that.
+    #[must_use]
+    pub fn made_of_sale(&self) -> Option<Amount> {
+        let made = self.by == RefundBy::Stripe && self.state.is_paid();
+        let surplus = self.surplus.filter(|_| made)?;
+        self.amount.checked_sub(surplus).ok().filter(|part| part.minor > 0)
+    }
 }
 
 /// Where a refund stands. It only moves down this list, whatever the order of the news: a refund
@@ -314,7 +396,8 @@ pub struct Dispute {
     pub withdrawn: bool,
     /// Whether it was given back to us.
     pub reinstated: bool,
-    /// What Stripe charged for it, in the same currency; it stays charged, whoever wins.
+    /// What Stripe charged for it, in the currency that the account settles in; it stays charged,
+    /// whoever wins.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fee: Option<Amount>,
     /// When Stripe said so; older news does not change it.
@@ -347,6 +430,7 @@ impl Payment {
             taken: Vec::new(),
             captured: zero,
             owed: zero,
+            surplus: None,
             waived: zero,
             written_off: zero,
             forgive: None,
@@ -357,7 +441,10 @@ impl Payment {
             disputes: Vec::new(),
             refusal: None,
             stop_asked: false,
+            stops: 0,
+            stop_again_at: None,
             pending: None,
+            stuck: None,
             told: Vec::new(),
             version: 0,
         }
@@ -396,7 +483,8 @@ impl Payment {
         if total.minor < 0 {
             return Err(MoneyError::NegativeTotal { session_id });
         }
-        Self { total: Some(total), ..self }.balanced()
+        let stuck = self.stuck.clone().filter(|_| self.total.is_some());
+        Self { total: Some(total), stuck, ..self }.balanced()
     }
 
     /// Whether the session has its price and nobody is collecting: it is paid, forgiven, or a debt.
@@ -408,6 +496,25 @@ impl Payment {
             && self.hold.is_none()
             && self.to_release.is_empty()
             && collected
+    }
+
+    /// Since when nothing moves it by itself, though something is to be done: it is stuck, a debt,
+    /// or what was taken too much could not be given back. `now`, where that is not known.
+    #[must_use]
+    pub fn waits_for_somebody(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let stuck = self.stuck.as_ref().map(|stuck| stuck.since);
+        let debt = self.debt.as_ref().map(|debt| debt.refused_at);
+        stuck.or(debt).or_else(|| self.surplus_left().map(|_| now))
+    }
+
+    /// What was taken too much and is neither given back nor about to be, if anything is.
+    #[must_use]
+    pub fn surplus_left(&self) -> Option<Amount> {
+        let surplus = self.surplus?;
+        let live = self.refunds.iter().filter(|refund| refund.state != RefundState::Failed);
+        let back: i64 = live.filter_map(|refund| refund.surplus).map(|part| part.minor).sum();
+        let left = Amount::new(surplus.minor.saturating_sub(back), surplus.currency);
+        Some(left).filter(|left| left.minor > 0)
     }
 
     /// The page where the driver can pay now, if there is one.
@@ -431,6 +538,12 @@ impl Payment {
     }
 
     pub(super) fn refundable_of(&self, taken: &Taken) -> Result<Amount, MoneyError> {
+        let left = self.left_of(taken)?;
+        Ok(Amount::new(left.minor.max(0), left.currency))
+    }
+
+    /// Below zero when more is wanted back than is there.
+    pub(super) fn left_of(&self, taken: &Taken) -> Result<Amount, MoneyError> {
         let refunds = self.refunds.iter();
         let refunds = refunds.filter(|refund| {
             refund.payment_intent == taken.payment_intent && refund.state != RefundState::Failed
@@ -444,11 +557,11 @@ impl Payment {
         for amount in gone {
             left = self.sum(left.checked_sub(amount))?;
         }
-        Ok(Amount::new(left.minor.max(0), left.currency))
+        Ok(left)
     }
 
-    /// The record with `captured` and `owed` as the facts have them, and what is to be forgiven
-    /// forgiven, if nothing is being collected.
+    /// The record with `captured`, `owed` and `surplus` as the facts have them, what is to be
+    /// forgiven forgiven if nothing is being collected, and the surplus to be given back.
     pub(super) fn balanced(self) -> Result<Self, MoneyError> {
         let mut captured = Amount::zero(self.wanted.currency);
         for taken in &self.taken {
@@ -456,14 +569,14 @@ impl Payment {
         }
         let mut next = Self { captured, ..self };
         let Some(total) = next.total else { return Ok(next) };
-        let mut owed = total;
+        let mut left = total;
         for settled in [next.captured, next.waived, next.written_off] {
-            owed = next.sum(owed.checked_sub(settled))?;
+            left = next.sum(left.checked_sub(settled))?;
         }
-        if owed.minor < 0 {
-            return Err(MoneyError::Overpaid { session_id: next.session_id });
-        }
-        next.owed = owed;
+        let zero = Amount::zero(left.currency);
+        let surplus = next.sum(zero.checked_sub(left))?;
+        next.surplus = Some(surplus).filter(|surplus| surplus.minor > 0);
+        next.owed = if left.minor > 0 { left } else { zero };
         if let Some(how) = next.forgive
             && next.pending.is_none()
             && next.open_link().is_none()
@@ -473,15 +586,15 @@ impl Payment {
                 Forgiven::WrittenOff => &mut next.written_off,
             };
             *sum = sum
-                .checked_add(owed)
+                .checked_add(next.owed)
                 .map_err(|source| MoneyError::Sum { session_id: next.session_id, source })?;
-            next.owed = Amount::zero(owed.currency);
+            next.owed = zero;
             next.forgive = None;
         }
         if next.owed.is_zero() {
             next.debt = None;
         }
-        Ok(next)
+        give_back::surplus(next)
     }
 
     /// Whether the card can be charged while its owner is away.

@@ -84,8 +84,12 @@ pub enum Outcome {
         /// What can be done with it now.
         terms: HoldTerms,
     },
-    /// The amount of a [`Step::Capture`] was taken.
-    Captured,
+    /// The hold of a [`Step::Capture`] was captured; or, by somebody at Stripe, that of a
+    /// [`Step::RaiseHold`] or [`Step::CancelHold`].
+    Captured {
+        /// What was taken, whoever asked for how much.
+        amount: Amount,
+    },
     /// The hold of a [`Step::CancelHold`] is gone.
     Canceled,
     /// The hold of a [`Step::Capture`] or [`Step::RaiseHold`] is gone, and no money was taken.

@@ -54,6 +54,10 @@ fn refused(code: &str) -> Outcome {
     Outcome::Refused { refusal: Refusal { code: code.to_owned(), decline_code: None } }
 }
 
+fn captured(minor: i64) -> Outcome {
+    Outcome::Captured { amount: eur(minor) }
+}
+
 fn charged() -> Outcome {
     Outcome::Charged { payment_intent: intent("pi_d") }
 }
@@ -72,7 +76,7 @@ fn idle(payment: &Payment, now: DateTime<Utc>) -> bool {
 /// 62.00 cost, 50.00 held and captured, 12.00 refused.
 fn in_debt(code: &str) -> Payment {
     let payment = held(5000).with_total(eur(6200)).unwrap();
-    let payment = after(payment, at(0), "hold/1/capture/1", Outcome::Captured);
+    let payment = after(payment, at(0), "hold/1/capture/1", captured(5000));
     after(payment, at(0), "difference/1", refused(code))
 }
 
@@ -85,7 +89,7 @@ fn linked() -> Payment {
 #[test]
 fn a_session_below_its_hold_is_captured_exactly() {
     let payment = held(5000).with_total(eur(1234)).unwrap();
-    let payment = after(payment, at(0), "hold/1/capture/1", Outcome::Captured);
+    let payment = after(payment, at(0), "hold/1/capture/1", captured(1234));
     assert_eq!((payment.captured, payment.owed), (eur(1234), eur(0)));
     assert!(payment.is_settled());
 }
@@ -120,7 +124,8 @@ fn a_session_that_no_hold_covers_is_stopped_where_the_site_says_so() {
     let stops = |beyond| {
         let policy = PaymentPolicy { beyond, ..PaymentPolicy::default() };
         let asked = stop_if_uncovered(Payment { policy, ..payment.clone() }, at(0));
-        assert_eq!(stop_if_uncovered(asked.clone(), at(1)), asked);
+        let later = at(0) + TimeDelta::minutes(9);
+        assert_eq!(stop_if_uncovered(asked.clone(), later), asked);
         asked.stop_asked
     };
     assert!(stops(Beyond::Stop) && !stops(Beyond::GoOn));
@@ -144,7 +149,7 @@ fn above_the_hold_is_captured_what_the_card_allows_and_the_rest_is_charged() {
     // 15 % above 50.00 is 57.50; 62.00 − 57.50 = 4.50.
     let placed = Outcome::Held { payment_intent: intent("pi_1"), terms: terms(5000, 5750, false) };
     let payment = after(payment(5000), at(0), "hold/1", placed).with_total(eur(6200)).unwrap();
-    let payment = after(payment, at(0), "hold/1/capture/1", Outcome::Captured);
+    let payment = after(payment, at(0), "hold/1/capture/1", captured(5750));
     assert_eq!((payment.captured, payment.owed), (eur(5750), eur(450)));
     assert!(after(payment, at(0), "difference/1", charged()).is_settled());
 }
@@ -154,7 +159,7 @@ fn a_card_that_does_not_keep_its_word_is_captured_up_to_the_hold() {
     let placed = Outcome::Held { payment_intent: intent("pi_1"), terms: terms(5000, 5750, false) };
     let payment = after(payment(5000), at(0), "hold/1", placed).with_total(eur(6200)).unwrap();
     let payment = after(payment, at(0), "hold/1/capture/1", refused("amount_too_large"));
-    let payment = after(payment, at(0), "hold/1/capture/2", Outcome::Captured);
+    let payment = after(payment, at(0), "hold/1/capture/2", captured(5000));
     assert_eq!((payment.captured, payment.owed), (eur(5000), eur(1200)));
 }
 
@@ -242,11 +247,16 @@ fn a_refund_takes_from_each_payment_what_it_has_and_never_more() {
 #[test]
 fn a_refund_that_failed_after_all_is_not_healed_by_old_news() {
     let payment = refund(paid(), eur(5000), "broken plug", &[]).unwrap();
-    let news = |state| News::Refund { number: 1, id: "re_1".to_owned(), state };
+    let news = |state| refund_news(Some(1), "re_1", 5000, state);
     let payment = learn(payment, news(RefundState::Failed)).unwrap();
     let payment = learn(payment, news(RefundState::Succeeded)).unwrap();
     assert_eq!(payment.refunds[0].state, RefundState::Failed);
     assert_eq!(payment.refundable().unwrap(), eur(6200));
+}
+
+fn refund_news(number: Option<u32>, id: &str, minor: i64, state: RefundState) -> News {
+    let (id, payment_intent) = (id.to_owned(), intent("pi_1"));
+    News::Refund { number, id, payment_intent, amount: eur(minor), state }
 }
 
 fn dispute(status: &str, hour: i64) -> Dispute {
@@ -311,8 +321,8 @@ fn a_repeated_intention_keeps_its_moment_and_its_amount() {
 fn an_outcome_is_applied_once() {
     let payment = held(5000).with_total(eur(900)).unwrap();
     let (requested, step) = request(payment, at(0)).unwrap();
-    let payment = apply(requested, &step, Outcome::Captured, at(0)).unwrap();
-    let repeated = apply(payment, &step, Outcome::Captured, at(0));
+    let payment = apply(requested, &step, captured(900), at(0)).unwrap();
+    let repeated = apply(payment, &step, captured(900), at(0));
     assert!(matches!(repeated, Err(MoneyError::OutOfStep { .. })));
 }
 
@@ -349,7 +359,7 @@ fn a_presented_card_is_asked_for_no_other_hold() {
 #[test]
 fn what_a_presented_card_did_not_cover_is_a_debt_with_a_pay_link() {
     let payment = tapped().with_total(eur(6200)).unwrap();
-    let payment = after(payment, at(0), "hold/1/capture/1", Outcome::Captured);
+    let payment = after(payment, at(0), "hold/1/capture/1", captured(5000));
     assert!(!payment.is_settled());
     let (id, url) = ("cs_1".to_owned(), "https://pay/cs_1".to_owned());
     let payment =
@@ -373,4 +383,157 @@ fn a_page_that_cannot_be_made_leaves_a_debt() {
     let payment = after(payment, at(0), "link/1", refused("amount_too_small"));
     assert!(payment.is_settled() && idle(&payment, at(1000)));
     assert_eq!(payment.owed, eur(20));
+}
+
+fn taken(id: &str, minor: i64, purpose: &str) -> News {
+    let payment_intent = intent(id);
+    News::Taken { payment_intent, amount: eur(minor), purpose: purpose.to_owned() }
+}
+
+fn surplus_of(payment: &Payment) -> Option<i64> {
+    payment.surplus.map(|surplus| surplus.minor)
+}
+
+#[test]
+fn a_hold_that_is_captured_at_stripe_is_money_and_what_is_too_much_is_given_back() {
+    let running = learn(held(5000), taken("pi_1", 5000, "hold/1")).unwrap();
+    assert_eq!((running.hold.clone(), running.captured), (None, eur(5000)));
+    let priced = running.with_total(eur(1200)).unwrap();
+    assert_eq!((surplus_of(&priced), priced.owed), (Some(3800), eur(0)));
+    let given = Outcome::Refunded { id: "re_1".to_owned(), state: RefundState::Succeeded };
+    let done = after(priced, at(1), "refund/1", given);
+    assert_eq!(done.refunds[0].by, RefundBy::Surplus);
+    assert!(idle(&done, at(1)) && done.surplus_left().is_none());
+    // The sale can be given back as if nothing had been.
+    assert_eq!(done.refundable().unwrap(), eur(1200));
+}
+
+#[test]
+fn a_call_finds_what_was_captured_at_stripe_and_takes_it_for_a_fact() {
+    let payment = held(5000).with_total(eur(1200)).unwrap();
+    let payment = after(payment, at(0), "hold/1/capture/1", captured(3000));
+    assert_eq!((payment.captured, surplus_of(&payment)), (eur(3000), Some(1800)));
+    let free = held(5000).with_total(eur(0)).unwrap();
+    let free = after(free, at(0), "hold/1/cancel", captured(100));
+    assert_eq!((free.captured, surplus_of(&free)), (eur(100), Some(100)));
+    assert!(free.hold.is_none());
+}
+
+#[test]
+fn news_of_our_own_captures_changes_nothing() {
+    let payment = held(5000).with_total(eur(1200)).unwrap();
+    let (asked, _) = request(payment.clone(), at(0)).unwrap();
+    let news = taken("pi_1", 1200, "hold/1");
+    assert_eq!(learn(asked.clone(), news.clone()).unwrap(), asked, "the call finds out");
+    let paid = after(payment, at(0), "hold/1/capture/1", captured(1200));
+    assert_eq!(learn(paid.clone(), news).unwrap(), paid);
+}
+
+#[test]
+fn a_surplus_that_could_not_be_given_back_waits_for_a_person() {
+    let payment = held(5000).with_total(eur(1200)).unwrap();
+    let payment = after(payment, at(0), "hold/1/capture/1", captured(3000));
+    let payment = after(payment, at(1), "refund/1", refused("expired_or_canceled_card"));
+    assert!(idle(&payment, at(1000)) && look_again_at(&payment, at(1)).is_none());
+    assert_eq!(payment.surplus_left(), Some(eur(1800)));
+    assert_eq!(payment.waits_for_somebody(at(2)), Some(at(2)));
+    let payment = refund_again(payment, 1).unwrap();
+    assert_eq!((payment.surplus_left(), payment.refunds[1].surplus), (None, Some(eur(1800))));
+    assert!(matches!(refund_again(payment, 2), Err(MoneyError::OutOfStep { .. })));
+}
+
+#[test]
+fn what_is_given_back_at_stripe_is_surplus_first_and_then_of_the_sale() {
+    let payment = held(5000).with_total(eur(1200)).unwrap();
+    let payment = after(payment, at(0), "hold/1/capture/1", captured(3000));
+    // Somebody is faster than the machine: it gives back what is left of the surplus.
+    let news = |id: &str, minor| refund_news(None, id, minor, RefundState::Succeeded);
+    let payment = learn(payment, news("re_1", 1500)).unwrap();
+    let wishes: Vec<_> = payment.refunds.iter().map(|r| (r.by, r.amount.minor)).collect();
+    assert_eq!(wishes, [(RefundBy::Stripe, 1500), (RefundBy::Surplus, 300)]);
+    assert_eq!(payment.refunds[0].made_of_sale(), None);
+    let payment = learn(payment, news("re_2", 500)).unwrap();
+    let second = payment.refunds.iter().find(|r| r.id.as_deref() == Some("re_2")).unwrap();
+    assert_eq!((second.surplus, second.made_of_sale()), (Some(eur(300)), Some(eur(200))));
+    assert!(idle(&payment, at(1)), "{payment:?}");
+    assert_eq!(payment.refundable().unwrap(), eur(1000));
+}
+
+#[test]
+fn a_refund_made_at_stripe_takes_the_place_of_one_that_is_only_wanted() {
+    let wanted = refund(paid(), eur(4000), "slow", &[]).unwrap();
+    let news = refund_news(None, "re_9", 3000, RefundState::Succeeded);
+    let (asked, _) = request(wanted.clone(), at(2)).unwrap();
+    let given_up = learn(wanted, news.clone()).unwrap();
+    assert_eq!(given_up.refunds[0].state, RefundState::Failed);
+    // One that Stripe is being asked for finds out itself.
+    let waiting = learn(asked, news).unwrap();
+    assert_eq!(waiting.refunds[0].state, RefundState::Wanted);
+    let refused = after(waiting, at(2), "refund/1", refused("amount_too_large"));
+    assert_eq!((refused.refunds[0].state, refused.refunds.len()), (RefundState::Failed, 2));
+}
+
+#[test]
+fn a_second_refund_under_the_number_of_one_is_a_fact_of_its_own() {
+    let payment = refund(paid(), eur(400), "slow", &[]).unwrap();
+    let news = |id| refund_news(Some(1), id, 400, RefundState::Succeeded);
+    let payment = learn(payment, news("re_1")).unwrap();
+    assert_eq!(learn(payment.clone(), news("re_1")).unwrap(), payment);
+    let twice = learn(payment, news("re_2")).unwrap();
+    assert_eq!(twice.refunds[1].by, RefundBy::Stripe);
+    assert_eq!(twice.refundable().unwrap(), eur(5400));
+}
+
+fn stuck(payment: Payment) -> Payment {
+    let (requested, _) = request(payment, at(0)).unwrap();
+    let param = "amount".to_owned();
+    let why = StuckWhy::Rejected { status: 400, error: "parameter_invalid".to_owned(), param };
+    give_up_on(requested, why, at(0))
+}
+
+#[test]
+fn a_payment_that_is_stuck_is_tried_again_only_when_somebody_says_so_or_news_comes() {
+    let payment = stuck(held(5000).with_total(eur(900)).unwrap());
+    assert!(idle(&payment, at(1000)) && look_again_at(&payment, at(0)).is_none());
+    assert_eq!(payment.waits_for_somebody(at(9)), Some(at(0)));
+    assert_eq!(payment.clone().with_total(eur(900)).unwrap(), payment, "it is no news");
+    let again = after(resume(payment.clone()), at(1), "hold/1/capture/1", captured(900));
+    assert!(again.is_settled() && again.stuck.is_none());
+    let news = learn(payment.clone(), News::Dispute(dispute("needs_response", 1))).unwrap();
+    assert_eq!(next_step(&news, at(1)).unwrap().purpose(), "hold/1/capture/1");
+    let no_news = News::LinkExpired { id: "cs_9".to_owned() };
+    assert_eq!(learn(payment.clone(), no_news).unwrap(), payment);
+    let running = stuck(self::payment(5000));
+    assert!(running.with_total(eur(900)).unwrap().stuck.is_none(), "the price is new");
+}
+
+#[test]
+fn a_charger_is_told_to_stop_again_while_it_delivers_uncovered() {
+    let minutes = |minutes| at(0) + TimeDelta::minutes(minutes);
+    let payment = after(payment(5000), at(0), "hold/1", refused("card_declined"));
+    let told = stop_if_uncovered(payment, at(0));
+    assert_eq!((told.stop_asked, told.stops), (true, 1));
+    assert_eq!(look_again_at(&told, at(0)), Some(minutes(10)));
+    assert_eq!(stop_if_uncovered(told.clone(), minutes(9)), told);
+    let again = stop_if_uncovered(told, minutes(10));
+    assert_eq!((again.stops, again.stop_again_at), (2, Some(minutes(20))));
+    let ended = stopped(again.clone());
+    assert_eq!(look_again_at(&ended, minutes(11)), None);
+    let priced = again.with_total(eur(100)).unwrap();
+    assert_eq!(stop_if_uncovered(priced.clone(), minutes(60)), priced, "it is over");
+}
+
+#[test]
+fn the_hold_of_a_presented_card_is_raised_where_its_charge_says_so() {
+    let mut payment = expect(tapped(), eur(6000));
+    payment.hold.as_mut().unwrap().terms.raisable = true;
+    assert!(!must_stop(&payment, at(0)));
+    let raised = Outcome::Raised { terms: terms(6000, 6000, true) };
+    let payment = after(payment, at(0), "hold/1/raise/1", raised);
+    assert_eq!(payment.hold.as_ref().unwrap().terms.amount, eur(6000));
+    assert!(idle(&payment, at(0)) && !must_stop(&payment, at(0)));
+    // Refused, there is no other hold to be had: the session is not covered.
+    let payment = expect(payment, eur(7000));
+    let payment = after(payment, at(1), "hold/1/raise/2", refused("card_declined"));
+    assert!(idle(&payment, at(1)) && must_stop(&payment, at(1)));
 }

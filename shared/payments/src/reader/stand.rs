@@ -1,11 +1,11 @@
 //! What there is at one connector: the tap under way and the sessions without a card.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use network::HoldRef;
 use quantities::{ChargePointId, ConnectorId, SessionId, TapId};
 use serde::{Deserialize, Serialize};
 
-use super::tap::{Outcome, Step, Tap, TapState};
+use super::tap::{GRACE, Outcome, Step, Tap, TapState};
 
 /// What there is at one connector.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,8 +34,19 @@ pub struct Waiting {
     pub since: DateTime<Utc>,
     /// Until when a card is waited for.
     pub until: DateTime<Utc>,
-    /// Whether that passed: the charger is told to stop, and a person decides.
+    /// Whether that passed: the charger is told to stop, and a person decides. Until it has stopped
+    /// a card that was presented in time is still its own.
     pub missed: bool,
+}
+
+impl Waiting {
+    /// A session whose start arrived at `since`, at a connector whose reader has this window. Where
+    /// there is no reader nobody can present a card.
+    #[must_use]
+    pub fn new(session_id: SessionId, since: DateTime<Utc>, window: Option<TimeDelta>) -> Self {
+        let until = window.map_or(since, |window| since + window + GRACE);
+        Self { session_id, since, until, missed: false }
+    }
 }
 
 /// A card and the session it pays for.
@@ -96,13 +107,13 @@ impl Stand {
     }
 
     /// The card and the session that belong together: what the reader holds for this connector goes
-    /// to the session that came last, if no more than the window lies between the two.
+    /// to the session that came last, if no more than the window lies between the two. When either
+    /// became known does not matter.
     #[must_use]
     pub fn pair(&self) -> Option<Pair> {
         let tap = self.tap.as_ref()?;
         let TapState::Held { hold, at } = &tap.state else { return None };
-        let near =
-            |session: &&Waiting| !session.missed && (*at - session.since).abs() <= tap.window();
+        let near = |session: &&Waiting| (*at - session.since).abs() <= tap.window();
         let session = self.waiting.iter().filter(near).max_by_key(|session| session.since)?;
         Some(Pair { tap_id: tap.id, hold: hold.clone(), session_id: session.session_id })
     }
@@ -127,13 +138,17 @@ impl Stand {
     }
 
     /// The first session that no card came for in time, marked so; `None` if there is none that is
-    /// not marked yet.
+    /// not marked yet. While Stripe does not answer what became of a card that may be a session's,
+    /// the session is not missed (`answered`: it was asked at `now`, or there was nothing to ask).
     #[must_use]
-    pub fn miss(&self, now: DateTime<Utc>) -> Option<(Self, SessionId)> {
+    pub fn miss(&self, now: DateTime<Utc>, answered: bool) -> Option<(Self, SessionId)> {
         let mut next = self.clone();
         let paired = self.pair().map(|pair| pair.session_id);
+        let unknown = self.tap.as_ref().filter(|tap| !answered && tap.may_be_held());
         let late = |session: &&mut Waiting| {
-            !session.missed && session.until <= now && Some(session.session_id) != paired
+            let may_have_one = unknown.is_some_and(|tap| tap.begun_at <= session.until);
+            let is_over = !session.missed && session.until <= now && !may_have_one;
+            is_over && Some(session.session_id) != paired
         };
         let session = next.waiting.iter_mut().find(late)?;
         session.missed = true;

@@ -7,6 +7,10 @@ use serde::{Deserialize, Serialize};
 
 /// How long a reader waits for a card.
 pub(super) const PRESENT_WITHIN: TimeDelta = TimeDelta::minutes(2);
+/// How long after the window what belongs into it may still be on its way: the event of a start,
+/// the word of a card. Before that no card is released for want of a session, and no session given
+/// up for want of a card.
+pub(super) const GRACE: TimeDelta = TimeDelta::minutes(1);
 
 /// A card that is asked for at a reader, for one connector.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,7 +119,8 @@ pub enum Outcome {
     Presented,
     /// To [`Step::Look`]: no card yet.
     Waiting,
-    /// To [`Step::Look`]: a card is held.
+    /// To [`Step::Look`]: a card is held. To [`Step::Release`] of a card that was not presented:
+    /// it was, in the last moment.
     Held {
         /// The hold.
         hold: HoldRef,
@@ -156,12 +161,29 @@ impl Tap {
         TimeDelta::seconds(self.window_s.into())
     }
 
+    /// Until when a card that was presented at `at` waits for its session.
+    #[must_use]
+    pub fn waits_until(&self, at: DateTime<Utc>) -> DateTime<Utc> {
+        at + self.window() + GRACE
+    }
+
+    /// Whether a card may be held for it that nobody here knows of before Stripe is asked.
+    #[must_use]
+    pub const fn may_be_held(&self) -> bool {
+        matches!(
+            self.state,
+            TapState::Made
+                | TapState::OnReader { .. }
+                | TapState::Releasing { why: Why::NotPresented }
+        )
+    }
+
     /// As time alone makes it: what was not presented, and what no session came for, is released.
     pub(super) fn turned(self, now: DateTime<Utc>) -> Self {
         let late = now - self.begun_at >= PRESENT_WITHIN;
         let why = match self.state {
             TapState::Requested | TapState::Made if late => Why::NotPresented,
-            TapState::Held { at, .. } if now - at >= self.window() => Why::NoSession,
+            TapState::Held { at, .. } if self.waits_until(at) <= now => Why::NoSession,
             _ => return self,
         };
         self.releasing(why)
@@ -179,9 +201,10 @@ impl Tap {
             (TapState::OnReader { until }, Outcome::Waiting) if *until <= now => {
                 self.releasing(Why::NotPresented)
             }
-            (TapState::OnReader { .. }, Outcome::Held { hold, at }) => {
-                Self { state: TapState::Held { hold, at: at.min(now) }, ..self }
-            }
+            (
+                TapState::OnReader { .. } | TapState::Releasing { why: Why::NotPresented },
+                Outcome::Held { hold, at },
+            ) => Self { state: TapState::Held { hold, at: at.min(now) }, ..self },
             (
                 TapState::Requested | TapState::Made | TapState::OnReader { .. },
                 Outcome::Nothing { why },

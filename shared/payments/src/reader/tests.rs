@@ -41,8 +41,7 @@ fn session(number: i32) -> SessionId {
 }
 
 fn waiting(number: i32, since: DateTime<Utc>) -> Waiting {
-    let until = since + TimeDelta::seconds(60);
-    Waiting { session_id: session(number), since, until, missed: false }
+    Waiting::new(session(number), since, Some(TimeDelta::seconds(60)))
 }
 
 fn empty() -> Stand {
@@ -102,7 +101,42 @@ fn the_window_is_counted_between_the_card_and_the_start_whenever_they_are_looked
     let seen_late = seen_late.apply(Outcome::Held { hold: hold(), at: at(10) }, at(3_600));
     assert!(seen_late.pair().is_some());
     assert_eq!(seen_late.clone().turn(at(3_600)), seen_late);
-    assert_eq!(seen_late.miss(at(3_600)), None);
+    assert_eq!(seen_late.miss(at(3_600), true), None);
+}
+
+#[test]
+fn a_start_at_the_end_of_the_window_gets_its_card_though_its_event_comes_later() {
+    let stand = held(on_reader(empty()), 10);
+    // Stored in the last second of the window, told a minute later.
+    let stand = stand.turn(at(128)).arrive(waiting(1, at(69)));
+    assert_eq!(stand.pair().map(|pair| pair.session_id), Some(session(1)));
+}
+
+#[test]
+fn nobody_is_given_up_while_stripe_does_not_say_what_became_of_their_card() {
+    let stand = on_reader(empty().arrive(waiting(1, noon())));
+    assert_eq!(stand.miss(at(119), true), None, "the word of a card may still be on its way");
+    assert!(stand.miss(at(120), true).is_some());
+    assert_eq!(stand.miss(at(3_600), false), None);
+    // An hour later Stripe says that the card was there all the time.
+    let stand = stand.apply(Outcome::Held { hold: hold(), at: at(30) }, at(3_600)).turn(at(3_600));
+    assert_eq!(stand.pair().map(|pair| pair.session_id), Some(session(1)));
+    // What is not known of a card that can only have come later keeps nobody.
+    let over = empty().arrive(waiting(1, at(-121)));
+    assert!(on_reader(over).miss(at(0), false).is_some());
+    // Nor does what cannot hold anything.
+    let stand = empty().arrive(waiting(1, noon())).begin(tap("one", noon())).unwrap();
+    assert!(stand.miss(at(120), false).is_some());
+}
+
+#[test]
+fn a_card_that_is_presented_in_the_last_moment_is_not_taken_for_one_that_never_came() {
+    let stand = on_reader(empty().arrive(waiting(1, at(100))));
+    let stand = stand.apply(Outcome::Waiting, at(120));
+    assert_eq!(state(&stand), TapState::Releasing { why: Why::NotPresented });
+    assert_eq!(stand.miss(at(220), false), None);
+    let stand = stand.apply(Outcome::Held { hold: hold(), at: at(120) }, at(121));
+    assert_eq!(stand.pair().map(|pair| pair.session_id), Some(session(1)));
 }
 
 #[test]
@@ -113,17 +147,28 @@ fn of_two_sessions_the_later_gets_the_card_and_the_other_goes_without() {
     assert_eq!(pair.session_id, session(2));
     let (stand, _) = stand.paired(&pair).cleared();
     assert_eq!((stand.pair(), stand.waiting.len()), (None, 1));
-    let (stand, missed) = stand.miss(at(60)).unwrap();
+    let (stand, missed) = stand.miss(at(120), true).unwrap();
     assert_eq!(missed, session(1));
-    assert_eq!(stand.miss(at(60)), None, "each is missed once");
-    assert!(stand.is_due(at(61)), "until it needs no card any more");
+    assert_eq!(stand.miss(at(120), true), None, "each is missed once");
+    assert!(stand.is_due(at(121)), "until it needs no card any more");
     assert!(stand.without(missed).is_empty());
 }
 
 #[test]
-fn a_session_that_was_given_up_gets_no_card() {
-    let (stand, _) = empty().arrive(waiting(1, at(-60))).miss(at(0)).unwrap();
-    assert_eq!(held(on_reader(stand), 0).pair(), None);
+fn a_session_that_was_given_up_gets_its_card_until_it_has_stopped() {
+    let (stand, missed) =
+        on_reader(empty().arrive(waiting(1, noon()))).miss(at(120), true).unwrap();
+    let found = |at_s| Outcome::Held { hold: hold(), at: at(at_s) };
+    let in_time = stand.clone().apply(found(60), at(125));
+    assert_eq!(in_time.pair().map(|pair| pair.session_id), Some(missed));
+    assert_eq!(stand.clone().apply(found(61), at(125)).pair(), None, "a second too late");
+    assert_eq!(stand.without(missed).apply(found(60), at(125)).pair(), None);
+}
+
+#[test]
+fn where_no_reader_stands_no_card_is_waited_for() {
+    let stand = empty().arrive(Waiting::new(session(1), noon(), None));
+    assert!(stand.miss(noon(), true).is_some());
 }
 
 #[test]
@@ -143,16 +188,16 @@ fn a_connector_takes_one_tap_at_a_time() {
 #[test]
 fn a_card_that_no_session_comes_for_is_released() {
     let stand = held(on_reader(empty()), 10);
-    assert!(!stand.is_due(at(69)));
-    assert_eq!(stand.clone().turn(at(69)), stand);
-    assert!(stand.is_due(at(70)));
-    let stand = stand.turn(at(70));
+    assert!(!stand.is_due(at(129)));
+    assert_eq!(stand.clone().turn(at(129)), stand);
+    assert!(stand.is_due(at(130)));
+    let stand = stand.turn(at(130));
     assert_eq!(state(&stand), TapState::Releasing { why: Why::NoSession });
     // A session that comes while it is being released does not get it.
     let stand = stand.arrive(waiting(1, at(65)));
     assert_eq!(stand.pair(), None);
     assert_eq!(stand.step(), Some(Step::Release));
-    let (stand, decided) = stand.apply(Outcome::Released, at(71)).cleared();
+    let (stand, decided) = stand.apply(Outcome::Released, at(131)).cleared();
     assert_eq!(decided.unwrap().state, TapState::Released { why: Why::NoSession });
     assert_eq!(stand.waiting.len(), 1);
 }

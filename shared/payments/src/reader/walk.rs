@@ -1,12 +1,13 @@
-//! Random walks: cards, sessions, cancellations, crashes and lost news against a strict reader, and
-//! at the end every card that was held pays for one session or is released.
+//! Random walks: cards, sessions, cancellations, crashes, late starts and a Stripe that does not
+//! answer against a strict reader. At the end every card that was held pays for one session or is
+//! released, and a card and a start that lie within the window have met.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use network::{HoldRef, StripePaymentIntentId, StripeReaderId};
 use proptest::{collection::vec, prelude::*};
 use quantities::{Amount, ConnectorId, Currency, ReaderId, SessionId, TapId, TransactionId};
 
-use super::*;
+use super::{tap::GRACE, *};
 
 const WINDOW_S: u32 = 60;
 
@@ -17,8 +18,14 @@ enum Happens {
     Begin,
     /// Somebody presents one: it is held, or declined.
     Present { good: bool },
-    /// A session starts with the reader's tag; its message comes once or twice.
-    Start { twice: bool },
+    /// A session starts with the reader's tag; its message comes once or twice, now or later.
+    Start { twice: bool, late: bool },
+    /// The messages of starts that were under way come.
+    Deliver,
+    /// Sessions that were missed have stopped, and are held for a person.
+    Stop,
+    /// Stripe answers no more, or again.
+    Silence { silent: bool },
     /// Whoever asked for a card wants it no more.
     Cancel,
     /// Somebody carries the stand on; a crash loses the answer to so many a call.
@@ -33,6 +40,7 @@ struct Stripe {
     /// Each PaymentIntent by the tap that it was made for.
     intents: Vec<(TapId, Card)>,
     shown: Option<TapId>,
+    silent: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +55,11 @@ impl Stripe {
     fn card(&mut self, tap: TapId) -> &mut Card {
         let index = self.intents.iter().position(|(of, _)| *of == tap).unwrap();
         &mut self.intents[index].1
+    }
+
+    /// `None`: the request does not arrive.
+    fn asked(&mut self, tap: &Tap, step: Step) -> Option<Outcome> {
+        (!self.silent).then(|| self.answer(tap, step))
     }
 
     fn answer(&mut self, tap: &Tap, step: Step) -> Outcome {
@@ -66,9 +79,7 @@ impl Stripe {
                 Outcome::Presented
             }
             Step::Look => match *self.card(tap.id) {
-                Card::Held(at) => {
-                    Outcome::Held { hold: HoldRef::plain(payment_intent, tap.amount), at }
-                }
+                Card::Held(at) => held(payment_intent, tap, at),
                 Card::Declined => {
                     Outcome::Nothing { why: Why::Refused { code: "card_declined".to_owned() } }
                 }
@@ -79,11 +90,20 @@ impl Stripe {
                 if self.shown == Some(tap.id) {
                     self.shown = None;
                 }
-                *self.card(tap.id) = Card::Canceled;
-                Outcome::Released
+                match self.card(tap.id) {
+                    Card::Held(at) if tap.may_be_held() => held(payment_intent, tap, *at),
+                    card => {
+                        *card = Card::Canceled;
+                        Outcome::Released
+                    }
+                }
             }
         }
     }
+}
+
+fn held(payment_intent: StripePaymentIntentId, tap: &Tap, at: DateTime<Utc>) -> Outcome {
+    Outcome::Held { hold: HoldRef::plain(payment_intent, tap.amount), at }
 }
 
 /// What is stored, and what the world knows.
@@ -94,10 +114,19 @@ struct World {
     /// Which tap each session got.
     paid: Vec<(SessionId, TapId)>,
     missed: Vec<SessionId>,
-    started: Vec<SessionId>,
+    started: Vec<(SessionId, DateTime<Utc>)>,
+    /// Starts whose messages are under way.
+    under_way: Vec<Waiting>,
+    /// Good cards, as they were presented.
+    presented: Vec<(TapId, DateTime<Utc>)>,
+    canceled: Vec<TapId>,
     stripe: Stripe,
     now: DateTime<Utc>,
     taps: u32,
+}
+
+fn window() -> TimeDelta {
+    TimeDelta::seconds(WINDOW_S.into())
 }
 
 fn reader() -> ReaderId {
@@ -112,6 +141,9 @@ impl World {
             paid: vec![],
             missed: vec![],
             started: vec![],
+            under_way: vec![],
+            presented: vec![],
+            canceled: vec![],
             stripe: Stripe::default(),
             now: "2026-03-01T12:00:00Z".parse().unwrap(),
             taps: 0,
@@ -120,50 +152,87 @@ impl World {
 
     fn happens(&mut self, what: &Happens) {
         match *what {
-            Happens::Begin => {
-                self.taps += 1;
-                let tap = Tap {
-                    id: TapId::of(&reader(), &self.taps.to_string()),
-                    reader_id: reader(),
-                    stripe_reader: StripeReaderId("tmr_1".to_owned()),
-                    charge_point_id: "CP1".parse().unwrap(),
-                    connector_id: ConnectorId(1),
-                    amount: Amount::new(3000, Currency::EUR),
-                    window_s: WINDOW_S,
-                    start_with: None,
-                    begun_at: self.now,
-                    payment_intent: None,
-                    state: TapState::Requested,
-                };
-                if let Ok(stand) = self.stand.clone().begin(tap) {
-                    self.stand = stand;
-                }
-            }
+            Happens::Begin => self.begin(),
             Happens::Present { good } => {
                 if let Some(tap) = self.stripe.shown.take() {
                     let card = if good { Card::Held(self.now) } else { Card::Declined };
                     *self.stripe.card(tap) = card;
+                    if good {
+                        self.presented.push((tap, self.now));
+                    }
                 }
             }
-            Happens::Start { twice } => {
-                let number = i32::try_from(self.started.len()).unwrap();
-                let session_id = SessionId::of(&"CP1".parse().unwrap(), TransactionId(number));
-                self.started.push(session_id);
-                let until = self.now + TimeDelta::seconds(WINDOW_S.into());
-                let waiting = Waiting { session_id, since: self.now, until, missed: false };
-                for _ in 0..=u8::from(twice) {
-                    self.stand = self.stand.clone().arrive(waiting.clone());
-                }
-            }
+            Happens::Start { twice, late } => self.start(twice, late),
+            Happens::Deliver => self.deliver(TimeDelta::zero()),
+            Happens::Stop => self.stand.waiting.retain(|waiting| !waiting.missed),
+            Happens::Silence { silent } => self.stripe.silent = silent,
             Happens::Cancel => {
                 if let Some(tap) = &self.stand.tap {
+                    self.canceled.push(tap.id);
                     self.stand = self.stand.clone().cancel(tap.id);
                 }
                 self.clear();
             }
             Happens::Advance { crash_at } => self.advance(crash_at),
-            Happens::Pass { seconds } => self.now += TimeDelta::seconds(seconds),
+            Happens::Pass { seconds } => self.pass(seconds),
         }
+    }
+
+    fn begin(&mut self) {
+        self.taps += 1;
+        let tap = Tap {
+            id: TapId::of(&reader(), &self.taps.to_string()),
+            reader_id: reader(),
+            stripe_reader: StripeReaderId("tmr_1".to_owned()),
+            charge_point_id: "CP1".parse().unwrap(),
+            connector_id: ConnectorId(1),
+            amount: Amount::new(3000, Currency::EUR),
+            window_s: WINDOW_S,
+            start_with: None,
+            begun_at: self.now,
+            payment_intent: None,
+            state: TapState::Requested,
+        };
+        if let Ok(stand) = self.stand.clone().begin(tap) {
+            self.stand = stand;
+        }
+    }
+
+    fn start(&mut self, twice: bool, late: bool) {
+        let number = i32::try_from(self.started.len()).unwrap();
+        let session_id = SessionId::of(&"CP1".parse().unwrap(), TransactionId(number));
+        self.started.push((session_id, self.now));
+        let waiting = Waiting::new(session_id, self.now, Some(window()));
+        if twice || late {
+            self.under_way.push(waiting.clone());
+        }
+        if !late {
+            self.stand = self.stand.clone().arrive(waiting);
+        }
+    }
+
+    /// The messages of starts that were under way for so long come.
+    fn deliver(&mut self, after: TimeDelta) {
+        let now = self.now;
+        let come = |waiting: &mut Waiting| now - waiting.since >= after;
+        let due: Vec<_> = self.under_way.extract_if(.., come).collect();
+        for waiting in due {
+            // The function leaves alone what has its card or has stopped.
+            let id = waiting.session_id;
+            let is_paid = self.paid.iter().any(|(known, _)| *known == id);
+            if !is_paid && !self.missed.contains(&id) {
+                self.stand = self.stand.clone().arrive(waiting);
+            }
+        }
+    }
+
+    /// Time passes; no message is under way for longer than the grace.
+    fn pass(&mut self, seconds: i64) {
+        for _ in 0..seconds {
+            self.deliver(GRACE);
+            self.now += TimeDelta::seconds(1);
+        }
+        self.deliver(GRACE);
     }
 
     fn clear(&mut self) {
@@ -183,21 +252,23 @@ impl World {
                 continue;
             }
             let before = self.stand.clone();
+            let mut answered = true;
             if let (Some(tap), Some(step)) = (&before.tap, before.step()) {
-                let outcome = self.stripe.answer(tap, step);
+                let outcome = self.stripe.asked(tap, step);
                 if crash_at == Some(call) {
                     return;
                 }
-                self.stand = before.clone().apply(outcome, self.now);
+                answered = outcome.is_some();
+                if let Some(outcome) = outcome {
+                    self.stand = before.clone().apply(outcome, self.now);
+                }
             }
-            if self.stand == before {
-                self.stand = before.clone().turn(self.now);
-            }
+            self.stand = self.stand.clone().turn(self.now);
             self.clear();
             if self.stand != before {
                 continue;
             }
-            match self.stand.miss(self.now) {
+            match self.stand.miss(self.now, answered) {
                 Some((stand, session_id)) => {
                     self.stand = stand;
                     self.missed.push(session_id);
@@ -210,10 +281,12 @@ impl World {
 
     /// Whatever happened: a sweep or two after the last window everything is decided.
     fn ends(mut self) -> Result<(), TestCaseError> {
+        self.stripe.silent = false;
         for _ in 0..4 {
-            self.now += TimeDelta::seconds(200);
             self.advance(None);
+            self.pass(200);
         }
+        self.advance(None);
         prop_assert!(self.stand.tap.is_none(), "{self:?}");
         for (tap, card) in &self.stripe.intents {
             let paid = self.paid.iter().filter(|(_, by)| by == tap).count();
@@ -221,10 +294,15 @@ impl World {
             let is_held = matches!(card, Card::Held(_));
             prop_assert_eq!(is_held, paid == 1, "{:?} of {:?}", card, tap);
         }
-        for session in &self.started {
+        for (session, since) in &self.started {
             let paid = self.paid.iter().filter(|(known, _)| known == session).count();
             let missed = self.missed.iter().filter(|known| *known == session).count();
-            prop_assert_eq!(paid + missed, 1, "{} is paid or missed, once", session);
+            prop_assert!(paid <= 1 && missed <= 1 && paid + missed > 0, "{} is forgotten", session);
+            for (tap, at) in self.presented.iter().filter(|_| paid == 0) {
+                let used = self.paid.iter().any(|(_, by)| by == tap) || self.canceled.contains(tap);
+                let near = (*at - *since).abs() <= window();
+                prop_assert!(used || !near, "{} and {:?} have not met: {:?}", session, tap, self);
+            }
         }
         Ok(())
     }
@@ -234,7 +312,10 @@ fn happens() -> impl Strategy<Value = Happens> {
     prop_oneof![
         2 => Just(Happens::Begin),
         3 => prop::bool::weighted(0.8).prop_map(|good| Happens::Present { good }),
-        2 => any::<bool>().prop_map(|twice| Happens::Start { twice }),
+        2 => any::<(bool, bool)>().prop_map(|(twice, late)| Happens::Start { twice, late }),
+        1 => Just(Happens::Deliver),
+        1 => Just(Happens::Stop),
+        1 => any::<bool>().prop_map(|silent| Happens::Silence { silent }),
         1 => Just(Happens::Cancel),
         6 => prop::option::of(0..4_u8).prop_map(|crash_at| Happens::Advance { crash_at }),
         2 => prop_oneof![1..20_i64, 50..70_i64, 110..130_i64]
@@ -245,13 +326,44 @@ fn happens() -> impl Strategy<Value = Happens> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
     #[test]
-    fn every_card_that_is_held_pays_for_one_session_or_is_released(
+    fn every_card_that_is_held_pays_for_one_session_or_is_released_and_those_in_time_meet(
         all in vec(happens(), 1..40),
     ) {
         let mut world = World::new();
         for what in &all {
             world.happens(what);
         }
+        world.ends()?;
+    }
+
+    /// One card and one start, second by second: however late the start is told, whenever somebody
+    /// looks, and for however long Stripe does not answer.
+    #[test]
+    fn a_card_and_a_start_in_time_meet_however_late_either_becomes_known(
+        (card, start) in (1..119_i64, 1..180_i64),
+        late in 0..=60_i64,
+        (silence, for_s) in (2..300_i64, 0..300_i64),
+        looks in vec(2..400_i64, 0..12),
+    ) {
+        let mut world = World::new();
+        world.happens(&Happens::Begin);
+        world.happens(&Happens::Advance { crash_at: None });
+        for second in 1..400 {
+            world.pass(1);
+            world.stripe.silent = (silence..silence + for_s).contains(&second);
+            if second == card {
+                world.happens(&Happens::Present { good: true });
+            }
+            if second == start {
+                world.start(false, true);
+            }
+            world.deliver(TimeDelta::seconds(late));
+            if looks.contains(&second) {
+                world.happens(&Happens::Advance { crash_at: None });
+                world.happens(&Happens::Stop);
+            }
+        }
+        prop_assert_eq!(world.presented.len(), 1, "the reader shows it until it is taken off");
         world.ends()?;
     }
 }

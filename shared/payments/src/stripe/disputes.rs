@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 
 use network::StripePaymentIntentId;
-use quantities::SessionId;
 use serde::Serialize;
 use stripe::StripeRequest;
 use stripe_client_core::{RequestBuilder, StripeMethod};
 
-use super::{PaymentError, StripeClient, failure::Failure, numbered};
+use super::{PaymentError, Reference, StripeClient, failure::Failure, numbered};
 
 /// What a dispute is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,20 +19,20 @@ pub struct DisputeView {
 }
 
 impl StripeClient {
-    /// The session that a PaymentIntent took money for, as its metadata says; `None` when it is not
-    /// one of ours.
+    /// What a PaymentIntent took money for, as its metadata says; `None` when it is not one of
+    /// ours.
     ///
     /// # Errors
     ///
     /// [`PaymentError`].
-    pub async fn session_of(
+    pub async fn reference_of(
         &self,
         payment_intent: &StripePaymentIntentId,
-    ) -> Result<Option<SessionId>, PaymentError> {
+    ) -> Result<Option<Reference>, PaymentError> {
         let call = "retrieve";
         let read = self.send(call, None, &super::calls::Retrieve { payment_intent }).await;
         let intent = read.map_err(|failure| failure.into_error(call))?;
-        Ok(intent.metadata.get("session_id").and_then(|id| id.parse().ok()))
+        Ok(Reference::of(&intent.metadata))
     }
 
     /// A dispute as Stripe has it now.

@@ -12,7 +12,7 @@ use stripe::{
 };
 
 use super::{AmountError, StripeClient, calls::Intent};
-use crate::Refusal;
+use crate::{Refusal, money::StuckWhy};
 
 /// One attempt. Stripe answers in a second or two; whoever waits longer than this asks again.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(6);
@@ -92,6 +92,25 @@ impl PaymentError {
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
         matches!(self, Self::Unknown { .. })
+    }
+
+    /// Whether it is about the account and not about the call: the key is revoked, say. Then every
+    /// call fails, until somebody has set that right.
+    #[must_use]
+    pub const fn is_of_account(&self) -> bool {
+        matches!(self, Self::Configuration | Self::Rejected { status: 401 | 403, .. })
+    }
+
+    /// Why a payment cannot go on, whose call failed so.
+    #[must_use]
+    pub fn stuck(self) -> StuckWhy {
+        match self {
+            Self::Rejected { status, code, param, .. } => {
+                StuckWhy::Rejected { status, error: code, param }
+            }
+            Self::Unexpected { status, .. } => StuckWhy::Unexpected { status },
+            other => StuckWhy::Unfit { what: other.to_string() },
+        }
     }
 }
 

@@ -49,13 +49,19 @@ impl StripeClient {
             Step::Capture { number, amount, .. } => {
                 let Hold { payment_intent, terms, .. } = hold(payment, number)?;
                 Ok(match self.capture(&key, payment_intent, amount, terms.amount).await? {
-                    CaptureOutcome::Captured => Outcome::Captured,
+                    CaptureOutcome::Captured(amount) => Outcome::Captured { amount },
                     CaptureOutcome::HoldLost => Outcome::HoldLost,
                     CaptureOutcome::Refused(refusal) => Outcome::Refused { refusal },
                 })
             }
             Step::CancelHold { number } => {
-                self.cancel_under(&key, &hold(payment, number)?.payment_intent).await?;
+                let held = &hold(payment, number)?.payment_intent;
+                let intent = self.end_hold(&key, held).await?;
+                if intent.status == "succeeded" {
+                    let amount = intent.amount_received.exactly(payment.wanted.currency)?;
+                    return Ok(Outcome::Captured { amount });
+                }
+                super::canceled(&intent)?;
                 Ok(Outcome::Canceled)
             }
             Step::ChargeDifference { amount, .. } => {
@@ -138,6 +144,10 @@ impl StripeClient {
             let intent = self.read_held(call, payment_intent).await?;
             match intent.status.as_str() {
                 "canceled" => return Ok(Outcome::HoldLost),
+                "succeeded" => {
+                    let amount = intent.amount_received.exactly(amount.currency)?;
+                    return Ok(Outcome::Captured { amount });
+                }
                 "requires_capture" if intent.amount == sent => {
                     return Ok(Outcome::Raised { terms: intent.terms(amount)? });
                 }

@@ -53,6 +53,13 @@ impl StripeClient {
             (Step::Look, Some(intent)) => self.look(&tap.stripe_reader, intent, tap.amount).await,
             (Step::Release, Some(intent)) => {
                 self.clear_reader(&reference, &tap.stripe_reader, intent).await?;
+                // From here on no card can be presented; in the last moment one may have been.
+                if tap.may_be_held()
+                    && let held @ Outcome::Held { .. } =
+                        self.look(&tap.stripe_reader, intent, tap.amount).await?
+                {
+                    return Ok(held);
+                }
                 self.cancel(&reference, intent).await?;
                 Ok(Outcome::Released)
             }

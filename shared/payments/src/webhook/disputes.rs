@@ -22,13 +22,7 @@ pub fn dispute(event: &StripeEvent) -> Result<Dispute, WebhookError> {
     let currency: Currency = currency.parse().map_err(|_| event.unreadable())?;
     let payment_intent = object.payment_intent.ok_or_else(|| event.unreadable())?;
     let moved = object.balance_transactions.unwrap_or_default();
-    let in_currency = |moved: &&Moved| moved.currency.eq_ignore_ascii_case(&object.currency);
-    // What Stripe charges in another currency is seen in its payout only.
-    let fees = moved.iter().filter(in_currency).map(|moved| moved.fee.exactly(currency));
-    let fee = fees.into_iter().try_fold(Amount::zero(currency), |sum, fee| {
-        fee.ok().and_then(|fee| sum.checked_add(fee).ok())
-    });
-    let fee = fee.ok_or_else(|| event.unreadable())?;
+    let fee = fee(&moved).ok_or_else(|| event.unreadable())?;
     let amount = object.amount.exactly(currency).map_err(|_| event.unreadable())?;
     let is = |suffix: &str| event.event_type == format!("charge.dispute.{suffix}");
     let due_by = object.evidence_details.and_then(|details| details.due_by);
@@ -44,9 +38,23 @@ pub fn dispute(event: &StripeEvent) -> Result<Dispute, WebhookError> {
         due_by: due_by.and_then(|at| DateTime::from_timestamp(at, 0)),
         withdrawn,
         reinstated: is("funds_reinstated") || moved.iter().any(|moved| moved.amount.is_positive()),
-        fee: (fee.minor > 0).then_some(fee),
+        fee,
         as_of: event.created,
     })
+}
+
+/// What Stripe charges for it, in the currency of its balance transactions: the one that the
+/// account settles in, which all of them are in. `None` when that is no amount.
+/// <https://docs.stripe.com/api/balance_transactions/object#balance_transaction_object-currency>
+fn fee(moved: &[Moved]) -> Option<Option<Amount>> {
+    let mut sum: Option<Amount> = None;
+    for Moved { fee, currency, .. } in moved {
+        let fee = fee.exactly(currency.parse().ok()?).ok()?;
+        if !fee.is_zero() {
+            sum = Some(sum.map_or(Ok(fee), |sum| sum.checked_add(fee)).ok()?);
+        }
+    }
+    Some(sum.filter(|fee| fee.minor > 0))
 }
 
 #[derive(Deserialize)]

@@ -1,10 +1,13 @@
 //! `payment_intent.*`.
 
+use std::collections::HashMap;
+
 use network::StripePaymentIntentId;
-use quantities::{ChargePointId, ConnectorId, SessionId, TapId};
+use quantities::{Amount, Currency};
 use serde::Deserialize;
 
 use super::{StripeEvent, WebhookError};
+use crate::stripe::{Reference, StripeAmount};
 
 /// What an event `payment_intent.*` says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,21 +16,12 @@ pub struct IntentEvent {
     pub payment_intent: StripePaymentIntentId,
     /// Its status then.
     pub status: String,
-    /// The session it is for, when we said so.
-    pub session_id: Option<SessionId>,
-    /// The card at a reader that it is for, when we said so.
-    pub tap: Option<TapPlace>,
-}
-
-/// A card that was asked for at a reader, and for what.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TapPlace {
-    /// The tap.
-    pub tap_id: TapId,
-    /// The charger.
-    pub charge_point_id: ChargePointId,
-    /// Its connector.
-    pub connector_id: ConnectorId,
+    /// What it is for, when we said so.
+    pub about: Option<Reference>,
+    /// The purpose that we gave it; empty when we gave none.
+    pub purpose: String,
+    /// What it had taken then.
+    pub received: Amount,
 }
 
 impl IntentEvent {
@@ -37,12 +31,14 @@ impl IntentEvent {
     ///
     /// [`WebhookError::Unreadable`].
     pub fn read(event: &StripeEvent) -> Result<Self, WebhookError> {
-        let intent: PaymentIntent = event.object()?;
+        let PaymentIntent { id, status, amount_received, currency, metadata } = event.object()?;
+        let currency: Currency = currency.parse().map_err(|_| event.unreadable())?;
         Ok(Self {
-            payment_intent: StripePaymentIntentId(intent.id),
-            status: intent.status,
-            tap: intent.metadata.tap(),
-            session_id: intent.metadata.session_id.and_then(|id| id.parse().ok()),
+            payment_intent: StripePaymentIntentId(id),
+            status,
+            about: Reference::of(&metadata),
+            purpose: metadata.get("purpose").cloned().unwrap_or_default(),
+            received: amount_received.exactly(currency).map_err(|_| event.unreadable())?,
         })
     }
 }
@@ -51,24 +47,8 @@ impl IntentEvent {
 struct PaymentIntent {
     id: String,
     status: String,
+    amount_received: StripeAmount,
+    currency: String,
     #[serde(default)]
-    metadata: Metadata,
-}
-
-#[derive(Default, Deserialize)]
-#[expect(clippy::struct_field_names, reason = "the names that Stripe keeps for us")]
-struct Metadata {
-    session_id: Option<String>,
-    tap_id: Option<String>,
-    charge_point_id: Option<String>,
-    connector_id: Option<String>,
-}
-
-impl Metadata {
-    fn tap(&self) -> Option<TapPlace> {
-        let tap_id = self.tap_id.as_ref()?.parse().ok()?;
-        let charge_point_id = self.charge_point_id.as_ref()?.parse().ok()?;
-        let connector_id = ConnectorId(self.connector_id.as_ref()?.parse().ok()?);
-        Some(TapPlace { tap_id, charge_point_id, connector_id })
-    }
+    metadata: HashMap<String, String>,
 }

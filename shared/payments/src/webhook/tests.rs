@@ -8,8 +8,10 @@ use stripe_twin::{Twin, TwinConfig, WebhookEndpoint};
 use tokio::{net::TcpListener, sync::mpsc};
 
 use network::StripePaymentIntentId;
+use quantities::{Amount, Currency};
 
 use super::*;
+use crate::stripe::Reference;
 
 const SECRET: &str = "whsec_test";
 const NOW: i64 = 1_770_000_000;
@@ -35,13 +37,16 @@ fn read_signed(body: &str) -> Result<StripeEvent, WebhookError> {
 
 #[test]
 fn an_event_says_when_it_was_made_and_what_it_is_about() {
-    let intent = json!({ "id": "pi_1", "status": "canceled" });
+    let intent = json!({
+        "id": "pi_1", "status": "canceled", "amount_received": 0, "currency": "eur",
+    });
     let read = read_signed(&event("payment_intent.canceled", &intent)).unwrap();
     let said = IntentEvent {
         payment_intent: StripePaymentIntentId("pi_1".to_owned()),
         status: "canceled".to_owned(),
-        session_id: None,
-        tap: None,
+        about: None,
+        purpose: String::new(),
+        received: Amount::new(0, Currency::EUR),
     };
     assert_eq!((IntentEvent::read(&read), read.created), (Ok(said), at(NOW)));
 }
@@ -52,14 +57,17 @@ fn a_card_at_a_reader_is_found_by_what_we_said_of_it() {
     let metadata = json!({
         "tap_id": tap_id.to_string(), "charge_point_id": "CP1", "connector_id": "2",
     });
-    let intent = json!({ "id": "pi_1", "status": "requires_capture", "metadata": metadata });
+    let intent = json!({
+        "id": "pi_1", "status": "requires_capture", "amount_received": 0, "currency": "eur",
+        "metadata": metadata,
+    });
     let read = read_signed(&event("payment_intent.amount_capturable_updated", &intent)).unwrap();
-    let place = TapPlace {
+    let place = Reference::Tap {
         tap_id,
         charge_point_id: "CP1".parse().unwrap(),
         connector_id: quantities::ConnectorId(2),
     };
-    assert_eq!(IntentEvent::read(&read).unwrap().tap, Some(place));
+    assert_eq!(IntentEvent::read(&read).unwrap().about, Some(place));
     let reader = json!({ "id": "tmr_1", "action": { "status": "failed" } });
     let read = read_signed(&event("terminal.reader.action_failed", &reader)).unwrap();
     assert_eq!(ReaderEvent::read(&read).unwrap().reader.0, "tmr_1");
@@ -174,22 +182,34 @@ fn a_dispute_says_what_became_of_its_money_whichever_event_tells_of_it() {
     let lost = read("charge.dispute.closed", "lost", json!(null));
     assert!(lost.withdrawn && !lost.reinstated, "who has lost has not got it");
     let abroad = json!([{ "amount": -400, "currency": "usd", "fee": 1500 }]);
-    assert_eq!(read("charge.dispute.updated", "needs_response", abroad).fee, None);
+    let fee = read("charge.dispute.updated", "needs_response", abroad).fee;
+    assert_eq!(fee, Some(Amount::new(1500, Currency::USD)), "as the account settles");
 }
 
 #[test]
-fn a_refund_of_ours_says_which_it_is_and_another_is_nobodys() {
+fn a_refund_of_ours_says_which_it_is_and_another_whose_money_it_gives_back() {
     let session_id = "7a113a77-0000-5000-8000-0cb10badcafe";
     let read = |metadata: serde_json::Value, status: &str| {
-        let object = json!({ "id": "re_1", "status": status, "metadata": metadata });
-        RefundEvent::read(&read_signed(&event("refund.updated", &object)).unwrap()).unwrap()
+        let object = json!({
+            "id": "re_1", "amount": 100, "currency": "eur", "payment_intent": "pi_1",
+            "status": status, "metadata": metadata,
+        });
+        let read = RefundEvent::read(&read_signed(&event("refund.updated", &object)).unwrap());
+        read.unwrap().unwrap()
     };
     let ours = json!({ "session_id": session_id, "purpose": "refund/3" });
-    let read_ours = read(ours.clone(), "failed").unwrap();
-    assert_eq!((read_ours.number, read_ours.id.as_str()), (3, "re_1"));
+    let read_ours = read(ours.clone(), "failed");
+    assert_eq!(read_ours.about, Some(Reference::Session(session_id.parse().unwrap())));
+    assert_eq!((read_ours.number, read_ours.id.as_str()), (Some(3), "re_1"));
     assert_eq!(read_ours.state, crate::money::RefundState::Failed);
-    assert_eq!(read(ours, "requires_action").unwrap().state, crate::money::RefundState::Pending);
-    assert_eq!(read(json!({}), "succeeded"), None);
-    assert_eq!(read(json!(null), "succeeded"), None);
-    assert_eq!(read(json!({ "session_id": session_id, "purpose": "hold/1" }), "failed"), None);
+    assert_eq!(read(ours, "requires_action").state, crate::money::RefundState::Pending);
+    let theirs = read(json!({}), "succeeded");
+    assert_eq!((theirs.about, theirs.number), (None, None));
+    assert_eq!((theirs.payment_intent.0.as_str(), theirs.amount.minor), ("pi_1", 100));
+    assert_eq!(read(json!(null), "succeeded").about, None);
+    let other = json!({ "session_id": session_id, "purpose": "hold/1" });
+    assert_eq!(read(other, "failed").number, None);
+    let of_no_intent = json!({ "id": "re_1", "amount": 1, "currency": "eur", "status": "failed" });
+    let read = read_signed(&event("refund.updated", &of_no_intent)).unwrap();
+    assert_eq!(RefundEvent::read(&read), Ok(None));
 }

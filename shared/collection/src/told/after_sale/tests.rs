@@ -28,7 +28,7 @@ fn paid() -> Payment {
     let placed = network::HoldRef::plain(intent(), eur(1000));
     let held = Payment::with_placed_hold(session, card, placed, PaymentPolicy::default());
     let (payment, step) = request(held.with_total(eur(1000)).unwrap(), at(0)).unwrap();
-    apply(payment, &step, Outcome::Captured, at(0)).unwrap()
+    apply(payment, &step, Outcome::Captured { amount: eur(1000) }, at(0)).unwrap()
 }
 
 fn dispute(status: &str, hour: i64) -> Dispute {
@@ -125,7 +125,7 @@ fn a_dispute_of_which_only_the_verdict_is_heard_is_booked_in_full() {
 #[test]
 fn a_refund_is_told_when_it_leaves_and_when_it_comes_back() {
     let asked = refund(paid(), eur(400), "slow", &[]).unwrap();
-    let news = |state| News::Refund { number: 1, id: "re_1".to_owned(), state };
+    let news = |state| refund_news(Some(1), 400, state);
     let mut payment = asked;
     let mut words = Vec::new();
     for state in
@@ -141,4 +141,67 @@ fn a_refund_is_told_when_it_leaves_and_when_it_comes_back() {
     let failed = learn(refused.clone(), news(RefundState::Failed)).unwrap();
     let events = told(Some(&refused), &failed, at(0)).unwrap();
     assert!(matches!(&events[..], [Event::RefundFailed { journal: None, .. }]), "{events:?}");
+}
+
+fn refund_news(number: Option<u32>, minor: i64, state: RefundState) -> News {
+    let id = "re_1".to_owned();
+    News::Refund { number, id, payment_intent: intent(), amount: eur(minor), state }
+}
+
+/// What the change tells, and what it books of refunds payable and of clearing.
+fn tells(before: &Payment, after: &Payment) -> (Vec<&'static str>, i64, i64) {
+    let events = told(Some(before), after, at(0)).unwrap();
+    let net = |account| {
+        let entries = events.iter().filter_map(Event::journal);
+        entries.map(|entry| entry.net_minor(account)).sum()
+    };
+    let words = events.iter().map(Event::event_type).collect();
+    let (payable, clearing) = (ledger::Account::RefundsPayable, ledger::Account::StripeClearing);
+    (words, net(payable), net(clearing))
+}
+
+#[test]
+fn a_refund_made_at_stripe_is_booked_and_to_be_credited_once() {
+    let before = paid();
+    let made = learn(before.clone(), refund_news(None, 400, RefundState::Succeeded)).unwrap();
+    assert_eq!(tells(&before, &made), (vec!["payment.refunded", "refund.made"], 400, -400));
+    let again = learn(made.clone(), refund_news(None, 400, RefundState::Succeeded)).unwrap();
+    assert_eq!(again, made);
+    // It comes back: it is credited, so it is still to be given back.
+    let failed = learn(made.clone(), refund_news(None, 400, RefundState::Failed)).unwrap();
+    assert_eq!(tells(&made, &failed), (vec!["payment.refund_failed"], -400, 400));
+    // Of one that has failed before it was heard of, nothing is told.
+    let failed = learn(before.clone(), refund_news(None, 400, RefundState::Failed)).unwrap();
+    assert_eq!(tells(&before, &failed), (vec![], 0, 0));
+    let late = learn(failed.clone(), refund_news(None, 400, RefundState::Succeeded)).unwrap();
+    assert_eq!(late, failed);
+}
+
+#[test]
+fn a_refund_of_ours_that_is_heard_of_before_its_answer_is_no_second_one() {
+    let asked = request(refund(paid(), eur(400), "slow", &[]).unwrap(), at(1)).unwrap();
+    let heard = learn(asked.0.clone(), refund_news(Some(1), 400, RefundState::Succeeded)).unwrap();
+    assert_eq!(tells(&asked.0, &heard), (vec!["payment.refunded"], 400, -400));
+    let (id, state) = ("re_1".to_owned(), RefundState::Pending);
+    let answered = apply(heard.clone(), &asked.1, Outcome::Refunded { id, state }, at(1)).unwrap();
+    assert_eq!(tells(&heard, &answered), (vec![], 0, 0));
+    assert_eq!(answered.refunds.len(), 1);
+}
+
+#[test]
+fn what_is_taken_too_much_is_told_once_and_given_back_without_touching_the_sale() {
+    let before = paid();
+    let payment_intent = StripePaymentIntentId("pi_2".to_owned());
+    let taken = News::Taken { payment_intent, amount: eur(250), purpose: String::new() };
+    let over = learn(before.clone(), taken.clone()).unwrap();
+    let (words, payable, clearing) = tells(&before, &over);
+    // That it was taken is told beside this, as money always is.
+    assert_eq!(words, ["payment.overpaid"]);
+    assert_eq!((payable, clearing), (-250, 0));
+    assert_eq!(learn(over.clone(), taken).unwrap(), over);
+    let (asked, step) = request(over, at(1)).unwrap();
+    assert_eq!(step.purpose(), "refund/1");
+    let (id, state) = ("re_1".to_owned(), RefundState::Succeeded);
+    let back = apply(asked.clone(), &step, Outcome::Refunded { id, state }, at(1)).unwrap();
+    assert_eq!(tells(&asked, &back), (vec!["payment.refunded"], 250, -250));
 }

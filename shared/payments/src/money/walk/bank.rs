@@ -67,7 +67,8 @@ struct Link {
 #[derive(Debug)]
 struct Back {
     intent: usize,
-    number: u32,
+    /// Of ours, its number; none of one that somebody made at Stripe.
+    number: Option<u32>,
     amount: i64,
     failed: bool,
 }
@@ -117,8 +118,18 @@ impl Bank {
             assert_eq!(*before, parameters, "{key} is used with other parameters");
             return answer.clone();
         }
+        let before = self.taken();
         let answer = self.work(payment, step, mood);
-        assert!(self.taken() <= self.total, "more is taken than the session costs: {step:?}");
+        let more = self.taken() - before;
+        assert!(more <= (self.total - before).max(0), "more is taken than is owed: {step:?}");
+        if more > 0 {
+            // What is taken at once is taken by what was made last, or by the capture of a hold.
+            let taken = match step {
+                Step::Capture { number, .. } => index(&hold(payment, number).0),
+                _ => self.intents.len() - 1,
+            };
+            self.tell_taken(taken, step.purpose());
+        }
         self.keys.insert(key, (parameters, answer.clone()));
         answer
     }
@@ -143,7 +154,9 @@ impl Bank {
             }
             Step::CancelHold { number } => {
                 let hold = &mut self.intents[index(&hold(payment, number).0)];
-                assert_ne!(hold.status, Status::Succeeded, "a captured hold is released");
+                if hold.status == Status::Succeeded {
+                    return captured(hold);
+                }
                 hold.status = Status::Canceled;
                 Outcome::Canceled
             }
@@ -209,10 +222,11 @@ impl Bank {
 
     fn raise(&mut self, hold: usize, amount: i64, mood: Mood) -> Outcome {
         let intent = &mut self.intents[hold];
-        if intent.status == Status::Canceled {
-            return Outcome::HoldLost;
+        match intent.status {
+            Status::Canceled => return Outcome::HoldLost,
+            Status::Succeeded => return captured(intent),
+            Status::Held => {}
         }
-        assert_eq!(intent.status, Status::Held, "a captured hold is raised");
         assert!(self.raisable, "a hold is raised that cannot be");
         assert!(amount > intent.amount, "a hold is not raised");
         if let Some(refusal) = mood.refusal(false) {
@@ -226,8 +240,10 @@ impl Bank {
         let most = self.most(&self.intents[hold]);
         let captures = self.captures();
         let intent = &mut self.intents[hold];
-        if intent.status == Status::Canceled {
-            return Outcome::HoldLost;
+        match intent.status {
+            Status::Canceled => return Outcome::HoldLost,
+            Status::Succeeded => return captured(intent),
+            Status::Held => {}
         }
         assert_eq!(captures, 0, "a second capture");
         assert!(amount > 0 && amount <= most, "more is captured than can be");
@@ -239,7 +255,7 @@ impl Bank {
         }
         intent.status = Status::Succeeded;
         intent.taken = amount;
-        Outcome::Captured
+        captured(intent)
     }
 
     fn charge(&mut self, amount: i64, mood: Mood) -> Outcome {
@@ -281,8 +297,13 @@ impl Bank {
         if paid.dispute.is_some() {
             return refused("charge_disputed");
         }
-        assert!(amount > 0 && self.given_back(intent) + amount <= paid.taken, "over-refunded");
-        self.refunds.push(Back { intent, number, amount, failed: false });
+        if self.given_back(intent) + amount > paid.taken {
+            let at_stripe = |back: &Back| back.intent == intent && back.number.is_none();
+            assert!(self.refunds.iter().any(at_stripe), "over-refunded");
+            return refused("amount_too_large");
+        }
+        assert!(amount > 0);
+        self.refunds.push(Back { intent, number: Some(number), amount, failed: false });
         let id = format!("re_{}", self.refunds.len() - 1);
         Outcome::Refunded { id, state: RefundState::Pending }
     }
@@ -297,13 +318,46 @@ impl Bank {
         let chosen = pick.index(last + 1);
         let back = &mut self.refunds[chosen];
         back.failed = true;
-        let (number, id) = (back.number, format!("re_{chosen}"));
         for state in [RefundState::Succeeded, RefundState::Failed] {
-            self.news.push(News::Refund { number, id: id.clone(), state });
+            self.tell_refund(chosen, state);
         }
     }
 
-    pub(super) fn driver_pays(&mut self, link: &str) {
+    fn tell_refund(&mut self, chosen: usize, state: RefundState) {
+        let back = &self.refunds[chosen];
+        let (payment_intent, id) = (intent_id(back.intent), format!("re_{chosen}"));
+        let (number, amount) = (back.number, eur(back.amount));
+        self.news.push(News::Refund { number, id, payment_intent, amount, state });
+    }
+
+    /// Somebody gives money back in Stripe's dashboard.
+    pub(super) fn refund_elsewhere(&mut self, pick: proptest::sample::Index, minor: i64) {
+        let Some(last) = self.intents.len().checked_sub(1) else { return };
+        let intent = pick.index(last + 1);
+        let amount = minor.min(self.intents[intent].taken - self.given_back(intent));
+        if amount > 0 && self.intents[intent].dispute.is_none() {
+            self.refunds.push(Back { intent, number: None, amount, failed: false });
+            self.tell_refund(self.refunds.len() - 1, RefundState::Succeeded);
+        }
+    }
+
+    /// Somebody captures the newest hold in Stripe's dashboard.
+    pub(super) fn capture_elsewhere(&mut self, minor: i64) {
+        let held = self.intents.iter().rposition(|intent| intent.status == Status::Held);
+        let Some(hold) = held else { return };
+        let amount = minor.min(self.most(&self.intents[hold]));
+        let intent = &mut self.intents[hold];
+        intent.status = Status::Succeeded;
+        intent.taken = amount;
+        self.tell_taken(hold, "hold".to_owned());
+    }
+
+    fn tell_taken(&mut self, taken: usize, purpose: String) {
+        let amount = eur(self.intents[taken].taken);
+        self.news.push(News::Taken { payment_intent: intent_id(taken), amount, purpose });
+    }
+
+    pub(super) fn driver_pays(&mut self, link: &str, number: u32) {
         let chosen = index(link);
         if !self.links[chosen].is_open {
             return;
@@ -314,6 +368,7 @@ impl Bank {
         link.paid = Some(intent);
         let id = format!("cs_{chosen}");
         self.news.push(News::LinkPaid { id, payment_intent: intent_id(intent) });
+        self.tell_taken(intent, format!("link/{number}"));
         assert!(self.taken() <= self.total, "the driver paid what was paid already");
     }
 
@@ -419,6 +474,10 @@ fn parameters(payment: &Payment, step: Step) -> String {
         }
         _ => format!("{step:?}"),
     }
+}
+
+fn captured(hold: &Intent) -> Outcome {
+    Outcome::Captured { amount: eur(hold.taken) }
 }
 
 fn hold(payment: &Payment, number: u32) -> StripePaymentIntentId {

@@ -14,6 +14,8 @@ pub(super) type Edge = (String, String, String);
 
 /// News, or the answer to a call on that hold.
 const HOLD_LOST: &str = "hold lost";
+/// News, or the answer to another call on that hold.
+const TAKEN: &str = "taken at Stripe";
 /// What a person decides about a debt.
 pub(super) const FORGIVEN: &str = "waived or written off";
 
@@ -40,8 +42,8 @@ pub(super) fn first(payment: &Payment) -> Edge {
     ("[*]".to_owned(), state(payment).to_owned(), why.to_owned())
 }
 
-/// What changed between two records, if the state did. Forgiveness waits for a call in progress or a
-/// page to be over: then it is what the change is by.
+/// What changed between two records, if the state did. Forgiveness waits for a call in progress or
+/// a page to be over: then it is what the change is by.
 pub(super) fn edge(before: &Payment, after: &Payment, why: &str) -> Option<Edge> {
     let (from, to) = (state(before), state(after));
     let forgiven = |payment: &Payment| payment.waived.minor + payment.written_off.minor;
@@ -56,6 +58,7 @@ pub(super) fn answer(step: &Step, outcome: &Outcome) -> String {
     match outcome {
         Outcome::Refused { .. } => format!("{step} refused"),
         Outcome::HoldLost => HOLD_LOST.to_owned(),
+        Outcome::Captured { .. } if step != "Capture" => TAKEN.to_owned(),
         Outcome::LinkPaid { .. } => format!("{step} finds it paid"),
         _ => step.to_owned(),
     }
@@ -67,6 +70,7 @@ pub(super) const fn told(news: &News) -> &'static str {
         News::HoldLost { .. } => HOLD_LOST,
         News::LinkPaid { .. } => "the driver pays",
         News::LinkExpired { .. } => "page closes",
+        News::Taken { .. } => TAKEN,
         News::Refund { .. } => "news of a refund",
         News::Dispute(_) => "news of a dispute",
     }

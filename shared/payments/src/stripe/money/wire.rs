@@ -24,6 +24,7 @@ pub(super) fn refusal(code: &str) -> Refusal {
 pub(super) struct HeldIntent {
     pub(super) status: String,
     pub(super) amount: StripeAmount,
+    pub(super) amount_received: StripeAmount,
     latest_charge: Option<Charge>,
 }
 

@@ -1,12 +1,16 @@
 //! A reader, good cards and bad ones, against the twin, over HTTP.
 
-use quantities::{ConnectorId, ReaderId, TapId};
+use network::PaymentPolicy;
+use quantities::{ConnectorId, ReaderId, SessionId, TapId, TransactionId};
 use serde_json::Value;
-use stripe_twin::Fault;
+use stripe_twin::{DeclineRule, Fault};
 
 use super::super::tests::{Bench, EVERY_FAULT, bench, eur, post};
 use super::*;
-use crate::reader::{Stand, TapState};
+use crate::{
+    money::{self, Card, Payment},
+    reader::{Stand, TapState},
+};
 
 async fn reader(bench: &Bench) -> StripeReaderId {
     let address = ("address[country]", "NL");
@@ -130,6 +134,19 @@ async fn what_nobody_presented_a_card_for_gives_way_to_the_next() {
 }
 
 #[tokio::test]
+async fn a_card_that_is_presented_as_the_reader_gives_up_is_held_all_the_same() {
+    let bench = bench("pm_card_visa").await;
+    let reader = reader(&bench).await;
+    let stand = bench.carry(stand(&reader, 1)).await;
+    let gives_up = stand.apply(Outcome::Waiting, now() + chrono::TimeDelta::minutes(3));
+    assert_eq!(state(&gives_up), TapState::Releasing { why: Why::NotPresented });
+    bench.present_card(&reader, GOOD).await;
+    let stand = bench.carry(gives_up).await;
+    assert!(matches!(state(&stand), TapState::Held { .. }), "{stand:?}");
+    assert_eq!(bench.taken_and_open(), (0, 1));
+}
+
+#[tokio::test]
 async fn a_payment_that_is_canceled_is_taken_off_the_reader() {
     let bench = bench("pm_card_visa").await;
     let reader = reader(&bench).await;
@@ -139,6 +156,39 @@ async fn a_payment_that_is_canceled_is_taken_off_the_reader() {
     assert_eq!(state(&stand), TapState::Released { why: Why::Canceled });
     let view = bench.stripe.reader("test", &reader).await.unwrap();
     assert!(view.action.is_none(), "{view:?}");
+}
+
+/// <https://docs.stripe.com/terminal/features/incremental-authorizations>
+#[tokio::test]
+async fn what_a_presented_card_holds_is_raised_up_to_what_the_issuer_takes() {
+    let bench = bench("pm_card_visa").await;
+    let reader = reader(&bench).await;
+    let stand = bench.carry(stand(&reader, 1)).await;
+    bench.present_card(&reader, GOOD).await;
+    let TapState::Held { hold, .. } = state(&bench.carry(stand).await) else { panic!("no hold") };
+    assert!(hold.raisable, "{hold:?}");
+    let session = SessionId::of(&"CP1".parse().unwrap(), TransactionId(1));
+    let policy = PaymentPolicy { raise: true, links_max: 1, ..PaymentPolicy::default() };
+    let payment = Payment::with_placed_hold(session, Card::Present, hold, policy);
+    let payment = bench.carry_on(money::expect(payment, eur(4500))).await;
+    let raised = payment.hold.clone().unwrap();
+    assert_eq!((raised.terms.amount, raised.raises), (eur(4500), 1));
+    let held = &bench.intents()[0];
+    assert_eq!((&held["amount"], &held["status"]), (&4500.into(), &"requires_capture".into()));
+    // Nobody may charge a card that was not saved: beyond its hold there is a page to pay on.
+    bench.twin.decline(DeclineRule {
+        payment_method: held["payment_method"].as_str().unwrap().to_owned(),
+        capture_method: None,
+        above: 4500,
+        code: "card_declined".to_owned(),
+        decline_code: None,
+    });
+    let payment = bench.carry_on(money::expect(payment, eur(6000))).await;
+    assert_eq!(payment.hold.as_ref().unwrap().terms.amount, eur(4500));
+    let payment = bench.carry_on(payment.with_total(eur(5000)).unwrap()).await;
+    assert_eq!((payment.captured, payment.owed), (eur(4500), eur(500)));
+    assert_eq!(payment.open_link().unwrap().amount, eur(500));
+    assert_eq!(bench.taken_and_open(), (4500, 0));
 }
 
 #[tokio::test]
