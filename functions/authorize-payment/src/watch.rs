@@ -30,7 +30,7 @@ pub(crate) async fn look(
         money::Look { number, expected: None, most: None, next_at: None }
     };
     let looked = |payment| Ok(money::look(payment, look));
-    collection::advance(store, stripe, &file.session, invocation, looked).await?;
+    Box::pin(collection::advance(store, stripe, &file.session, invocation, looked)).await?;
     Ok(())
 }
 

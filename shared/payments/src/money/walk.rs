@@ -271,16 +271,16 @@ impl World {
         let answer = name(format!("{outcome:?}"));
         self.seen.insert(format!("{} {answer}", name(format!("{step:?}"))));
         let why = diagram::answer(&step, &outcome);
-        let answered = self.settled(apply(requested, &step, outcome, now).unwrap());
+        let answered = self.settled(&apply(requested, &step, outcome, now).unwrap());
         self.store(&answered, &why);
     }
 
     /// What goes with every change that is stored: the next look, and whether to stop.
-    fn settled(&mut self, payment: Payment) -> Payment {
+    fn settled(&mut self, payment: &Payment) -> Payment {
         let now = self.bank.now;
         let settled = stop_if_uncovered(watched(payment.clone(), now), now);
         if settled.stops > payment.stops {
-            assert!(payment.total.is_none() && must_stop(&payment, now), "{payment:?}");
+            assert!(payment.total.is_none() && must_stop(payment, now), "{payment:?}");
             let since = self.stopped_at.map(|at| now - at);
             assert!(since.is_none_or(|since| since >= TimeDelta::minutes(10)), "{payment:?}");
             self.stopped_at = Some(now);
@@ -299,7 +299,7 @@ impl World {
         }
         assert_eq!(money_look(after.clone(), look), after, "a look counts once");
         assert!(after.wanted.minor >= before.wanted.minor, "what is wanted only grows");
-        let after = self.settled(after);
+        let after = self.settled(&after);
         self.store(&after, "growth");
     }
 
@@ -307,7 +307,7 @@ impl World {
     fn sticks(&mut self) {
         if let Some((requested, _)) = request(self.stored.clone(), self.bank.now) {
             let why = StuckWhy::Unexpected { status: "processing".to_owned() };
-            let stuck = self.settled(give_up_on(requested, why, self.bank.now));
+            let stuck = self.settled(&give_up_on(requested, why, self.bank.now));
             assert_eq!(next_step(&stuck, self.bank.now), None);
             self.store(&stuck, "a failure for good");
         }

@@ -22,7 +22,7 @@ pub fn dispute(event: &StripeEvent) -> Result<Dispute, WebhookError> {
     let currency: Currency = currency.parse().map_err(|_| event.unreadable())?;
     let payment_intent = object.payment_intent.ok_or_else(|| event.unreadable())?;
     let moved = object.balance_transactions.unwrap_or_default();
-    let fee = fee(&moved).ok_or_else(|| event.unreadable())?;
+    let fee = fee(&moved, event)?;
     let amount = object.amount.exactly(currency).map_err(|_| event.unreadable())?;
     let is = |suffix: &str| event.event_type == format!("charge.dispute.{suffix}");
     let due_by = object.evidence_details.and_then(|details| details.due_by);
@@ -44,17 +44,19 @@ pub fn dispute(event: &StripeEvent) -> Result<Dispute, WebhookError> {
 }
 
 /// What Stripe charges for it, in the currency of its balance transactions: the one that the
-/// account settles in, which all of them are in. `None` when that is no amount.
+/// account settles in, which all of them are in.
 /// <https://docs.stripe.com/api/balance_transactions/object#balance_transaction_object-currency>
-fn fee(moved: &[Moved]) -> Option<Option<Amount>> {
+fn fee(moved: &[Moved], event: &StripeEvent) -> Result<Option<Amount>, WebhookError> {
     let mut sum: Option<Amount> = None;
     for Moved { fee, currency, .. } in moved {
-        let fee = fee.exactly(currency.parse().ok()?).ok()?;
+        let currency = currency.parse().map_err(|_| event.unreadable())?;
+        let fee = fee.exactly(currency).map_err(|_| event.unreadable())?;
         if !fee.is_zero() {
-            sum = Some(sum.map_or(Ok(fee), |sum| sum.checked_add(fee)).ok()?);
+            let next = sum.map_or(Ok(fee), |sum| sum.checked_add(fee));
+            sum = Some(next.map_err(|_| event.unreadable())?);
         }
     }
-    Some(sum.filter(|fee| fee.minor > 0))
+    Ok(sum.filter(|fee| fee.minor > 0))
 }
 
 #[derive(Deserialize)]

@@ -343,8 +343,8 @@ impl Bank {
 
     /// Somebody captures the newest hold in Stripe's dashboard.
     pub(super) fn capture_elsewhere(&mut self, minor: i64) {
-        let held = self.intents.iter().rposition(|intent| intent.status == Status::Held);
-        let Some(hold) = held else { return };
+        let newest = self.intents.iter().rposition(|intent| intent.status == Status::Held);
+        let Some(hold) = newest else { return };
         let amount = minor.min(self.most(&self.intents[hold]));
         let intent = &mut self.intents[hold];
         intent.status = Status::Succeeded;
