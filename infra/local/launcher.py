@@ -73,6 +73,18 @@ async def _invoke(*args, invoke=apigateway._invoke_ws_lambda, **kwargs):
 apigateway._invoke_ws_lambda = _invoke
 
 
+# API Gateway: connectedAt of a message is when its connection was made. MiniStack: when the message
+# came.
+def _context(api_id, route_key, stage, connection_id, *args, make=apigateway._ws_request_context):
+    context = make(api_id, route_key, stage, connection_id, *args)
+    if connection := apigateway._ws_connections.get(connection_id):
+        context["connectedAt"] = connection["connectedAt"] * 1000
+    return context
+
+
+apigateway._ws_request_context = _context
+
+
 # CloudFront: passes WebSockets through, its viewer-request function first. MiniStack: HTTP only.
 # Gives the scope of the origin's request, or the status with which the function refused.
 async def _through_cloudfront(scope):

@@ -115,6 +115,7 @@ fn main() -> ExitCode {
         drivers::a_start_that_dies_while_its_hold_is_placed_leaves_no_hold,
         payers::every_payer_has_its_route_its_fees_and_its_books,
         payers::a_wallet_added_in_the_app_pays_for_a_session,
+        payers::whoever_pays_a_start_from_the_app_has_their_route_and_their_fees,
         payers::a_debt_bars_the_next_start_until_it_is_settled,
         terminal::a_card_before_the_start_pays_for_it,
         terminal::a_card_after_the_start_pays_for_it,

@@ -1,7 +1,7 @@
 //! Every way of paying, and what happens to whoever owes.
 
 use anyhow::{Context as _, ensure};
-use chrono::{SecondsFormat, Utc};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use quantities::SessionId;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
@@ -135,6 +135,96 @@ pub(crate) async fn a_wallet_added_in_the_app_pays_for_a_session(
     Ok(())
 }
 
+pub(crate) async fn whoever_pays_a_start_from_the_app_has_their_route_and_their_fees(
+    suite: &Suite,
+) -> anyhow::Result<()> {
+    let world = &*suite.shared().await?;
+    let id = "PAY-05";
+    let mut station = world.station(id).await?;
+    let account =
+        |account, kind| json!({ "kind": "account", "account": account, "account_kind": kind });
+    let ways = [
+        ("driver-payer-5", "account:fleet-19", "fleet", account("fleet-19", "fleet"), "gold"),
+        ("driver-payer-6", "account:town-2", "contract", account("town-2", "contract"), "retail"),
+        ("driver-payer-7", "free", "free", json!({ "kind": "free" }), "retail"),
+    ];
+    let (mut hour, mut start_wh) = (8, 0);
+    for (driver, pay_with, route, payer, tier) in ways {
+        let body = json!({
+            "status": "Accepted", "driver_id": driver, "payer": payer, "tier": tier,
+        });
+        let tag = format!("/entitlements/PAY-APP-{}", route.to_uppercase());
+        world.operator(Method::PUT, &tag, Some(&body)).await?;
+        let path = format!("/chargers/{id}/connectors/1/price?kwh=5");
+        let (_, price) = world.driver(driver, Method::GET, &path).await?;
+        assert_eq!((&price["pay_with"], &price["tier"]), (&json!(pay_with), &json!(tier)));
+        let expected = json!([{ "pay_with": pay_with, "route": route }]);
+        assert_eq!((&price["ways_to_pay"], &price["hold"]), (&expected, &Value::Null));
+        let costs = price["estimate"]["total_incl_tax"]["minor"].as_i64();
+        ensure!((costs == Some(0)) == (route == "free"), "{price:#}");
+        let (status, refused) =
+            world.app_start_with(driver, id, "not-theirs", Some("account:fleet-18")).await?;
+        assert_eq!((status, problem(&refused)), (409, "no-payment-method"), "{refused:#}");
+
+        let charge = Charge { hour, start_wh, ..CHARGE };
+        let session =
+            started_from_app(world, &mut station, driver, (pay_with, None), charge).await?;
+        let file = world.file_when(session, "the price", is_published).await?;
+        assert_eq!(file["session"]["payer"], payer, "{file:#}");
+        no_money_moved(world, &file)?;
+        let tariff = if tier == "gold" { "AMS-GOLD" } else { "AMS-RETAIL" };
+        let paid = if route == "free" { "free" } else { "invoiced" };
+        shows(world, driver, &file, (route, tier, tariff, paid)).await?;
+        (hour, start_wh) = (hour + 2, start_wh + 5_000);
+    }
+
+    // Who has a card of their own pays with it, unless they say otherwise.
+    let driver = "driver-payer-5";
+    world.paying_tag("PAY-APP-CARD", driver).await?;
+    for (pay_with, named, route, tier, tariff, paid) in [
+        ("card", None, "app_wallet", "retail", "AMS-RETAIL", "paid"),
+        ("account:fleet-19", Some("account:fleet-19"), "fleet", "gold", "AMS-GOLD", "invoiced"),
+    ] {
+        let charge = Charge { hour, start_wh, ..CHARGE };
+        let session =
+            started_from_app(world, &mut station, driver, (pay_with, named), charge).await?;
+        let is_done = |file: &Value| is_published(file) && (named.is_some() || is_captured(file));
+        let file = world.file_when(session, "the end", is_done).await?;
+        shows(world, driver, &file, (route, tier, tariff, paid)).await?;
+        (hour, start_wh) = (hour + 2, start_wh + 5_000);
+    }
+    Ok(())
+}
+
+/// Starts from the app, charges and stops; a start is good for one session, and its key for one way
+/// to pay.
+async fn started_from_app(
+    world: &World,
+    station: &mut Station,
+    driver: &str,
+    (pay_with, named): (&str, Option<&str>),
+    charge: Charge,
+) -> anyhow::Result<SessionId> {
+    let id = station.id.clone();
+    let key = format!("{pay_with}-{}", charge.hour);
+    let (status, start) = world.app_start_with(driver, &id, &key, named).await?;
+    assert_eq!((status, &start["pay_with"]), (202, &json!(pay_with)), "{start:#}");
+    let (status, again) = world.app_start_with(driver, &id, &key, named).await?;
+    assert_eq!((status, &again["id"]), (202, &start["id"]), "{again:#}");
+    let other = if pay_with == "free" { "card" } else { "free" };
+    let (status, refused) = world.app_start_with(driver, &id, &key, Some(other)).await?;
+    assert_eq!((status, problem(&refused)), (422, "idempotency-key-reused"), "{refused:#}");
+    let told = station.awaits("RemoteStartTransaction").await?;
+    let tag = told["idTag"].as_str().context("no tag came")?.to_owned();
+    let (session, number) = station.start(&tag, charge).await?;
+    assert_eq!(authorize(station, &tag).await?, "Invalid", "it is used up");
+    let start = start["id"].as_str().context("a start without id")?;
+    let (_, seen) = world.driver(driver, Method::GET, &format!("/starts/{start}")).await?;
+    assert_eq!(seen["session_id"], session.to_string(), "{seen:#}");
+    station.stop(number, charge).await?;
+    Ok(session)
+}
+
 pub(crate) async fn a_debt_bars_the_next_start_until_it_is_settled(
     suite: &Suite,
 ) -> anyhow::Result<()> {
@@ -159,6 +249,7 @@ pub(crate) async fn a_debt_bars_the_next_start_until_it_is_settled(
     let session = charged(world, &mut station, "PAY-DEBT-A", LARGE).await?;
     world.file_when(session, "the debt", is_owed).await?;
     barred(world, &mut station, driver).await?;
+    let mut station = dated_back(world, station, driver).await?;
 
     // The same card again is refused again; a stranger's is none of the driver's.
     let path = format!("/driver/debts/{session}/pay");
@@ -226,6 +317,9 @@ async fn barred(world: &World, station: &mut Station, driver: &str) -> anyhow::R
     let (status, refused) = world.app_start(driver, &station.id, "debtor").await?;
     assert_eq!((status, problem(&refused)), (409, "debt-open"), "{refused:#}");
     assert_eq!(refused["debts"][0]["amount"]["minor"], LARGE_OWED, "{refused:#}");
+    let fleet = Some("account:fleet-18");
+    let (status, start) = world.app_start_with(driver, &station.id, "fleet", fleet).await?;
+    assert_eq!((status, &start["pay_with"]), (202, &json!(fleet)), "{start:#}");
     let (_, debts) = world.driver(driver, Method::GET, "/debts").await?;
     assert_eq!(debts[0]["amount"]["minor"], LARGE_OWED, "{debts:#}");
     assert_eq!(debts[0]["refusal"]["decline_code"], "insufficient_funds", "{debts:#}");
@@ -238,6 +332,37 @@ async fn barred(world: &World, station: &mut Station, driver: &str) -> anyhow::R
     world.operator(Method::PUT, "/entitlements/PAY-DEBT-C", Some(&new)).await?;
     assert_eq!(authorize(station, "PAY-DEBT-C").await?, "Blocked");
     Ok(())
+}
+
+/// A start that is dated before the debt is barred as long as the charger was connected when it
+/// happened; one that it queued offline is the driver's, and billed. Gives the charger connected
+/// anew.
+async fn dated_back(world: &World, station: Station, driver: &str) -> anyhow::Result<Station> {
+    let mut station = station;
+    let (_, debts) = world.driver(driver, Method::GET, "/debts").await?;
+    let since: DateTime<Utc> = serde_json::from_value(debts[0]["since"].clone())?;
+    let before = (since - TimeDelta::milliseconds(500)).to_rfc3339();
+    let number = started(&mut station, "PAY-DEBT-A", &before, "Blocked").await?;
+    stopped(&mut station, number, &before).await?;
+
+    let id = station.id.clone();
+    station.leave().await;
+    let path = format!("/chargers/{id}/password");
+    let password = world.operator(Method::POST, &path, None).await?;
+    let password = password["password"].as_str().context("no password came back")?;
+    let mut station = Station::connect(world.platform.charger_url()?, &id, password).await?;
+    let number = started(&mut station, "PAY-DEBT-B", &before, "Accepted").await?;
+    let file = world.file(session_id(&id, number)?).await?;
+    assert_eq!(file["session"]["route"], "saved_card", "{file:#}");
+    stopped(&mut station, number, &before).await?;
+    Ok(station)
+}
+
+/// Ends a session that charged nothing.
+async fn stopped(station: &mut Station, number: i64, at: &str) -> anyhow::Result<()> {
+    let stop = json!({ "transactionId": number, "meterStop": 100_000, "timestamp": at });
+    station.call("StopTransaction", stop).await?;
+    station.status_at("Available", at).await
 }
 
 async fn free_again(
@@ -279,8 +404,16 @@ async fn authorize(station: &mut Station, tag: &str) -> anyhow::Result<String> {
 
 /// Begins a session now, by the clock that debts are dated with.
 async fn started_now(station: &mut Station, tag: &str, expected: &str) -> anyhow::Result<i64> {
-    let start =
-        json!({ "connectorId": 1, "idTag": tag, "meterStart": 100_000, "timestamp": now() });
+    started(station, tag, &now(), expected).await
+}
+
+async fn started(
+    station: &mut Station,
+    tag: &str,
+    at: &str,
+    expected: &str,
+) -> anyhow::Result<i64> {
+    let start = json!({ "connectorId": 1, "idTag": tag, "meterStart": 100_000, "timestamp": at });
     let answer = station.call("StartTransaction", start).await?;
     assert_eq!(answer["idTagInfo"]["status"], expected, "{answer}");
     answer["transactionId"].as_i64().context("no transactionId")

@@ -7,6 +7,7 @@
 mod api;
 mod debts;
 mod mailing;
+mod means;
 mod methods;
 mod on_offer;
 mod prices;

@@ -18,6 +18,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     api::Api,
+    means::{Means, MeansView, PayWith},
     on_offer::{OnOffer, on_offer},
     views::BillView,
 };
@@ -76,8 +77,16 @@ struct PriceView {
     /// What the expected session would cost, where `kwh` asked for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     estimate: Option<BillView>,
-    /// What is held on the card until the session is paid.
-    hold: AmountView,
+    /// What pays a start unless it names another way: what this is the price of. None: nothing is
+    /// on file, and the driver has to add a card.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "card")]
+    pay_with: Option<String>,
+    /// Every way in which the driver can pay here.
+    ways_to_pay: Vec<MeansView>,
+    /// What is held on the card until the session is paid; absent where no card pays.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hold: Option<AmountView>,
     /// The whole tariff as an OCPI Tariff object.
     #[schema(value_type = Object)]
     ocpi_tariff: Tariff,
@@ -145,7 +154,7 @@ struct LimitView {
 }
 
 /// What else is asked of the price.
-#[derive(Debug, Clone, Copy, Deserialize, IntoParams)]
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct QuoteParams {
     /// For how many hours ahead changes are told, 1 to 168; 24 if not given.
@@ -156,6 +165,8 @@ struct QuoteParams {
     minutes: Option<u32>,
     /// Minutes of standing idle afterwards for the estimate, at most 2880; none if not given.
     idle_minutes: Option<u32>,
+    /// The way to pay whose price it is: `card`, `account:` and the account's id, or `free`.
+    pay_with: Option<String>,
 }
 
 /// Gets the price of a session that this driver starts now: with their plan, how it changes in the
@@ -172,8 +183,9 @@ async fn get(
     Param((charge_point_id, connector_id)): Param<(ChargePointId, ConnectorId)>,
     Params(params): Params<QuoteParams>,
 ) -> Result<Json<PriceView>, Problem> {
-    let (ahead, expected) = asked(params)?;
-    let on_offer = on_offer(&api, &driver.id, &charge_point_id, log.now()).await?;
+    let Asked { ahead, expected, pay_with } = asked(&params)?;
+    let pay_with = pay_with.as_ref();
+    let on_offer = on_offer(&api, &driver.id, &charge_point_id, pay_with, log.now()).await?;
     let (version, plan) = on_offer.priced_by(&api, log.now()).await?;
     let priced = Priced {
         on_offer: &on_offer,
@@ -184,8 +196,17 @@ async fn get(
     Ok(Json(priced.view(connector_id, ahead, expected)?))
 }
 
-/// How far ahead, and what session is expected.
-fn asked(params: QuoteParams) -> Result<(TimeDelta, Option<Expected>), Problem> {
+/// What is asked of the price.
+#[derive(Debug, PartialEq, Eq)]
+struct Asked {
+    /// How far ahead changes are told.
+    ahead: TimeDelta,
+    /// The session to estimate.
+    expected: Option<Expected>,
+    pay_with: Option<PayWith>,
+}
+
+fn asked(params: &QuoteParams) -> Result<Asked, Problem> {
     let hours = params.hours.unwrap_or(24);
     let (minutes, idle) = (params.minutes.unwrap_or(60), params.idle_minutes.unwrap_or(0));
     let mut check = Check::default();
@@ -194,13 +215,15 @@ fn asked(params: QuoteParams) -> Result<(TimeDelta, Option<Expected>), Problem> 
     check.that("/kwh", kwh_fits, "must be from 1 to 500");
     check.that("/minutes", (1..=2880).contains(&minutes), "must be from 1 to 2880");
     check.that("/idle_minutes", idle <= 2880, "must be at most 2880");
+    let pay_with = params.pay_with.as_ref().map(|name| check.parse("/pay_with", name));
     check.finish(|| {
         let expected = params.kwh.map(|kwh| Expected {
             energy: WattHours::from(i64::from(kwh) * 1000),
             charging_s: minutes * 60,
             idle_s: idle * 60,
         });
-        Some((TimeDelta::hours(hours.into()), expected))
+        let ahead = TimeDelta::hours(hours.into());
+        Some(Asked { ahead, expected, pay_with: pay_with.flatten() })
     })
 }
 
@@ -219,7 +242,8 @@ impl Priced<'_> {
         ahead: TimeDelta,
         expected: Option<Expected>,
     ) -> Result<PriceView, Problem> {
-        let Self { on_offer: OnOffer { charger, site, tier, .. }, rules, version, at } = self;
+        let Self { on_offer, rules, version, at } = self;
+        let OnOffer { charger, site, tier, means, payer, .. } = on_offer;
         let wrong = |error: RatingError| Problem::from(anyhow::Error::from(error));
         let pricer = Pricer::new(&version).map_err(wrong)?;
         let quote = pricer.quote(at, ahead, &rules).map_err(wrong)?;
@@ -249,7 +273,9 @@ impl Priced<'_> {
             estimate: estimate
                 .map(|price| BillView::of(&price, false, site.time_zone))
                 .transpose()?,
-            hold: hold.into(),
+            pay_with: payer.as_ref().and_then(PayWith::of).map(|name| name.to_string()),
+            ways_to_pay: means.iter().map(Means::view).collect(),
+            hold: on_offer.is_held().then(|| hold.into()),
             ocpi_tariff: version.tariff,
         })
     }
@@ -368,17 +394,20 @@ mod tests {
 
     #[test]
     fn an_estimate_of_nothing_or_for_ever_is_refused() {
-        let none = QuoteParams { hours: None, kwh: None, minutes: None, idle_minutes: None };
-        assert_eq!(asked(none).unwrap(), (TimeDelta::hours(24), None));
-        let some = asked(QuoteParams { kwh: Some(20), minutes: Some(30), ..none }).unwrap().1;
+        let none = QuoteParams::default();
+        let nothing = Asked { ahead: TimeDelta::hours(24), expected: None, pay_with: None };
+        assert_eq!(asked(&none).unwrap(), nothing);
+        let some = QuoteParams { kwh: Some(20), minutes: Some(30), ..none };
         let (energy, charging_s) = (WattHours::from(20_000), 1800);
-        assert_eq!(some, Some(Expected { energy, charging_s, idle_s: 0 }));
+        let expected = Some(Expected { energy, charging_s, idle_s: 0 });
+        assert_eq!(asked(&some).unwrap(), Asked { expected, ..nothing });
         let wrong = QuoteParams {
             hours: Some(0),
             kwh: Some(0),
             minutes: Some(0),
             idle_minutes: Some(9999),
+            pay_with: Some("gold".to_owned()),
         };
-        assert_eq!(asked(wrong).unwrap_err().errors().len(), 4);
+        assert_eq!(asked(&wrong).unwrap_err().errors().len(), 5);
     }
 }

@@ -178,6 +178,7 @@ pub(crate) mod tests {
             }]),
             plan: None,
             site_groups: vec![],
+            from_app: false,
             hold: Amount::new(3000, Currency::EUR),
             placed_hold: None,
             payment_policy: network::PaymentPolicy::default(),

@@ -1,4 +1,5 @@
-//! Starting from the app: the money is held first, then the charger is told to start.
+//! Starting from the app: where a card pays, the money is held first; then the charger is told to
+//! start.
 
 use std::time::Duration;
 
@@ -12,13 +13,13 @@ use http_api::{AmountView, Body, Check, Driver, Log, Param, Problem, ProblemType
 use messages::{ChargerAction, ChargerCall, Envelope, Event};
 use network::{
     Entitlement, EntitlementStatus, HoldRef, HoldRequest, OnOutage, Owed, Payer, PlanMembership,
-    StartIntent, StartState, Wallet,
+    StartIntent, StartState, StartTerms, Wallet,
 };
 use payments::{
     PaymentError, Refusal,
     stripe::{HoldOutcome, OffSession, Reference},
 };
-use quantities::{ChargePointId, ConnectorId, DriverId, IdTag};
+use quantities::{Amount, ChargePointId, ConnectorId, DriverId, IdTag};
 use runtime::Metric;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -30,6 +31,7 @@ use uuid::Uuid;
 
 use crate::{
     api::Api,
+    means::PayWith,
     on_offer::{OnOffer, on_offer},
     words::RefusalView,
 };
@@ -60,6 +62,10 @@ struct StartBody {
     /// The tariff version that the driver was shown. If another is on offer now, nothing starts.
     #[serde(default)]
     tariff: Option<TariffRefView>,
+    /// With what it is paid: one of the price's `ways_to_pay`; the first of them, if left out.
+    #[serde(default)]
+    #[schema(example = "card")]
+    pay_with: Option<String>,
 }
 
 /// A start from the app.
@@ -70,6 +76,10 @@ struct StartView {
     id: String,
     /// How far it got.
     status: StartStatus,
+    /// With what it is paid: `card`, `account:` and the account's id, or `free`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "card")]
+    pay_with: Option<String>,
     /// The session, once there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     session_id: Option<String>,
@@ -99,11 +109,22 @@ struct Asked {
     charge_point_id: ChargePointId,
     connector_id: ConnectorId,
     tariff: Option<TariffRefView>,
+    pay_with: Option<PayWith>,
+}
+
+/// A start that may go on: what it pins, and who pays.
+struct Agreed {
+    terms: StartTerms,
+    payer: Payer,
+    /// What is to be held, where a card pays.
+    amount: Amount,
 }
 
 /// Starts a session: holds the site's amount on the driver's card, then tells the charger to start.
 /// If the card is refused, nothing starts. When the payment provider does not answer, the site
-/// decides: it charges and is collected later, or nothing starts (`unavailable`). The same
+/// decides: it charges and is collected later, or nothing starts (`unavailable`). Where an account
+/// or nobody pays, nothing is held. The driver's own card pays before the account of a fleet, that
+/// before one by contract, and that before nobody; `pay_with` names another way. The same
 /// Idempotency-Key is the same start with the same answer; after a refusal, try again with a new
 /// key.
 #[utoipa::path(post, path = "/driver/starts", tag = "starts",
@@ -127,7 +148,22 @@ async fn post(
     }
     let intent = match api.store.start_intent(&asked.id.to_string()).await? {
         Some(intent) => intent,
-        None => intend(&api, &driver, &asked, &log).await?,
+        None => {
+            let agreed = agree(&api, &driver, &asked, &log).await?;
+            match agreed.payer.clone() {
+                Payer::Card { customer, payment_method } => {
+                    let (amount, requested_at) = (agreed.amount, log.now());
+                    let hold = HoldRequest { customer, payment_method, amount, requested_at };
+                    intend(&api, &asked, agreed.terms, hold).await?
+                }
+                // There is nothing to hold, and so nothing that somebody would have to know of.
+                payer => {
+                    let expires_at = log.now() + TAG_GOOD_FOR;
+                    let entitlement = agreed.terms.entitlement(payer, expires_at);
+                    return begin(&api, &asked, None, &entitlement, &log).await;
+                }
+            }
+        }
     };
     same_start(&intent, &asked)?;
     if intent.state != StartState::Requested {
@@ -136,13 +172,24 @@ async fn post(
     available(&api, &asked).await?;
     let hold = hold(&api, &intent, &log).await?;
     let entitlement = intent.entitlement(hold, log.now() + TAG_GOOD_FOR);
-    let call = Envelope::new(Event::ChargerCall(call(&asked, &log)), log.now(), log.trace());
-    let begun = api.store.begin_app_start(&intent.start_id, &entitlement, log.now(), &call).await?;
+    begin(&api, &asked, Some(&intent.start_id), &entitlement, &log).await
+}
+
+/// Stores the one-time tag with the call that starts the charger, once.
+async fn begin(
+    api: &Api,
+    asked: &Asked,
+    intended: Option<&str>,
+    entitlement: &Entitlement,
+    log: &Log,
+) -> Result<(StatusCode, Json<StartView>), Problem> {
+    let call = Envelope::new(Event::ChargerCall(call(asked, log)), log.now(), log.trace());
+    let begun = api.store.begin_app_start(intended, entitlement, log.now(), &call).await?;
     if begun == Saved::Duplicate {
-        return closed(&api, &asked, &log).await;
+        return closed(api, asked, log).await;
     }
     log.outcome("accepted");
-    Ok((StatusCode::ACCEPTED, Json(view(asked.id, &entitlement, None))))
+    Ok((StatusCode::ACCEPTED, Json(view(asked.id, entitlement, None))))
 }
 
 /// Gets a start: whether its session has begun.
@@ -161,7 +208,7 @@ async fn get(
     let Some(entitlement) = api.store.entitlement(&id_tag(id)?).await? else {
         let intent = api.store.start_intent(&id.to_string()).await?;
         let intent = intent.ok_or_else(|| Problem::not_found("start"))?;
-        if intent.driver_id != driver.id {
+        if intent.terms.driver_id != driver.id {
             return Err(Problem::somebody_elses("start"));
         }
         return Ok(Json(intent_view(&intent)));
@@ -182,6 +229,7 @@ fn read(driver: &DriverId, headers: &HeaderMap, body: StartBody) -> Result<Asked
     let mut check = Check::default();
     let charge_point_id = check.parse("/charge_point_id", &body.charge_point_id);
     check.that("/connector_id", body.connector_id > 0, "must be 1 or more");
+    let pay_with = body.pay_with.as_ref().map(|name| check.parse("/pay_with", name));
     let charge_point_id = check.finish(|| charge_point_id)?;
     let id = start_id(driver, key);
     Ok(Asked {
@@ -190,6 +238,7 @@ fn read(driver: &DriverId, headers: &HeaderMap, body: StartBody) -> Result<Asked
         charge_point_id,
         connector_id: ConnectorId(body.connector_id),
         tariff: body.tariff,
+        pay_with: pay_with.flatten(),
     })
 }
 
@@ -223,25 +272,32 @@ fn again(
     let same = standing.app_start.as_ref().is_some_and(|start| {
         start.charge_point_id == asked.charge_point_id && start.connector_id == asked.connector_id
     });
-    if !same {
+    if !same || !pays_as_asked(&standing.payer, asked) {
         return Err(key_reused());
     }
     log.outcome("repeat");
     Ok((StatusCode::ACCEPTED, Json(view(asked.id, standing, None))))
 }
 
+fn pays_as_asked(payer: &Payer, asked: &Asked) -> bool {
+    asked.pay_with.is_none() || asked.pay_with == PayWith::of(payer)
+}
+
 fn key_reused() -> Problem {
-    let detail = "This Idempotency-Key was used for a start at another connector, or at another \
-                  price. Use a new one.";
+    let detail = "This Idempotency-Key was used for a start at another connector, at another \
+                  price, or paid in another way. Use a new one.";
     Problem::new(ProblemType::KeyReused, detail)
 }
 
-/// A start that goes on does so where, and at the price, it was first asked for.
+/// A start whose hold is being placed goes on where, and at the price, it was first asked for, and
+/// with a card.
 fn same_start(intent: &StartIntent, asked: &Asked) -> Result<(), Problem> {
-    let tariff = TariffRefView::from(&intent.tariff);
-    let same = intent.charge_point_id == asked.charge_point_id
-        && intent.connector_id == asked.connector_id
-        && asked.tariff.as_ref().is_none_or(|shown| *shown == tariff);
+    let StartTerms { charge_point_id, connector_id, tariff, .. } = &intent.terms;
+    let tariff = TariffRefView::from(tariff);
+    let same = *charge_point_id == asked.charge_point_id
+        && *connector_id == asked.connector_id
+        && asked.tariff.as_ref().is_none_or(|shown| *shown == tariff)
+        && asked.pay_with.as_ref().is_none_or(|named| *named == PayWith::Card);
     if same { Ok(()) } else { Err(key_reused()) }
 }
 
@@ -295,32 +351,29 @@ async fn available(api: &Api, asked: &Asked) -> Result<(), Problem> {
     Err(unavailable("The charger is not connected. Use another one, or try again later."))
 }
 
-/// Stores the start with all that its hold depends on, before anybody's money is held: a repeat
-/// asks for the same hold, and the sweep finds one that nobody went on with.
-async fn intend(
-    api: &Api,
-    driver: &Driver,
-    asked: &Asked,
-    log: &Log,
-) -> Result<StartIntent, Problem> {
-    let on_offer = on_offer(api, &driver.id, &asked.charge_point_id, log.now()).await?;
+/// Decides whether the start may go on, and pins what it goes on with.
+async fn agree(api: &Api, driver: &Driver, asked: &Asked, log: &Log) -> Result<Agreed, Problem> {
+    let pay_with = asked.pay_with.as_ref();
+    let on_offer = on_offer(api, &driver.id, &asked.charge_point_id, pay_with, log.now()).await?;
     same_price(asked, &on_offer)?;
     // What cannot start is not worth a hold, nor one that the sweep would have to look for.
     available(api, asked).await?;
-    owes_nothing(&on_offer.wallet)?;
-    let known = on_offer.entitlement.as_ref();
-    let Some(Payer::Card { customer, payment_method }) = on_offer.payer() else {
+    let payer = on_offer.payer.clone().ok_or_else(|| {
         let detail = "There is no card on file to pay with. Add one and start again.";
-        return Err(Problem::new(ProblemType::NoPaymentMethod, detail));
-    };
+        Problem::new(ProblemType::NoPaymentMethod, detail)
+    })?;
+    // As with a tag: what an account or nobody pays for is not the driver's to answer for.
+    if matches!(payer, Payer::Card { .. }) {
+        owes_nothing(&on_offer.wallet)?;
+    }
+    let known = on_offer.entitlement.as_ref();
     let plan = known.and_then(|known| known.plan_at(log.now()));
     may_spend(api, plan, log).await?;
     let (tariff, state) = on_offer.priced_by(api, log.now()).await?;
     let rules = on_offer.rules(state.as_ref());
     let amount = rating::hold(&tariff, log.now(), &on_offer.site, &rules);
     let amount = amount.map_err(anyhow::Error::from)?;
-    let intent = StartIntent {
-        start_id: asked.id.to_string(),
+    let terms = StartTerms {
         id_tag: asked.id_tag.clone(),
         parent_id_tag: known.and_then(|known| known.parent_id_tag.clone()),
         driver_id: driver.id.clone(),
@@ -329,10 +382,20 @@ async fn intend(
         charge_point_id: asked.charge_point_id.clone(),
         connector_id: asked.connector_id,
         tariff: on_offer.tariff.clone(),
-        hold: HoldRequest { customer, payment_method, amount, requested_at: log.now() },
-        state: StartState::Requested,
     };
-    Ok(api.store.intend_start(intent).await?)
+    Ok(Agreed { terms, payer, amount })
+}
+
+/// Stores the start with all that its hold depends on, before anybody's money is held: a repeat
+/// asks for the same hold, and the sweep finds one that nobody went on with.
+async fn intend(
+    api: &Api,
+    asked: &Asked,
+    terms: StartTerms,
+    hold: HoldRequest,
+) -> Result<StartIntent, Problem> {
+    let (start_id, state) = (asked.id.to_string(), StartState::Requested);
+    Ok(api.store.intend_start(StartIntent { start_id, terms, hold, state }).await?)
 }
 
 /// Who owes for a session settles it before the next one.
@@ -388,7 +451,7 @@ async fn hold(api: &Api, intent: &StartIntent, log: &Log) -> Result<Option<HoldR
 
 /// What the site wants when Stripe does not answer.
 async fn charges_all_the_same(api: &Api, intent: &StartIntent) -> Result<bool, Problem> {
-    let charger = api.store.charger(&intent.charge_point_id).await?;
+    let charger = api.store.charger(&intent.terms.charge_point_id).await?;
     let Some(charger) = charger else { return Ok(false) };
     let site = api.store.site(&charger.site_id).await?;
     Ok(site.is_some_and(|site| site.payment.on_outage == OnOutage::Charge))
@@ -435,6 +498,7 @@ fn view(id: Uuid, entitlement: &Entitlement, call: Option<CallRecord>) -> StartV
     StartView {
         id: id.to_string(),
         status,
+        pay_with: PayWith::of(&entitlement.payer).map(|name| name.to_string()),
         session_id: used_by.map(|session| session.to_string()),
         charger_answer: answered.and_then(|call| call.answer),
     }
@@ -448,13 +512,19 @@ fn intent_view(intent: &StartIntent) -> StartView {
         StartState::Refused { .. } => StartStatus::Refused,
         StartState::Abandoned => StartStatus::Abandoned,
     };
-    StartView { id: intent.start_id.clone(), status, session_id: None, charger_answer: None }
+    StartView {
+        id: intent.start_id.clone(),
+        status,
+        pay_with: Some(PayWith::Card.to_string()),
+        session_id: None,
+        charger_answer: None,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use network::{AppStart, StripeCustomerId, StripePaymentMethodId, Tier};
-    use quantities::{Amount, Currency, SessionId, TariffRef, TransactionId};
+    use quantities::{Currency, SessionId, TariffRef, TransactionId};
 
     use super::*;
 
@@ -463,7 +533,7 @@ mod tests {
             charge_point_id: "CP1".parse().unwrap(),
             connector_id: ConnectorId(1),
             tariff: TariffRef { id: "T1".parse().unwrap(), version: 1 },
-            amount: Amount::new(3000, Currency::EUR),
+            amount: Some(Amount::new(3000, Currency::EUR)),
             hold: None,
             used_by,
         };
@@ -519,14 +589,16 @@ mod tests {
     fn intent(state: StartState) -> StartIntent {
         StartIntent {
             start_id: Uuid::nil().to_string(),
-            id_tag: id_tag(Uuid::nil()).unwrap(),
-            parent_id_tag: None,
-            driver_id: driver("d1"),
-            tier: Tier::retail(),
-            plan: None,
-            charge_point_id: "CP1".parse().unwrap(),
-            connector_id: ConnectorId(1),
-            tariff: TariffRef { id: "T1".parse().unwrap(), version: 1 },
+            terms: StartTerms {
+                id_tag: id_tag(Uuid::nil()).unwrap(),
+                parent_id_tag: None,
+                driver_id: driver("d1"),
+                tier: Tier::retail(),
+                plan: None,
+                charge_point_id: "CP1".parse().unwrap(),
+                connector_id: ConnectorId(1),
+                tariff: TariffRef { id: "T1".parse().unwrap(), version: 1 },
+            },
             hold: HoldRequest {
                 customer: StripeCustomerId("cus_1".to_owned()),
                 payment_method: StripePaymentMethodId("pm_1".to_owned()),
@@ -549,20 +621,32 @@ mod tests {
     #[test]
     fn a_repeat_goes_on_only_where_and_at_the_price_that_was_first_asked_for() {
         let intent = intent(StartState::Requested);
-        let asked = |connector_id, version: Option<u32>| {
-            let tariff = version.map(|version| TariffRef { version, ..intent.tariff.clone() });
+        let asked = |connector_id, version: Option<u32>, pay_with: Option<&str>| {
+            let StartTerms { id_tag, charge_point_id, tariff, .. } = intent.terms.clone();
+            let tariff = version.map(|version| TariffRef { version, ..tariff });
             Asked {
                 id: Uuid::nil(),
-                id_tag: intent.id_tag.clone(),
-                charge_point_id: intent.charge_point_id.clone(),
+                id_tag,
+                charge_point_id,
                 connector_id: ConnectorId(connector_id),
                 tariff: tariff.as_ref().map(TariffRefView::from),
+                pay_with: pay_with.map(|name| name.parse().unwrap()),
             }
         };
-        assert!(same_start(&intent, &asked(1, None)).is_ok());
-        assert!(same_start(&intent, &asked(1, Some(1))).is_ok());
-        for other in [asked(2, None), asked(1, Some(2))] {
+        assert!(same_start(&intent, &asked(1, None, None)).is_ok());
+        assert!(same_start(&intent, &asked(1, Some(1), Some("card"))).is_ok());
+        let others = [asked(2, None, None), asked(1, Some(2), None), asked(1, None, Some("free"))];
+        for other in others {
             assert_eq!(same_start(&intent, &other).unwrap_err().status().as_u16(), 422);
+        }
+        // The same once the tag is there, whoever pays.
+        let account = Payer::Account {
+            account: "fleet-17".parse().unwrap(),
+            kind: network::AccountKind::Fleet,
+        };
+        for (named, same) in [(None, true), (Some("account:fleet-17"), true), (Some("card"), false)]
+        {
+            assert_eq!(pays_as_asked(&account, &asked(1, None, named)), same, "{named:?}");
         }
     }
 

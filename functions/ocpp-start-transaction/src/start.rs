@@ -2,7 +2,6 @@
 
 use anyhow::{Context as _, bail};
 use messages::{Envelope, Event};
-use network::Payer;
 use ocpp::{AuthorizationStatus, IdTagInfo, StartTransactionRequest, StartTransactionResponse};
 use runtime::{Invocation, Metric, OcppCall};
 use session::{Session, Start};
@@ -25,6 +24,7 @@ pub(crate) async fn start(
         time_zone: caller.time_zone,
         request: &request,
         frame: &frame,
+        connected_at: caller.connected_at,
         received_at: invocation.now(),
         site: &site,
         offers: &known.offers,
@@ -41,18 +41,19 @@ async fn open(
     start: &Start<'_>,
     invocation: &Invocation,
 ) -> anyhow::Result<(Session, IdTagInfo)> {
+    let must_be_free = start.must_be_free();
     for attempt in 0..ATTEMPTS_MAX {
         let (mut session, mut id_tag_info) = start.open(attempt);
         let event = Event::SessionStarted { session_id: session.id };
         let envelope = Envelope::new(event, start.received_at, invocation.trace());
-        let mut started = store.start(&session, &envelope).await?;
+        let mut started = store.start(&session, &must_be_free, &envelope).await?;
         if matches!(started, Started::StartSpent | Started::Capped) {
             let is_capped = started == Started::Capped;
             (session, id_tag_info) = start.open_for_nobody(attempt);
             if is_capped {
                 id_tag_info = IdTagInfo::of(AuthorizationStatus::Blocked);
             }
-            started = store.start(&session, &envelope).await?;
+            started = store.start(&session, &must_be_free, &envelope).await?;
         }
         match started {
             Started::New => {
@@ -62,19 +63,11 @@ async fn open(
             }
             Started::Exists(standing) if start.opened(&standing) => {
                 invocation.outcome("repeat");
-                if was_capped(&standing, &session) {
-                    id_tag_info = IdTagInfo::of(AuthorizationStatus::Blocked);
-                }
+                let id_tag_info = Start::told_before(&standing, &session, id_tag_info);
                 return Ok((*standing, id_tag_info));
             }
             Started::Exists(_) | Started::StartSpent | Started::Capped => {}
         }
     }
     bail!("no free transactionId in {ATTEMPTS_MAX} attempts")
-}
-
-/// Whether the start that stands was refused for its account's spending cap: it is for nobody, and
-/// would be for a member.
-fn was_capped(standing: &Session, again: &Session) -> bool {
-    standing.payer == Payer::Unknown && standing.plan.is_none() && again.plan.is_some()
 }

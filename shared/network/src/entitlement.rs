@@ -250,8 +250,8 @@ impl Payer {
     }
 }
 
-/// A start from the driver app: the price is pinned and the hold placed, if Stripe answers, before
-/// the charger starts.
+/// A start from the driver app: the price is pinned and, where a card pays, the hold placed, if
+/// Stripe answers, before the charger starts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AppStart {
     /// Where the driver wants to charge.
@@ -260,10 +260,11 @@ pub struct AppStart {
     pub connector_id: ConnectorId,
     /// The version the driver saw.
     pub tariff: TariffRef,
-    /// What it was to hold on their card.
-    pub amount: Amount,
-    /// The hold; none when Stripe did not answer and the site lets charge all the same: then the
-    /// session asks for it.
+    /// What it was to hold on their card; none where no card pays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amount: Option<Amount>,
+    /// The hold; none where no card pays, and when Stripe did not answer and the site lets charge
+    /// all the same: then the session asks for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<HoldRef>,
     /// The session that used it: a start is good for one.
@@ -311,13 +312,10 @@ pub struct HoldRequest {
     pub requested_at: DateTime<Utc>,
 }
 
-/// A start from the driver app as it was first asked for: stored before its hold is placed, so
-/// that whatever happens somebody knows of the hold.
+/// What a start from the driver app pins when it is asked for, whoever pays.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StartIntent {
-    /// The start.
-    pub start_id: String,
-    /// The one-time tag that it gets once the money is held.
+pub struct StartTerms {
+    /// The one-time tag that it gets.
     pub id_tag: IdTag,
     /// The group of the tag that the driver charges with otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -335,6 +333,17 @@ pub struct StartIntent {
     pub connector_id: ConnectorId,
     /// The version on offer when they asked.
     pub tariff: TariffRef,
+}
+
+/// A start from the driver app that a card pays, as it was first asked for: stored before its hold
+/// is placed, so that whatever happens somebody knows of the hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartIntent {
+    /// The start.
+    pub start_id: String,
+    /// What it pins.
+    #[serde(flatten)]
+    pub terms: StartTerms,
     /// The hold.
     pub hold: HoldRequest,
     /// How far it got.
@@ -361,11 +370,10 @@ pub enum StartState {
     Abandoned,
 }
 
-impl StartIntent {
-    /// The one-time entry of this start, good until `expires_at`, now that `hold` is placed, or that
-    /// it goes on without.
+impl StartTerms {
+    /// The one-time entry of a start that no card pays, good until `expires_at`.
     #[must_use]
-    pub fn entitlement(&self, hold: Option<HoldRef>, expires_at: DateTime<Utc>) -> Entitlement {
+    pub fn entitlement(&self, payer: Payer, expires_at: DateTime<Utc>) -> Entitlement {
         Entitlement {
             id_tag: self.id_tag.clone(),
             status: EntitlementStatus::Accepted,
@@ -376,22 +384,34 @@ impl StartIntent {
             plan: self.plan.clone(),
             // The price is pinned: what becomes of the membership meanwhile does not matter.
             subscription: None,
-            payer: Payer::Card {
-                customer: self.hold.customer.clone(),
-                payment_method: self.hold.payment_method.clone(),
-            },
+            payer,
             app_start: Some(AppStart {
                 charge_point_id: self.charge_point_id.clone(),
                 connector_id: self.connector_id,
                 tariff: self.tariff.clone(),
-                amount: self.hold.amount,
-                hold,
+                amount: None,
+                hold: None,
                 used_by: None,
             }),
             revision: 0,
             // Whether they owe was looked at when they asked.
             owes: Vec::new(),
         }
+    }
+}
+
+impl StartIntent {
+    /// The one-time entry of this start, good until `expires_at`, now that `hold` is placed, or that
+    /// it goes on without.
+    #[must_use]
+    pub fn entitlement(&self, hold: Option<HoldRef>, expires_at: DateTime<Utc>) -> Entitlement {
+        let HoldRequest { customer, payment_method, amount, .. } = self.hold.clone();
+        let payer = Payer::Card { customer, payment_method };
+        let mut entitlement = self.terms.entitlement(payer, expires_at);
+        if let Some(start) = &mut entitlement.app_start {
+            (start.amount, start.hold) = (Some(amount), hold);
+        }
+        entitlement
     }
 }
 
@@ -523,14 +543,16 @@ mod tests {
     fn a_start_goes_on_with_the_price_and_the_card_that_it_was_asked_for_with() {
         let intent = StartIntent {
             start_id: "s1".to_owned(),
-            id_tag: "APP-1".parse().unwrap(),
-            parent_id_tag: None,
-            driver_id: "driver-1".parse().unwrap(),
-            tier: "gold".parse().unwrap(),
-            plan: None,
-            charge_point_id: "CP1".parse().unwrap(),
-            connector_id: ConnectorId(2),
-            tariff: TariffRef { id: "T1".parse().unwrap(), version: 3 },
+            terms: StartTerms {
+                id_tag: "APP-1".parse().unwrap(),
+                parent_id_tag: None,
+                driver_id: "driver-1".parse().unwrap(),
+                tier: "gold".parse().unwrap(),
+                plan: None,
+                charge_point_id: "CP1".parse().unwrap(),
+                connector_id: ConnectorId(2),
+                tariff: TariffRef { id: "T1".parse().unwrap(), version: 3 },
+            },
             hold: HoldRequest {
                 customer: StripeCustomerId("cus_1".to_owned()),
                 payment_method: StripePaymentMethodId("pm_1".to_owned()),
@@ -547,12 +569,20 @@ mod tests {
         let expires_at = "2026-03-01T12:10:00Z".parse().unwrap();
         let entitlement = intent.entitlement(placed.clone(), expires_at);
         assert_eq!(entitlement.status_at(expires_at), EntitlementStatus::Expired);
-        assert_eq!(entitlement.driver_id.as_ref(), Some(&intent.driver_id));
+        assert_eq!(entitlement.driver_id.as_ref(), Some(&intent.terms.driver_id));
         let Payer::Card { customer, payment_method } = entitlement.payer else { panic!() };
         assert_eq!((customer, payment_method), (intent.hold.customer, intent.hold.payment_method));
         let start = entitlement.app_start.unwrap();
-        assert_eq!((start.tariff, start.hold), (intent.tariff, placed));
-        assert_eq!(start.amount, intent.hold.amount);
+        assert_eq!((&start.tariff, start.hold), (&intent.terms.tariff, placed));
+        assert_eq!(start.amount, Some(intent.hold.amount));
         assert_eq!(start.used_by, None);
+
+        // Whoever else pays: the same price, and nothing is held.
+        let account = "fleet-17".parse().unwrap();
+        let fleet = Payer::Account { account, kind: AccountKind::Fleet };
+        let entitlement = intent.terms.entitlement(fleet.clone(), expires_at);
+        assert_eq!((entitlement.payer, entitlement.tier), (fleet, intent.terms.tier));
+        let start = entitlement.app_start.unwrap();
+        assert_eq!((start.tariff, start.amount, start.hold), (intent.terms.tariff, None, None));
     }
 }

@@ -17,7 +17,7 @@ mod wallet;
 pub use email::{EmailAddress, NotAnAddress};
 pub use entitlement::{
     AccountKind, AppStart, Entitlement, EntitlementStatus, HoldRef, HoldRequest, Payer,
-    PlanMembership, StartIntent, StartState, StripeCustomerId, StripePaymentIntentId,
+    PlanMembership, StartIntent, StartState, StartTerms, StripeCustomerId, StripePaymentIntentId,
     StripePaymentMethodId, StripeReaderId, SubscriptionId, Tier,
 };
 pub use partner::{RoamingPartner, WebhookSubscriber};

@@ -2,6 +2,7 @@
 
 use anyhow::Context as _;
 use aws_lambda_events::apigw::ApiGatewayWebsocketProxyRequest;
+use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use lambda_runtime::Error;
 use ocpp::{ErrorCode, Frame, Incoming, Request, Warning, read_call};
@@ -27,6 +28,8 @@ pub struct Caller {
     pub time_zone: Tz,
     /// API Gateway's id of the connection.
     pub connection_id: String,
+    /// Since when the connection stands.
+    pub connected_at: DateTime<Utc>,
 }
 
 impl Caller {
@@ -52,11 +55,13 @@ impl Caller {
             value.with_context(|| format!("the authorizer context has no {name}"))
         };
         let connection_id = event.request_context.connection_id.clone();
+        let connected_at = DateTime::from_timestamp_millis(event.request_context.connected_at);
         Ok(Self {
             charge_point_id: text("chargePointId")?.parse()?,
             site_id: text("siteId")?.parse()?,
             time_zone: text("timeZone")?.parse().context("reading the time zone")?,
             connection_id: connection_id.context("the event has no connectionId")?,
+            connected_at: connected_at.context("the event's connectedAt is no time")?,
         })
     }
 }

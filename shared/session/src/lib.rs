@@ -41,4 +41,6 @@ mod test_signed;
 #[cfg(test)]
 mod test_soup;
 #[cfg(test)]
+mod test_starts;
+#[cfg(test)]
 mod test_stops;

@@ -71,6 +71,9 @@ pub struct Session {
     /// Groups that the site belongs to: a plan can be limited to them.
     #[serde(default)]
     pub site_groups: Vec<String>,
+    /// Whether it was started from the app, whoever pays: by a start that it has used up.
+    #[serde(default)]
+    pub from_app: bool,
     /// What is to be held on the card.
     pub hold: Amount,
     /// A hold that was not asked for after the start: from the app before it, or at a reader.

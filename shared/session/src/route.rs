@@ -64,7 +64,9 @@ pub fn resolve(entitlement: Option<&Entitlement>, offers: &Offers, at: DateTime<
 }
 
 impl Route {
-    const fn of(payer: &Payer, from_app: bool) -> Self {
+    /// The way that `payer` pays a session which was started from the app, or was not.
+    #[must_use]
+    pub const fn of(payer: &Payer, from_app: bool) -> Self {
         match payer {
             Payer::Card { .. } if from_app => Self::AppWallet,
             Payer::Card { .. } => Self::SavedCard,
@@ -140,6 +142,10 @@ mod tests {
                 "payment_intent": "pi_1", "amount": { "minor": 3000, "currency": "EUR" },
             },
         } });
+        let shown = json!({ "app_start": {
+            "charge_point_id": "CP1", "connector_id": 1,
+            "tariff": { "id": "SHOWN", "version": 1 },
+        } });
         let member = json!({ "plan": { "plan": "GOLD", "account": "driver-1" } });
         let fleet_plan = json!({ "plan": { "plan": "VANS", "account": "A1" } });
         let nothing = json!({});
@@ -151,6 +157,9 @@ mod tests {
             ("retail", &reader, &nothing, Route::Reader, "RETAIL", None),
             ("fleet", &account("fleet"), &fleet_plan, Route::Fleet, "FLEET", Some("VANS")),
             ("retail", &account("contract"), &nothing, Route::Contract, "RETAIL", None),
+            ("fleet", &account("fleet"), &shown, Route::Fleet, "SHOWN", None),
+            ("retail", &account("contract"), &shown, Route::Contract, "SHOWN", None),
+            ("retail", &free, &shown, Route::Free, "SHOWN", None),
             ("retail", &roaming, &nothing, Route::Roaming, "RETAIL", None),
             ("retail", &free, &nothing, Route::Free, "RETAIL", None),
             ("silver", &unknown, &nothing, Route::None, "RETAIL", None),

@@ -1,12 +1,17 @@
 //! Authorize and StartTransaction: may this tag charge here, and what is pinned when it does.
 
-use chrono::{DateTime, Utc};
+use std::ops::RangeInclusive;
+
+use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
-use network::{AppStart, Entitlement, EntitlementStatus, Offers, Site};
+use network::{AppStart, Entitlement, EntitlementStatus, Offers, Payer, Site};
 use ocpp::{AuthorizationStatus, IdTagInfo, StartTransactionRequest};
 use quantities::{ChargePointId, SessionId, TransactionId};
 
 use crate::{Resolved, Session, SessionState, StartIdentity, resolve};
+
+/// How long after its connection a charger is believed to be telling what it queued before.
+const QUEUE_TOLD_WITHIN: TimeDelta = TimeDelta::minutes(10);
 
 /// What we say of a tag at a charger at `at`.
 ///
@@ -18,6 +23,15 @@ pub fn authorize(
     charge_point_id: &ChargePointId,
     at: DateTime<Utc>,
 ) -> IdTagInfo {
+    judge(entitlement, charge_point_id, (at, at))
+}
+
+/// As [`authorize`], with what is owed at `barred_at`.
+fn judge(
+    entitlement: Option<&Entitlement>,
+    charge_point_id: &ChargePointId,
+    (at, barred_at): (DateTime<Utc>, DateTime<Utc>),
+) -> IdTagInfo {
     let Some(entitlement) = entitlement else {
         return IdTagInfo::of(AuthorizationStatus::Invalid);
     };
@@ -27,7 +41,9 @@ pub fn authorize(
         EntitlementStatus::Accepted if entitlement.app_start.as_ref().is_some_and(elsewhere) => {
             AuthorizationStatus::Invalid
         }
-        EntitlementStatus::Accepted if entitlement.is_barred_at(at) => AuthorizationStatus::Blocked,
+        EntitlementStatus::Accepted if entitlement.is_barred_at(barred_at) => {
+            AuthorizationStatus::Blocked
+        }
         EntitlementStatus::Accepted => AuthorizationStatus::Accepted,
         EntitlementStatus::Blocked => AuthorizationStatus::Blocked,
         EntitlementStatus::Expired => AuthorizationStatus::Expired,
@@ -50,6 +66,8 @@ pub struct Start<'a> {
     pub request: &'a StartTransactionRequest,
     /// The frame as it came.
     pub frame: &'a str,
+    /// Since when the charger has been connected.
+    pub connected_at: DateTime<Utc>,
     /// When it came.
     pub received_at: DateTime<Utc>,
     /// The charger's site.
@@ -67,7 +85,8 @@ impl<'a> Start<'a> {
     /// A tag that may not charge still opens a session, for the energy may flow all the same (a
     /// charger that was offline, or does not stop on refusal); nobody is billed for it without a
     /// person's word. Status, tier and offer are those at the charger's timestamp, so that a start
-    /// which was queued offline is judged by its own time.
+    /// which was queued offline is judged by its own time; what bars a driver counts until the start
+    /// arrives, unless it was queued.
     #[must_use]
     pub fn open(&self, attempt: u32) -> (Session, IdTagInfo) {
         let transaction_id = self.identity().transaction_id(attempt);
@@ -97,6 +116,37 @@ impl<'a> Start<'a> {
         of_session == self.identity()
     }
 
+    /// What the charger is told when `standing` was opened by this start before and `again` is what
+    /// it would open now: the same as then, whatever has become of the tag meanwhile. A session
+    /// that stands for somebody was accepted, and one for nobody, where somebody would pay now, was
+    /// not.
+    #[must_use]
+    pub fn told_before(standing: &Session, again: &Session, now: IdTagInfo) -> IdTagInfo {
+        let for_nobody = |session: &Session| session.payer == Payer::Unknown;
+        match (for_nobody(standing), for_nobody(again)) {
+            (true, false) => IdTagInfo::of(AuthorizationStatus::Blocked),
+            (false, true) => IdTagInfo { status: AuthorizationStatus::Accepted, ..now },
+            _ => now,
+        }
+    }
+
+    /// From when to when nothing may bar the driver: a start that was queued is judged by its own
+    /// time alone, for the energy has flowed. Any other begins as it arrives, whatever its
+    /// timestamp says.
+    #[must_use]
+    pub fn must_be_free(&self) -> RangeInclusive<DateTime<Utc>> {
+        let judged_at = self.judged_at();
+        let until = if self.may_have_been_queued() { judged_at } else { self.received_at };
+        judged_at..=until
+    }
+
+    /// Whether the charger may have queued it while it was offline: it is from before the
+    /// connection, and came soon after. A clock that is behind says the first at any time.
+    fn may_have_been_queued(&self) -> bool {
+        let is_from_before = self.request.timestamp < self.connected_at;
+        is_from_before && self.received_at - self.connected_at <= QUEUE_TOLD_WITHIN
+    }
+
     const fn identity(&self) -> StartIdentity<'a> {
         StartIdentity {
             charge_point_id: self.charge_point_id,
@@ -119,7 +169,8 @@ impl<'a> Start<'a> {
         if let Some(start) = entitlement.as_mut().and_then(|known| known.app_start.as_mut()) {
             start.used_by = start.used_by.filter(|user| *user != id);
         }
-        authorize(entitlement.as_ref(), self.charge_point_id, self.judged_at())
+        let free = self.must_be_free();
+        judge(entitlement.as_ref(), self.charge_point_id, (*free.start(), *free.end()))
     }
 
     fn session(
@@ -149,7 +200,8 @@ impl<'a> Start<'a> {
             jurisdiction: self.site.jurisdiction.clone(),
             plan,
             site_groups: self.site.groups.clone(),
-            hold: app_start.map_or(self.site.hold, |start| start.amount),
+            from_app: app_start.is_some(),
+            hold: app_start.and_then(|start| start.amount).unwrap_or(self.site.hold),
             placed_hold: app_start.and_then(|start| start.hold.clone()),
             payment_policy: self.site.payment.clone(),
             silent_after_s: self.site.silent_after_s,

@@ -37,6 +37,7 @@ pub(crate) fn running() -> Session {
         jurisdiction: Jurisdiction::taxed(vec![]),
         plan: None,
         site_groups: vec![],
+        from_app: false,
         hold: amount(),
         placed_hold: None,
         payment_policy: network::PaymentPolicy::default(),

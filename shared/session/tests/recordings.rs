@@ -113,6 +113,7 @@ impl Recording {
             jurisdiction: Jurisdiction::taxed(vec![]),
             plan: None,
             site_groups: vec![],
+            from_app: false,
             hold: Amount::new(0, Currency::EUR),
             placed_hold: None,
             payment_policy: network::PaymentPolicy::default(),

@@ -234,16 +234,17 @@ impl Store {
     }
 
     /// Stores the one-time entry of a start from the app with the call that starts the charger,
-    /// once, in one transaction with the end of the intended start: one that was given up
-    /// meanwhile tells no charger to start. One that goes on without its hold stays intended, for
-    /// nobody knows whether Stripe has placed it: [`Store::abandon_start_intent`] finds out.
+    /// once, in one transaction with the end of the start intended under `start_id`: one that was
+    /// given up meanwhile tells no charger to start. One that goes on without its hold stays
+    /// intended, for nobody knows whether Stripe has placed it: [`Store::abandon_start_intent`]
+    /// finds out. Where no card pays, none was intended.
     ///
     /// # Errors
     ///
     /// [`StoreError`].
     pub async fn begin_app_start(
         &self,
-        start_id: &str,
+        start_id: Option<&str>,
         entitlement: &Entitlement,
         created_at: DateTime<Utc>,
         call: &Envelope,
@@ -252,11 +253,13 @@ impl Store {
         item.insert("gsi_pending".to_owned(), s(PENDING));
         item.insert("gsi_at".to_owned(), s(sortable(created_at)));
         let is_held = entitlement.app_start.as_ref().is_some_and(|start| start.hold.is_some());
-        let change = if is_held {
-            self.close_start(Change::default(), start_id, &StartState::Begun)?
-        } else {
-            let (table, pk) = (&self.tables.entitlements, start_pk(start_id));
-            Change::default().check(table, &[(PK, &pk)], STILL_INTENDED, vec![])?
+        let change = match start_id {
+            None => Change::default(),
+            Some(id) if is_held => self.close_start(Change::default(), id, &StartState::Begun)?,
+            Some(id) => {
+                let (table, pk) = (&self.tables.entitlements, start_pk(id));
+                Change::default().check(table, &[(PK, &pk)], STILL_INTENDED, vec![])?
+            }
         };
         let change = change
             .put(&self.tables.entitlements, item, Some("attribute_not_exists(pk)"))?

@@ -4,7 +4,7 @@
 //! MeterValues message), `RATED`, `PAYMENT`, `CDR`, `JOURNAL#<entry>`; those of what is decided and
 //! written afterwards are in `after_sale` and `mails`.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, ops::RangeInclusive};
 
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use chrono::{DateTime, Utc};
@@ -16,7 +16,7 @@ use payments::Payment;
 use quantities::{DriverId, IdTag, SessionId, SiteId, WattHours};
 use rating::PricedSession;
 use receipts::{CreditNote, Decision, Mail};
-use session::{ExceptionRecord, Route, Session, SessionState};
+use session::{ExceptionRecord, Session, SessionState};
 
 use crate::{
     Change, Saved, Store, StoreError,
@@ -183,7 +183,8 @@ impl Store {
     }
 
     /// Stores a new session and its `session.started` in one transaction; a start from the app is
-    /// used up with it, and an account that has reached its spending cap begins none.
+    /// used up with it, and an account whose spending cap is reached while it `must_be_free` begins
+    /// none.
     ///
     /// # Errors
     ///
@@ -191,6 +192,7 @@ impl Store {
     pub async fn start(
         &self,
         session: &Session,
+        must_be_free: &RangeInclusive<DateTime<Utc>>,
         envelope: &Envelope,
     ) -> Result<Started, StoreError> {
         let pk = session_pk(session.id);
@@ -207,9 +209,9 @@ impl Store {
             .tell(&self.tables.outbox, envelope)?;
         let cap_index = session.plan.as_ref().map(|_| change.len());
         if let Some(member) = &session.plan {
-            change = self.unless_capped(change, member, session.started_at)?;
+            change = self.unless_capped(change, member, must_be_free)?;
         }
-        if session.route == Route::AppWallet {
+        if session.from_app {
             change = change.update(
                 &self.tables.entitlements,
                 &[(PK, &entitlements::token_pk(&session.id_tag))],

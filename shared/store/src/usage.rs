@@ -3,6 +3,8 @@
 //!
 //! Ids have no `#` in them, so no two plans and accounts share a key.
 
+use std::ops::RangeInclusive;
+
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Utc};
 use network::{PlanMembership, Site};
@@ -166,20 +168,22 @@ impl Store {
         item.as_ref().map(capped_until).transpose()
     }
 
-    /// Lets the change happen only if the account may start something at `at`. A start that is told
-    /// late is judged by its own time.
+    /// Lets the change happen only if the account may start something all the while.
     pub(crate) fn unless_capped(
         &self,
         change: Change,
         member: &PlanMembership,
-        at: DateTime<Utc>,
+        must_be_free: &RangeInclusive<DateTime<Utc>>,
     ) -> Result<Change, StoreError> {
         let pk = usage_pk(member);
         change.check(
             &self.tables.usage,
             &[(PK, &pk), (SK, CAPPED)],
-            "attribute_not_exists(pk) OR capped_until <= :at OR capped_since > :at",
-            vec![(":at", s(sortable(at)))],
+            "attribute_not_exists(pk) OR capped_until <= :from OR capped_since > :until",
+            vec![
+                (":from", s(sortable(*must_be_free.start()))),
+                (":until", s(sortable(*must_be_free.end()))),
+            ],
         )
     }
 

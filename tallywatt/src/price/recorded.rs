@@ -144,6 +144,7 @@ fn session(name: &str, start: &Call, calls: &[Call]) -> Result<Session, Vec<Stri
         jurisdiction: Jurisdiction::taxed(vec![]),
         plan: None,
         site_groups: vec![],
+        from_app: false,
         hold: Amount::zero(Currency::EUR),
         placed_hold: None,
         payment_policy: network::PaymentPolicy::default(),

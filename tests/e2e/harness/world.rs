@@ -212,9 +212,22 @@ impl World {
         charge_point_id: &str,
         key: &str,
     ) -> anyhow::Result<(u16, Value)> {
+        self.app_start_with(driver, charge_point_id, key, None).await
+    }
+
+    /// The same, paid as is named.
+    pub(crate) async fn app_start_with(
+        &self,
+        driver: &str,
+        charge_point_id: &str,
+        key: &str,
+        pay_with: Option<&str>,
+    ) -> anyhow::Result<(u16, Value)> {
         let token = self.platform.token(driver, &[])?;
         let request = self.stripe.post(format!("{}/driver/starts", self.platform.http_url()?));
-        let body = json!({ "charge_point_id": charge_point_id, "connector_id": 1 });
+        let body = json!({
+            "charge_point_id": charge_point_id, "connector_id": 1, "pay_with": pay_with,
+        });
         let request = request.bearer_auth(token).header("Idempotency-Key", key).json(&body);
         let answer = request.send().await?;
         Ok((answer.status().as_u16(), answer.json().await?))

@@ -70,11 +70,7 @@ pub fn build(input: &CdrInput<'_>) -> Result<Cdr, RatingError> {
         end_date_time: end,
         session_id: Some(session.id.to_string()),
         cdr_token: token(input),
-        auth_method: if session.route == Route::AppWallet {
-            AuthMethod::Command
-        } else {
-            AuthMethod::Whitelist
-        },
+        auth_method: if is_from_app(session) { AuthMethod::Command } else { AuthMethod::Whitelist },
         authorization_reference: None,
         cdr_location: location(input),
         meter_id: None,
@@ -196,10 +192,14 @@ fn hours(seconds: Decimal) -> Decimal {
     (seconds / Decimal::from(3600)).round_dp(4).normalize()
 }
 
+/// Sessions from before they said so themselves say it by their route.
+fn is_from_app(session: &Session) -> bool {
+    session.from_app || session.route == Route::AppWallet
+}
+
 fn token(input: &CdrInput<'_>) -> CdrToken {
     let session = input.session;
-    let from_app = session.route == Route::AppWallet;
-    let token_type = if from_app { TokenType::AdHocUser } else { TokenType::Rfid };
+    let token_type = if is_from_app(session) { TokenType::AdHocUser } else { TokenType::Rfid };
     match &session.payer {
         Payer::Roaming { token_uid, contract_id, .. } => CdrToken {
             country_code: input.partner.map_or(NOT_AVAILABLE, |p| &p.country_code).to_owned(),

@@ -97,6 +97,7 @@ pub(crate) fn session_of(timeline: &Timeline) -> Session {
         jurisdiction: Jurisdiction::taxed(vec![tax("21")]),
         plan: None,
         site_groups: vec![],
+        from_app: false,
         hold: Amount::new(5000, Currency::EUR),
         placed_hold: None,
         payment_policy: network::PaymentPolicy::default(),
