@@ -225,6 +225,52 @@ async fn started_from_app(
     Ok(session)
 }
 
+/// OCPP 1.6, 4.2 and 4.8: a charger lets a tag stop the transaction of another if both have the same
+/// `parentIdTag`, which it knows from our answers. Whoever started it pays.
+pub(crate) async fn a_tag_of_the_same_group_may_stop_what_another_pays(
+    suite: &Suite,
+) -> anyhow::Result<()> {
+    let world = &*suite.shared().await?;
+    let (driver, id, group) = ("driver-payer-8", "PAY-08", "PAY-FAMILY");
+    let card = world.card("pm_card_visa").await?;
+    world.tag("PAY-PARENT", driver, &card, json!({ "parent_id_tag": group })).await?;
+    let free = json!({
+        "status": "Accepted", "parent_id_tag": group, "payer": { "kind": "free" },
+    });
+    world.operator(Method::PUT, "/entitlements/PAY-CHILD", Some(&free)).await?;
+    let mut station = world.station(id).await?;
+    for tag in ["PAY-PARENT", "PAY-CHILD"] {
+        let answer = station.call("Authorize", json!({ "idTag": tag })).await?;
+        assert_eq!(answer["idTagInfo"]["parentIdTag"], group, "{answer:#}");
+    }
+    // A start from the app belongs to the group of the tag that it is made as.
+    let (status, start) = world.app_start(driver, id, "family").await?;
+    assert_eq!(status, 202, "{start:#}");
+    let told = station.awaits("RemoteStartTransaction").await?;
+    let begin = json!({
+        "connectorId": 1, "idTag": told["idTag"], "meterStart": 0, "timestamp": CHARGE.at(0),
+    });
+    let answer = station.call("StartTransaction", begin).await?;
+    assert_eq!(
+        answer["idTagInfo"],
+        json!({
+            "status": "Accepted", "parentIdTag": group,
+            "expiryDate": answer["idTagInfo"]["expiryDate"],
+        })
+    );
+    let number = answer["transactionId"].as_i64().context("no transactionId")?;
+    let stop = json!({
+        "transactionId": number, "idTag": "PAY-CHILD", "meterStop": CHARGE.wh,
+        "timestamp": CHARGE.at(CHARGE.minutes), "reason": "Local",
+    });
+    station.call("StopTransaction", stop).await?;
+    station.status_at("Available", &CHARGE.at(CHARGE.minutes)).await?;
+    let session = session_id(id, number)?;
+    let file = world.file_when(session, "the capture", is_captured).await?;
+    assert_eq!(file["payment"]["captured"]["minor"], CHARGE_GROSS, "{:#}", file["payment"]);
+    shows(world, driver, &file, ("app_wallet", "retail", "AMS-RETAIL", "paid")).await
+}
+
 pub(crate) async fn a_debt_bars_the_next_start_until_it_is_settled(
     suite: &Suite,
 ) -> anyhow::Result<()> {

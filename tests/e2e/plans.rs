@@ -184,6 +184,8 @@ pub(crate) async fn a_plan_published_while_a_session_runs_is_for_the_next_one(
     let second = publish(world, "SWAP", &from, percent(50)).await?;
     assert_eq!(second["reference"], json!({ "id": "SWAP", "version": 2 }), "{second:#}");
     sleep(Duration::from_secs(3)).await;
+    let shown = world.operator(Method::GET, "/entitlements/PLAN-TAG-05", None).await?;
+    assert_eq!((&shown["plan"]["plan"], &shown["plan"]["version"]), (&json!("SWAP"), &json!(2)));
     end_now(&mut station, before.1).await?;
     let after = begin_now(&mut station, "PLAN-TAG-05").await?;
     end_now(&mut station, after.1).await?;

@@ -8,6 +8,7 @@ use network::{
     StripeCustomerId, StripePaymentMethodId, Subscription, SubscriptionId, SubscriptionStatus,
     Trust, WhenStale,
 };
+use plans::PlanVersion;
 use quantities::{DriverId, IdTag, PartnerId, PlanId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -56,6 +57,9 @@ struct MembershipBody {
     /// The plan. A session has the version that is in force when it starts.
     #[schema(example = "GOLD")]
     plan: String,
+    /// The version in force now; none before the first begins. Ignored in a request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    version: Option<u32>,
     /// With whom allowances and the spending cap are shared: a driver's own account, or a fleet's.
     #[schema(example = "fleet-17")]
     account: String,
@@ -207,6 +211,18 @@ impl From<Subscription> for SubscriptionBody {
     }
 }
 
+impl EntitlementView {
+    /// With the version of its plan, of which these `versions` are published, that is in force.
+    fn of(known: Entitlement, versions: &[PlanVersion], now: DateTime<Utc>) -> Self {
+        let mut view = Self::from(known);
+        if let Some(member) = &mut view.entitlement.plan {
+            let in_force = plans::in_force(versions, now);
+            member.version = in_force.map(|version| version.reference.version);
+        }
+        view
+    }
+}
+
 impl From<Entitlement> for EntitlementView {
     fn from(known: Entitlement) -> Self {
         let subscription = known.subscription.map(SubscriptionBody::from);
@@ -223,6 +239,7 @@ impl From<Entitlement> for EntitlementView {
             subscription,
             plan: known.plan.map(|member| MembershipBody {
                 plan: member.plan.into(),
+                version: None,
                 account: member.account.into(),
                 cost_centre: member.cost_centre,
             }),
@@ -259,10 +276,15 @@ async fn get(
     _: Operator<WriteEntitlements>,
     State(api): State<Api>,
     Param(id_tag): Param<IdTag>,
+    log: Log,
 ) -> Result<Json<EntitlementView>, Problem> {
     let known = api.store.entitlement(&id_tag).await?;
     let known = known.ok_or_else(|| Problem::not_found("entitlement"))?;
-    Ok(Json(known.into()))
+    let versions = match &known.plan {
+        Some(member) => api.store.plan_versions(&member.plan).await?,
+        None => Vec::new(),
+    };
+    Ok(Json(EntitlementView::of(known, &versions, log.now())))
 }
 
 /// Creates or changes what a tag opens. Sessions that run keep their tier and payer.
@@ -295,36 +317,16 @@ async fn put(
         let is_known = api.store.partner(&partner_id).await?.is_some();
         check.that("/payer/partner_id", is_known, "there is no such partner");
     }
+    let mut versions = Vec::new();
     if let Some(plan) = body.plan.as_ref().and_then(|member| member.plan.parse::<PlanId>().ok()) {
-        let is_known = !api.store.plan_versions(&plan).await?.is_empty();
-        check.that("/plan/plan", is_known, "there is no such plan; publish it first");
+        versions = api.store.plan_versions(&plan).await?;
+        let rule = "there is no such plan; publish it first";
+        check.that("/plan/plan", !versions.is_empty(), rule);
     }
     let entitlement = read(check, id_tag, body, standing)?;
-    let entitlement = put_with_debts(&api, entitlement, before.as_ref()).await?;
+    let entitlement = standing::put(&api.store, entitlement, before.as_ref()).await?;
     let status = if before.is_some() { StatusCode::OK } else { StatusCode::CREATED };
-    Ok((status, Json(entitlement.into())))
-}
-
-/// Stores the entry with what its driver owes: a new tag is no way round a debt, and a changed one
-/// forgets none. A debt that comes or goes meanwhile is seen by looking again.
-async fn put_with_debts(
-    api: &Api,
-    mut entitlement: Entitlement,
-    before: Option<&Entitlement>,
-) -> Result<Entitlement, Problem> {
-    let Some(driver) = entitlement.driver_id.clone() else {
-        entitlement.owes = before.map(|before| before.owes.clone()).unwrap_or_default();
-        api.store.put_entitlement(&entitlement).await?;
-        return Ok(entitlement);
-    };
-    loop {
-        entitlement.owes = api.store.wallet(&driver).await?.owes;
-        api.store.put_entitlement(&entitlement).await?;
-        if api.store.wallet(&driver).await?.owes == entitlement.owes {
-            return Ok(entitlement);
-        }
-        entitlement.revision += 1;
-    }
+    Ok((status, Json(EntitlementView::of(entitlement, &versions, log.now()))))
 }
 
 /// Removes a tag: it opens nothing from now on.

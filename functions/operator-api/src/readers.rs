@@ -136,7 +136,10 @@ async fn put(
     stand_there(&api, &reader).await?;
     // The tag first: a reader that is known can start sessions.
     match api.store.entitlement(&reader.id_tag).await? {
-        None => api.store.put_entitlement(&entitlement(reader.id_tag.clone())).await?,
+        None => {
+            let of_nobody = entitlement(reader.id_tag.clone());
+            api.store.put_entitlement(&of_nobody, None).await?;
+        }
         Some(standing) if standing.payer == Payer::Reader => {}
         Some(_) => {
             let detail = "The tag is somebody's who pays: a reader needs one of its own.";

@@ -1,9 +1,14 @@
-//! Reconciliations: what the nightly comparison of memberships with the platform that bills them
-//! found.
+//! Reconciliations: what comparing memberships with the platform that bills them found. It is done
+//! every night, and when somebody asks for it.
 
-use axum::{Json, extract::State};
-use chrono::{DateTime, Utc};
-use http_api::{Operator, Problem, WriteEntitlements};
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderName, StatusCode, header},
+};
+use chrono::{DateTime, SecondsFormat, SubsecRound as _, Utc};
+use http_api::{Log, Operator, Param, Problem, WriteEntitlements};
+use messages::{Envelope, Event};
 use network::Reconciliation;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -12,14 +17,14 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::api::Api;
 
 pub(crate) fn router() -> OpenApiRouter<Api> {
-    OpenApiRouter::new().routes(routes!(list))
+    OpenApiRouter::new().routes(routes!(list, post)).routes(routes!(get))
 }
 
 /// What one run found and did.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Reconciliation)]
 struct ReconciliationView {
-    /// When it began.
+    /// When it began, or was asked for.
     started_at: DateTime<Utc>,
     /// Subscriptions that the platform listed: those that have not ended.
     listed: usize,
@@ -83,7 +88,7 @@ impl From<Reconciliation> for ReconciliationView {
     }
 }
 
-/// Lists what the nightly runs found, newest first.
+/// Lists what the runs found, newest first.
 #[utoipa::path(get, path = "/operator/reconciliations",
     tag = "entitlements", operation_id = "list_reconciliations",
     security(("jwt" = ["admin", "support"])),
@@ -94,4 +99,52 @@ async fn list(
 ) -> Result<Json<Vec<ReconciliationView>>, Problem> {
     let reports = api.store.reconciliations().await?;
     Ok(Json(reports.into_iter().map(ReconciliationView::from).collect()))
+}
+
+/// A run that was asked for.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ReconciliationRequest)]
+struct RequestView {
+    /// Its name.
+    started_at: DateTime<Utc>,
+    /// Where its report will be, when it is through.
+    #[schema(example = "/operator/reconciliations/2026-03-01T12:00:00.000Z")]
+    report: String,
+}
+
+/// Compares now, as every night: soon after, the report is where the answer says; until then there
+/// is none (404).
+#[utoipa::path(post, path = "/operator/reconciliations",
+    tag = "entitlements", operation_id = "request_reconciliation",
+    security(("jwt" = ["admin", "support"])),
+    responses((status = 202, description = "It is being done", body = RequestView,
+        headers(("Location" = String, description = "Where its report will be")))))]
+async fn post(
+    _: Operator<WriteEntitlements>,
+    State(api): State<Api>,
+    log: Log,
+) -> Result<(StatusCode, [(HeaderName, String); 1], Json<RequestView>), Problem> {
+    let requested_at = log.now().trunc_subsecs(3);
+    let event = Event::ReconciliationRequested { requested_at };
+    api.store.tell_once(&Envelope::new(event, log.now(), log.trace())).await?;
+    let name = requested_at.to_rfc3339_opts(SecondsFormat::Millis, true);
+    let report = format!("/operator/reconciliations/{name}");
+    let view = RequestView { started_at: requested_at, report: report.clone() };
+    Ok((StatusCode::ACCEPTED, [(header::LOCATION, report)], Json(view)))
+}
+
+/// Gets what one run found.
+#[utoipa::path(get, path = "/operator/reconciliations/{started_at}",
+    tag = "entitlements", operation_id = "get_reconciliation",
+    params(("started_at" = String, Path, description = "When it began, or was asked for")),
+    security(("jwt" = ["admin", "support"])),
+    responses((status = 200, body = ReconciliationView)))]
+async fn get(
+    _: Operator<WriteEntitlements>,
+    State(api): State<Api>,
+    Param(started_at): Param<DateTime<Utc>>,
+) -> Result<Json<ReconciliationView>, Problem> {
+    let report = api.store.reconciliation(started_at).await?;
+    let report = report.ok_or_else(|| Problem::not_found("reconciliation"))?;
+    Ok(Json(report.into()))
 }

@@ -308,6 +308,12 @@ pub enum Event {
         /// The session.
         session_id: SessionId,
     },
+    /// An operator wants memberships compared with the platform that bills them. → reconciliations.
+    #[serde(rename = "reconciliation.requested")]
+    ReconciliationRequested {
+        /// When; the report is filed under it.
+        requested_at: DateTime<Utc>,
+    },
     /// A charger is to be told something. → charger calls.
     #[serde(rename = "charger.call")]
     ChargerCall(ChargerCall),
@@ -426,11 +432,13 @@ pub enum Queue {
     CreditNotes,
     /// → `send-receipt`.
     Receipts,
+    /// → `reconcile-subscriptions`.
+    Reconciliations,
 }
 
 impl Queue {
     /// Every queue.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::PaymentAuthorization,
         Self::Rating,
         Self::Capture,
@@ -440,6 +448,7 @@ impl Queue {
         Self::Standing,
         Self::CreditNotes,
         Self::Receipts,
+        Self::Reconciliations,
     ];
 
     /// The name it has in URLs and logs.
@@ -455,6 +464,7 @@ impl Queue {
             Self::Standing => "standing",
             Self::CreditNotes => "credit-notes",
             Self::Receipts => "receipts",
+            Self::Reconciliations => "reconciliations",
         }
     }
 
@@ -471,6 +481,7 @@ impl Queue {
             Self::Standing => "STANDING_QUEUE_URL",
             Self::CreditNotes => "CREDIT_NOTES_QUEUE_URL",
             Self::Receipts => "RECEIPTS_QUEUE_URL",
+            Self::Reconciliations => "RECONCILIATIONS_QUEUE_URL",
         }
     }
 }
@@ -509,6 +520,7 @@ impl Event {
             Self::StartInterrupted { .. } => "start.interrupted",
             Self::TapDue { .. } => "tap.due",
             Self::TapMatched { .. } => "tap.matched",
+            Self::ReconciliationRequested { .. } => "reconciliation.requested",
             Self::ChargerCall(_) => "charger.call",
         }
     }
@@ -549,6 +561,7 @@ impl Event {
             Self::PaymentDue { .. }
             | Self::StartAbandoned { .. }
             | Self::StartInterrupted { .. } => &[Queue::Capture],
+            Self::ReconciliationRequested { .. } => &[Queue::Reconciliations],
             Self::ChargerCall(_) => &[Queue::ChargerCalls],
         }
     }
@@ -586,6 +599,7 @@ impl Event {
             Self::StartAbandoned { .. }
             | Self::StartInterrupted { .. }
             | Self::TapDue { .. }
+            | Self::ReconciliationRequested { .. }
             | Self::ChargerCall(_) => None,
         }
     }
@@ -634,6 +648,9 @@ impl Event {
             Self::SessionResolved { exception_id, .. } => exception_id.to_string(),
             Self::StartAbandoned { hold, .. } => hold.payment_intent.to_string(),
             Self::StartInterrupted { start_id, .. } => start_id.clone(),
+            Self::ReconciliationRequested { requested_at } => {
+                requested_at.timestamp_millis().to_string()
+            }
             Self::TapDue { charge_point_id, connector_id, cause } => {
                 format!("{charge_point_id}:{connector_id}:{cause}")
             }

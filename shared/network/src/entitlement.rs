@@ -134,7 +134,8 @@ pub struct Entitlement {
     /// Set on the one-time tag of a start from the app.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app_start: Option<AppStart>,
-    /// What its driver owes; written by `update-standing` only.
+    /// What its driver owes, and what is owed for sessions of its own; written by crate `standing`
+    /// only.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub owes: Vec<Owed>,
     /// Counts the writes of the whole entry and of its subscription: whoever writes either says
@@ -511,6 +512,7 @@ mod tests {
             session_id: SessionId::of(&"CP1".parse().unwrap(), quantities::TransactionId(1)),
             amount: Amount::new(250, Currency::EUR),
             since: noon,
+            driver_id: None,
         };
         let debtor =
             Entitlement { payer: card, owes: vec![owed], ..member(SubscriptionStatus::Active) };

@@ -8,7 +8,7 @@ use crate::{SubscriptionId, SubscriptionStatus};
 /// What a nightly run found and did.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Reconciliation {
-    /// When it began.
+    /// When it began, or was asked for.
     pub started_at: DateTime<Utc>,
     /// Subscriptions that the platform listed: those that have not ended.
     pub listed: usize,

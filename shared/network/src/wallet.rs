@@ -1,7 +1,9 @@
 //! What a driver pays with from the app, what they owe, and where their receipts go.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
-use quantities::{Amount, DriverId, SessionId};
+use quantities::{Amount, DriverId, IdTag, SessionId};
 use serde::{Deserialize, Serialize};
 
 use crate::{EmailAddress, Entitlement, Payer, StripeCustomerId, StripePaymentMethodId};
@@ -23,6 +25,10 @@ pub struct Wallet {
     /// Where their receipts are mailed, if they want that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receipts_to: Option<EmailAddress>,
+    /// Every tag that was ever made theirs: which of them still are, their entries say. Those from
+    /// before wallets listed them are only in the index by driver.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub id_tags: BTreeSet<IdTag>,
 }
 
 /// What is owed for one session after its charge was refused.
@@ -34,6 +40,9 @@ pub struct Owed {
     pub amount: Amount,
     /// Since when it is a debt.
     pub since: DateTime<Utc>,
+    /// Who owes it. None: the session had no driver, and it is for whoever has its tag.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub driver_id: Option<DriverId>,
 }
 
 impl Wallet {
@@ -46,6 +55,7 @@ impl Wallet {
             default_method: None,
             owes: Vec::new(),
             receipts_to: None,
+            id_tags: BTreeSet::new(),
         }
     }
 
@@ -67,7 +77,7 @@ impl Wallet {
 /// `owes` with what is owed for `session_id` now, if anything. A debt keeps the moment since which
 /// it is one.
 #[must_use]
-pub fn owes_now(owes: &[Owed], session_id: quantities::SessionId, now: Option<&Owed>) -> Vec<Owed> {
+pub fn owes_now(owes: &[Owed], session_id: SessionId, now: Option<&Owed>) -> Vec<Owed> {
     let before = owes.iter().find(|owed| owed.session_id == session_id);
     let others = owes.iter().filter(|owed| owed.session_id != session_id).cloned();
     let since = |now: &Owed| before.map_or(now.since, |before| before.since.min(now.since));
@@ -88,6 +98,7 @@ mod tests {
             session_id: SessionId::of(&"CP1".parse().unwrap(), TransactionId(transaction)),
             amount: Amount::new(minor, Currency::EUR),
             since: since.parse().unwrap(),
+            driver_id: None,
         }
     }
 

@@ -4,6 +4,7 @@ use anyhow::Context as _;
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use lambda_runtime::Error;
 use messages::Envelope;
+use serde_json::Value;
 
 use crate::{Function, Invocation, Metric};
 
@@ -22,25 +23,59 @@ impl Function {
     {
         let handle = &handle;
         self.serve(async move |event: SqsEvent, invocation: &Invocation| {
-            let mut response = SqsBatchResponse::default();
-            let mut errors = Vec::new();
-            for message in event.records {
-                let id = message.message_id.clone().unwrap_or_default();
-                if let Err(error) = one(&message, handle, invocation).await {
-                    errors.push(format!("{id}: {error:#}"));
-                    let mut failure = BatchItemFailure::default();
-                    failure.item_identifier = id;
-                    response.batch_item_failures.push(failure);
-                }
-            }
-            if !errors.is_empty() {
-                invocation.count(Metric::Retries, i64::try_from(errors.len())?);
-                invocation.field("failures", errors);
-            }
-            Ok(response)
+            batch(event, handle, invocation).await
         })
         .await
     }
+
+    /// As [`serve_queue`](Self::serve_queue), for a function that a schedule invokes, too: then
+    /// `tick` runs.
+    ///
+    /// # Errors
+    ///
+    /// When Lambda's runtime API cannot be reached.
+    pub async fn serve_queue_and_schedule<F, T>(self, handle: F, tick: T) -> Result<(), Error>
+    where
+        F: AsyncFn(Envelope, &Invocation) -> anyhow::Result<()>,
+        T: AsyncFn(&Invocation) -> anyhow::Result<()>,
+    {
+        let (handle, tick) = (&handle, &tick);
+        self.serve(async move |event: Value, invocation: &Invocation| {
+            if event.get("Records").is_none() {
+                tick(invocation).await?;
+                return Ok(SqsBatchResponse::default());
+            }
+            let event = serde_json::from_value(event).context("the event is of no queue")?;
+            batch(event, handle, invocation).await
+        })
+        .await
+    }
+}
+
+async fn batch<F>(
+    event: SqsEvent,
+    handle: &F,
+    invocation: &Invocation,
+) -> anyhow::Result<SqsBatchResponse>
+where
+    F: AsyncFn(Envelope, &Invocation) -> anyhow::Result<()>,
+{
+    let mut response = SqsBatchResponse::default();
+    let mut errors = Vec::new();
+    for message in event.records {
+        let id = message.message_id.clone().unwrap_or_default();
+        if let Err(error) = one(&message, handle, invocation).await {
+            errors.push(format!("{id}: {error:#}"));
+            let mut failure = BatchItemFailure::default();
+            failure.item_identifier = id;
+            response.batch_item_failures.push(failure);
+        }
+    }
+    if !errors.is_empty() {
+        invocation.count(Metric::Retries, i64::try_from(errors.len())?);
+        invocation.field("failures", errors);
+    }
+    Ok(response)
 }
 
 async fn one<F>(message: &SqsMessage, handle: &F, invocation: &Invocation) -> anyhow::Result<()>

@@ -62,7 +62,7 @@ impl Store {
         self.put(&self.tables.deliveries, item).await
     }
 
-    /// Stores what a nightly run found.
+    /// Stores what a run found.
     ///
     /// # Errors
     ///
@@ -75,7 +75,21 @@ impl Store {
         self.put(&self.tables.deliveries, item).await
     }
 
-    /// What the nightly runs of the last weeks found, newest first.
+    /// What the run that began, or was asked for, then found; none until it is through.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn reconciliation(
+        &self,
+        started_at: DateTime<Utc>,
+    ) -> Result<Option<Reconciliation>, StoreError> {
+        let at = sortable(started_at);
+        let item = self.get(&self.tables.deliveries, RECONCILIATION, Some(&at)).await?;
+        item.map(from_item).transpose()
+    }
+
+    /// What the runs of the last weeks found, newest first.
     ///
     /// # Errors
     ///

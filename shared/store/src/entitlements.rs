@@ -5,7 +5,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Utc};
 use messages::Envelope;
-use network::{Entitlement, StartIntent, StartState, Subscription, SubscriptionId};
+use network::{Entitlement, StartIntent, StartState, Subscription, SubscriptionId, Wallet};
 use quantities::{DriverId, IdTag};
 
 use crate::{
@@ -41,19 +41,30 @@ impl Store {
         item.map(from_item).transpose()
     }
 
-    /// Stores an entry over the one whose revision it has, or as the first. One write.
+    /// Stores an entry over the one whose revision it has, or as the first; in one transaction with
+    /// its place in its driver's wallet, if it has one. `Duplicate` when the wallet owes something
+    /// else than it did when it was read.
     ///
     /// # Errors
     ///
     /// [`StoreError::Stale`] when the entry changed since it was read, or somebody else was first.
-    pub async fn put_entitlement(&self, entitlement: &Entitlement) -> Result<(), StoreError> {
+    pub async fn put_entitlement(
+        &self,
+        entitlement: &Entitlement,
+        wallet: Option<&Wallet>,
+    ) -> Result<Saved, StoreError> {
         let (condition, seen) = at_revision(entitlement.revision);
         let next = Entitlement { revision: entitlement.revision + 1, ..entitlement.clone() };
-        let item = entitlement_item(&next)?;
-        let table = &self.tables.entitlements;
-        match self.put_if(table, item, condition, vec![(":seen", seen)]).await? {
-            Saved::New => Ok(()),
-            Saved::Duplicate => Err(StoreError::Stale { what: "entitlement" }),
+        let (table, item) = (&self.tables.entitlements, entitlement_item(&next)?);
+        let seen = vec![(":seen", seen)];
+        let mut change = Change::default().put_if(table, item, Some(condition), seen)?;
+        if let Some(wallet) = wallet {
+            change = self.list_tag(change, wallet, &entitlement.id_tag)?;
+        }
+        match self.commit(change).await? {
+            Transacted::Committed => Ok(Saved::New),
+            Transacted::Refused { index: 0, .. } => Err(StoreError::Stale { what: "entitlement" }),
+            Transacted::Refused { .. } => Ok(Saved::Duplicate),
         }
     }
 
@@ -313,7 +324,7 @@ impl Store {
 
 /// The condition that an entry has the revision `:seen`. Those of before there were revisions
 /// count as the first.
-fn at_revision(revision: u64) -> (&'static str, AttributeValue) {
+pub(crate) fn at_revision(revision: u64) -> (&'static str, AttributeValue) {
     let condition = match revision {
         0 => "attribute_not_exists(revision) OR revision = :seen",
         _ => "revision = :seen",

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::{
     Change, Saved, Store, StoreError,
-    entitlements::token_pk,
+    entitlements::{at_revision, token_pk},
     item::{PK, SK, from_item, s, to_item},
     outbox::Transacted,
     payments::PAYMENT,
@@ -23,10 +23,20 @@ fn driver_pk(driver: &DriverId) -> String {
 /// On whose record a debt is noted.
 #[derive(Debug, Clone, Copy)]
 pub enum Debtor<'a> {
-    /// The driver's wallet.
-    Driver(&'a DriverId),
-    /// A tag's entry.
-    Tag(&'a IdTag),
+    /// A wallet.
+    Driver {
+        /// The driver's.
+        driver: &'a DriverId,
+        /// What it said that they owe when it was read.
+        seen: &'a [Owed],
+    },
+    /// An entry.
+    Tag {
+        /// The tag's.
+        id_tag: &'a IdTag,
+        /// Its revision when it was read.
+        revision: u64,
+    },
 }
 
 impl Store {
@@ -139,9 +149,9 @@ impl Store {
         Ok(if updated.is_some() { Saved::New } else { Saved::Duplicate })
     }
 
-    /// Notes that `debtor`, on whose record `seen` is read, owes `owes`, as long as the payment of
-    /// `session_id` is at the `version` that says so: of two who note at once, the one who knows
-    /// less notes nothing. `Duplicate` when either has moved: read both and decide again.
+    /// Notes that `debtor` owes `owes`, as long as the payment of `session_id` is at the `version`
+    /// that says so: of two who note at once, the one who knows less notes nothing. `Duplicate` when
+    /// the payment or the record has moved: read both and decide again.
     ///
     /// # Errors
     ///
@@ -150,16 +160,9 @@ impl Store {
         &self,
         (session_id, version): (SessionId, u64),
         debtor: Debtor<'_>,
-        seen: &[Owed],
         owes: &[Owed],
     ) -> Result<Saved, StoreError> {
         let mut values = Vec::new();
-        let unmoved = if seen.is_empty() {
-            "attribute_not_exists(owes)"
-        } else {
-            values.push((":seen", list(seen)?));
-            "owes = :seen"
-        };
         let mut expression = if owes.is_empty() {
             "REMOVE owes".to_owned()
         } else {
@@ -167,17 +170,18 @@ impl Store {
             "SET owes = :owes".to_owned()
         };
         let (pk, condition) = match debtor {
-            Debtor::Driver(driver) => {
+            Debtor::Driver { driver, seen } => {
                 if !owes.is_empty() {
                     expression.push_str(", driver_id = :driver");
                     values.push((":driver", s(driver.as_str())));
                 }
-                (driver_pk(driver), unmoved.to_owned())
+                (driver_pk(driver), owing(seen, &mut values)?.to_owned())
             }
-            Debtor::Tag(id_tag) => {
+            Debtor::Tag { id_tag, revision } => {
                 expression.push_str(" ADD revision :one");
-                values.push((":one", one()));
-                (token_pk(id_tag), format!("attribute_exists(id_tag) AND {unmoved}"))
+                let (unmoved, seen) = at_revision(revision);
+                values.extend([(":one", one()), (":seen", seen)]);
+                (token_pk(id_tag), format!("attribute_exists(id_tag) AND ({unmoved})"))
             }
         };
         let version = vec![(":version", s(version.to_string()))];
@@ -198,6 +202,36 @@ impl Store {
             Transacted::Refused { .. } => Saved::Duplicate,
         })
     }
+
+    /// Lists a tag in `wallet` with the change, as long as its driver owes what it says.
+    pub(crate) fn list_tag(
+        &self,
+        change: Change,
+        wallet: &Wallet,
+        id_tag: &IdTag,
+    ) -> Result<Change, StoreError> {
+        let driver = &wallet.driver_id;
+        let mut values = vec![
+            (":driver", s(driver.as_str())),
+            (":tag", AttributeValue::Ss(vec![id_tag.as_str().to_owned()])),
+        ];
+        let condition = owing(&wallet.owes, &mut values)?;
+        let expression = "SET driver_id = :driver ADD id_tags :tag";
+        let (table, pk) = (&self.tables.entitlements, driver_pk(driver));
+        change.update(table, &[(PK, &pk)], expression, condition, &[], values)
+    }
+}
+
+/// The condition that a wallet says what it said when it was read.
+fn owing(
+    seen: &[Owed],
+    values: &mut Vec<(&str, AttributeValue)>,
+) -> Result<&'static str, StoreError> {
+    if seen.is_empty() {
+        return Ok("attribute_not_exists(owes)");
+    }
+    values.push((":seen", list(seen)?));
+    Ok("owes = :seen")
 }
 
 fn one() -> AttributeValue {

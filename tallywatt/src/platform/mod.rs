@@ -645,5 +645,6 @@ fn output_name(queue: Queue) -> &'static str {
         Queue::Standing => "Standing",
         Queue::CreditNotes => "CreditNotes",
         Queue::Receipts => "Receipts",
+        Queue::Reconciliations => "Reconciliations",
     }
 }

@@ -129,6 +129,7 @@ fn memberships(world: &mut World, method: &str, path: &[&str], params: Params) -
         ("GET", ["subscriptions"]) => subscriptions::list(world, params),
         ("GET", ["subscriptions", id]) => subscriptions::retrieve(world, id, params),
         ("POST", ["subscriptions", id]) => subscriptions::update(world, id, params),
+        ("POST", ["subscriptions", id, "resume"]) => subscriptions::resume(world, id, params),
         ("DELETE", ["subscriptions", id]) => subscriptions::cancel(world, id, params),
         ("GET", ["invoices"]) => invoices::list(world, params),
         ("GET", ["invoices", id]) => invoices::retrieve(world, id, params),

@@ -32,6 +32,8 @@ pub(crate) struct Subscription {
     trial_end: Option<i64>,
     /// `pause_collection.behavior`.
     pause: Option<String>,
+    /// `trial_settings.end_behavior.missing_payment_method`.
+    without_method: String,
     warned_of_trial_end: bool,
     metadata: BTreeMap<String, String>,
     latest_invoice: Option<String>,
@@ -93,7 +95,7 @@ impl Subscription {
             "test_clock": null,
             "transfer_data": null,
             "trial_end": self.trial_end,
-            "trial_settings": { "end_behavior": { "missing_payment_method": "create_invoice" } },
+            "trial_settings": { "end_behavior": { "missing_payment_method": self.without_method } },
             "trial_start": self.trial_end.map(|_| self.created),
         })
     }
@@ -129,6 +131,7 @@ pub(crate) fn create(world: &mut World, mut params: Params) -> Answer<Value> {
     let cancel_at_period_end = params.boolean("cancel_at_period_end")?.unwrap_or(false);
     let trial_end = params.integer("trial_end")?;
     let trial_days = params.integer("trial_period_days")?;
+    let without_method = end_behavior(&mut params)?;
     let metadata = params.metadata()?;
     let (price, quantity) = one_item(world, &mut params)?;
     params.finish()?;
@@ -151,6 +154,7 @@ pub(crate) fn create(world: &mut World, mut params: Params) -> Answer<Value> {
         current_period_start: now,
         trial_end,
         pause: None,
+        without_method,
         warned_of_trial_end: false,
         metadata,
         latest_invoice: None,
@@ -160,6 +164,18 @@ pub(crate) fn create(world: &mut World, mut params: Params) -> Answer<Value> {
         subscription.status = if paid { "active" } else { "incomplete" };
     }
     Ok(save(world, subscription, "customer.subscription.created"))
+}
+
+/// What becomes of a trial that ends without a payment method
+/// (<https://docs.stripe.com/billing/subscriptions/trials#create-free-trials-without-payment>).
+fn end_behavior(params: &mut Params) -> Answer<String> {
+    let mut settings = params.nested("trial_settings");
+    let mut behavior = settings.nested("end_behavior");
+    let known = ["cancel", "create_invoice", "pause"];
+    let chosen = behavior.one_of("missing_payment_method", &known)?;
+    behavior.finish()?;
+    settings.finish()?;
+    Ok(chosen.unwrap_or_else(|| "create_invoice".to_owned()))
 }
 
 fn one_item(world: &World, params: &mut Params) -> Answer<(Price, i64)> {
@@ -205,7 +221,8 @@ fn expanded(world: &World, subscription: &Subscription, expand: bool) -> Value {
 pub(crate) fn list(world: &World, mut params: Params) -> Answer<Value> {
     let customer = params.text("customer");
     let expand = expansions(&mut params, "data.latest_invoice")?;
-    let statuses = ["active", "all", "canceled", "incomplete", "past_due", "trialing", "unpaid"];
+    let statuses =
+        ["active", "all", "canceled", "incomplete", "past_due", "paused", "trialing", "unpaid"];
     let status = params.one_of("status", &statuses)?;
     let keep = |subscription: &Subscription| {
         let wanted = match status.as_deref() {
@@ -261,6 +278,26 @@ pub(crate) fn cancel(world: &mut World, id: &str, params: Params) -> Answer<Valu
     Ok(save(world, subscription, "customer.subscription.deleted"))
 }
 
+/// Resumes what a trial without a payment method has paused: a new period begins, and with its
+/// invoice paid the subscription is active again
+/// (<https://docs.stripe.com/api/subscriptions/resume>). The twin knows the default
+/// `billing_cycle_anchor` only, `now`, and leaves an unpaid one paused.
+pub(crate) fn resume(world: &mut World, id: &str, params: Params) -> Answer<Value> {
+    params.finish()?;
+    let mut subscription = world.subscriptions.get(id)?.clone();
+    if subscription.status != "paused" {
+        let message = "This subscription cannot be resumed because it is not paused.";
+        return Err(ApiError::invalid(None, None, message));
+    }
+    subscription.current_period_start = world.now;
+    subscription.current_period_end = world.now + subscription.price.period_s();
+    if !bill(world, &mut subscription, "subscription_update") {
+        return Ok(save(world, subscription, "customer.subscription.updated"));
+    }
+    subscription.status = "active";
+    Ok(save(world, subscription, "customer.subscription.resumed"))
+}
+
 fn end(subscription: &mut Subscription, now: i64) {
     subscription.status = "canceled";
     subscription.canceled_at = subscription.canceled_at.or(Some(now));
@@ -283,9 +320,16 @@ pub(crate) fn renew(world: &mut World) {
         // A clock moved by a year lets every month of it happen.
         while let Some(due) = world.subscriptions.find(&id).filter(|s| is_due(s, world.now)) {
             let mut subscription = due.clone();
-            let event = if subscription.cancel_at_period_end {
+            let lacks_method =
+                subscription.status == "trialing" && payment_method(world, &id).is_none();
+            let event = if subscription.cancel_at_period_end
+                || lacks_method && subscription.without_method == "cancel"
+            {
                 end(&mut subscription, world.now);
                 "customer.subscription.deleted"
+            } else if lacks_method && subscription.without_method == "pause" {
+                subscription.status = "paused";
+                "customer.subscription.paused"
             } else {
                 let start = subscription.current_period_end;
                 subscription.current_period_start = start;
