@@ -330,7 +330,7 @@ fn holds(memory: &Memory) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4_000))]
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
     fn every_tag_says_what_is_owed_whatever_came_when(
