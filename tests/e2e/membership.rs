@@ -10,13 +10,19 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use quantities::SessionId;
 use reqwest::Method;
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep};
+use tokio::{
+    sync::Mutex,
+    time::{Instant, sleep},
+};
 
 use crate::harness::{Station, Suite, World, eventually, session_id};
 
 /// What the site sells to members and to everybody.
 const GOLD: &str = "AMS-GOLD";
 const RETAIL: &str = "AMS-RETAIL";
+
+/// Whoever takes Stripe's list of what it could not deliver takes what another test wants lost.
+static UNDELIVERED: Mutex<()> = Mutex::const_new(());
 
 /// A member: their tag, and the subscription that they pay for at Stripe.
 struct Member {
@@ -289,6 +295,7 @@ pub(crate) async fn a_lost_webhook_is_caught_by_the_expiry_and_by_the_night(
     suite: &Suite,
 ) -> anyhow::Result<()> {
     let world = &*suite.shared().await?;
+    let _alone = UNDELIVERED.lock().await;
     let mut station = world.station("MEMBER-03").await?;
     let trial_end = Utc::now() + Duration::from_secs(15);
     let brief = Member::new(world, "LOST-01", "pm_card_visa", Some(trial_end)).await?;
@@ -353,6 +360,7 @@ async fn compared_now(world: &World, drifted: &str) -> anyhow::Result<()> {
 
 pub(crate) async fn a_lost_webhook_is_taken_from_stripes_list(suite: &Suite) -> anyhow::Result<()> {
     let world = &*suite.shared().await?;
+    let _alone = UNDELIVERED.lock().await;
     let member = Member::new(world, "LOST-03", "pm_card_visa", None).await?;
     world.platform.stripe().lose_events_of(&member.customer);
     member.cancel(world).await?;
