@@ -120,7 +120,7 @@ impl Memory {
         let debt = state.debts.get_mut(&session_id).unwrap();
         debt.version += 1;
         let amount = Amount::new(250, Currency::EUR);
-        debt.owed = owes.then(|| Owed { session_id, amount, since: at, driver_id: None });
+        debt.owed = owes.then_some(Owed { session_id, amount, since: at, driver_id: None });
     }
 }
 
