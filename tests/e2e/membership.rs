@@ -90,7 +90,10 @@ impl Member {
 
     /// What is known of the subscription once it has this status.
     async fn is(&self, world: &World, status: &str) -> anyhow::Result<Value> {
+        let path = format!("/v1/subscriptions/{}", self.subscription);
         let found = eventually(format!("{} being {status}", self.tag), async || {
+            // What time brings about happens at the twin when it is asked for something.
+            world.stripe("GET", &path, &[]).await?;
             let known = self.known(world).await?;
             Ok((known["status"] == status).then_some(known))
         });
