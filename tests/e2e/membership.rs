@@ -382,6 +382,7 @@ pub(crate) async fn a_long_list_of_lost_webhooks_is_worked_through(
 ) -> anyhow::Result<()> {
     const MANY: usize = 150;
     let world = &*suite.shared().await?;
+    let _alone = UNDELIVERED.lock().await;
     let card = world.card("pm_card_visa").await?;
     world.platform.stripe().lose_events_of(&card.customer);
     let form = [("amount", "1000"), ("currency", "eur"), ("customer", card.customer.as_str())];

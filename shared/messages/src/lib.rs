@@ -709,7 +709,7 @@ mod tests {
             "id_tag": "T", "charge_point_id": "CP1",
             "connector_id": 1, "cause": "c", "exception_id": "00000000-0000-0000-0000-000000000000",
             "unique_id": "u", "action": "RemoteStopTransaction", "payload": { "transactionId": 7 },
-            "expires_at": at,
+            "expires_at": at, "requested_at": at,
             "hold": { "payment_intent": "pi_1", "amount": eur, "customer": "cus_1",
                 "payment_method": "pm_1", "requested_at": at },
         });
