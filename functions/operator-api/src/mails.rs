@@ -89,7 +89,8 @@ async fn mail(
     Body(body): Body<MailBody>,
 ) -> Result<(StatusCode, Json<MailView>), Problem> {
     log.session(id);
-    let key = Requested::key(&digest(idempotency_key(&headers)?));
+    let once = idempotency_key(&headers)?;
+    let key = Requested::key(&digest(once));
     let mut check = Check::default();
     let to = check.parse("/email", &body.email);
     let to: EmailAddress = check.finish(|| to)?;
@@ -99,7 +100,8 @@ async fn mail(
     }
     let file = api.store.session_file(id).await?;
     let what = asked(&file, body.credit_note.as_deref())?;
-    let request = digest(&format!("{what:?} {}", to.as_str()));
+    // With the key, which is nowhere stored: the address cannot be guessed from the digest.
+    let request = digest(&format!("{once} {what:?} {}", to.as_str()));
     let (by, at) = (operator.subject.clone(), log.now());
     let requested = Requested { by, at, request: request.clone(), address: Some(to.clone()) };
     let mail = Mail::new(what, &to, Some(requested));

@@ -4,6 +4,7 @@ use anyhow::{Context as _, bail};
 use chrono::TimeDelta;
 use messages::{Envelope, Event};
 use network::{EmailAddress, Site};
+use quantities::SessionId;
 use receipts::{Letter, Mail, MailOutcome, Mailing, Paid, Receipt, Turn};
 use runtime::{Invocation, Metric};
 use store::{Saved, SessionFile, Store};
@@ -41,8 +42,7 @@ impl Sender {
             bail!("send-receipt does not know what to do with {}", event.event_type());
         };
         let Some(mailer) = &self.mailer else {
-            invocation.outcome("no sender");
-            return Ok(());
+            return Box::pin(self.refuse(&event, session_id, invocation)).await;
         };
         let found = match &event {
             Event::ReceiptRequested { mail, .. } => {
@@ -56,11 +56,31 @@ impl Sender {
         self.send(mailer, &file, addressed, invocation).await
     }
 
+    /// Without a sender nothing is mailed. What somebody asked for before there was none is told to
+    /// be refused, so that its address is not kept for ever.
+    async fn refuse(
+        &self,
+        event: &Event,
+        session_id: SessionId,
+        invocation: &Invocation,
+    ) -> anyhow::Result<()> {
+        if let Event::ReceiptRequested { mail, .. } = event
+            && let file = self.store.session_file(session_id).await?
+            && let Some(Addressed { key, mail, .. }) = requested(&file, mail)?
+        {
+            let (code, at) = ("NoSender".to_owned(), invocation.now());
+            let refused = mail.ended(MailOutcome::Refused { code, at });
+            self.store.end_mail(session_id, &key, &refused).await?;
+        }
+        invocation.outcome("no sender");
+        Ok(())
+    }
+
     /// The mail that the session's driver wants upon `event`, if they want one and it is time.
     async fn wished(
         &self,
         event: &Event,
-        session_id: quantities::SessionId,
+        session_id: SessionId,
         invocation: &Invocation,
     ) -> anyhow::Result<Option<(SessionFile, Addressed)>> {
         invocation.outcome("nobody wants it");

@@ -26,7 +26,7 @@ const AT_ONCE: usize = 100;
 const OVERLAP: TimeDelta = TimeDelta::minutes(10);
 /// A run begins nothing more after this: the template gives the function five minutes.
 const RUN_FOR: Duration = Duration::from_mins(4);
-/// When so many have failed it is not the events: the run ends.
+/// When so many fail in one run it is not the events: the run ends.
 const FAILED_MAX: usize = 100;
 
 /// On a schedule, and not reachable from outside: API Gateway has no such route.
@@ -55,6 +55,8 @@ struct Run<'a> {
     stripe: StripeClient,
     began: Instant,
     progress: UndeliveredProgress,
+    /// How many failed in this run for the first time.
+    failed: usize,
     /// What went wrong last.
     failure: Option<Problem>,
 }
@@ -65,7 +67,7 @@ impl<'a> Run<'a> {
         let from_the_first =
             || UndeliveredProgress { taken_until: log.now() - LISTED_FOR, failed: Vec::new() };
         let progress = api.store.undelivered_progress().await?.unwrap_or_else(from_the_first);
-        Ok(Self { api, log, stripe, began: Instant::now(), progress, failure: None })
+        Ok(Self { api, log, stripe, began: Instant::now(), progress, failed: 0, failure: None })
     }
 
     /// Takes what there is time for.
@@ -84,21 +86,28 @@ impl<'a> Run<'a> {
                 if !self.goes_on() {
                     break 'stretches;
                 }
-                self.take_one(id, body).await?;
+                // What failed before was tried first.
+                if !self.progress.failed.contains(id) {
+                    self.take_one(id, body).await?;
+                    self.failed += usize::from(self.progress.failed.contains(id));
+                }
             }
             let next = stretch.next();
-            let taken_until = next.as_ref().map_or(self.log.now() - OVERLAP, |next| next.from);
+            let certain = self.log.now() - OVERLAP;
+            let taken_until = next.as_ref().map_or(certain, |next| next.from.min(certain));
             self.progress.taken_until = self.progress.taken_until.max(taken_until);
             self.api.store.keep_undelivered_progress(&self.progress).await?;
             let Some(next) = next else { return Ok(()) };
             stretch = next;
         }
         self.log.outcome("goes on in the next run");
+        // What failed in a stretch that was not finished.
+        self.api.store.keep_undelivered_progress(&self.progress).await?;
         Ok(())
     }
 
     fn goes_on(&self) -> bool {
-        self.began.elapsed() < RUN_FOR && self.progress.failed.len() < FAILED_MAX
+        self.began.elapsed() < RUN_FOR && self.failed < FAILED_MAX
     }
 
     /// What failed before; it is kept here, whether Stripe still lists it or not.
@@ -126,9 +135,7 @@ impl<'a> Run<'a> {
         {
             self.log.field("failed_event", id);
             self.failure = Some(problem);
-            if self.progress.failed.iter().all(|failed| failed != id) {
-                self.progress.failed.push(id.to_owned());
-            }
+            self.progress.failed.push(id.to_owned());
         }
         Ok(())
     }

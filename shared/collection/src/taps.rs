@@ -130,8 +130,8 @@ async fn advance_once(
     }
     give_up_missed(store, &stand, invocation).await?;
     match asked {
-        // Not known is no failure of the message: it is asked again, and by the sweep.
-        Err(error) if error.is_retryable() => {
+        // Weather is no failure of the message: it is asked again, and by the sweep.
+        Err(error) if crate::is_outage(&error) => {
             store.tell_once(&ask_again(&stand, invocation)).await?;
             invocation.outcome("no answer from Stripe");
             Ok(())

@@ -171,7 +171,12 @@ impl StripeClient {
         payment_intent: &StripePaymentIntentId,
     ) -> Result<(), PaymentError> {
         let call = "clear reader";
-        let shown = self.reader(call, reader).await?;
+        let shown = match self.reader(call, reader).await {
+            Ok(shown) => shown,
+            // A reader that is not there any more shows nothing.
+            Err(PaymentError::Rejected { status: 404, .. }) => return Ok(()),
+            Err(error) => return Err(error),
+        };
         let shown = shown.action_for(payment_intent);
         if shown.is_none_or(|action| action.status != "in_progress") {
             return Ok(());

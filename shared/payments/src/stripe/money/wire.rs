@@ -267,7 +267,7 @@ impl StripeRequest for Expire<'_> {
 pub(super) struct MadeRefund {
     id: String,
     status: String,
-    metadata: HashMap<String, String>,
+    metadata: Option<HashMap<String, String>>,
 }
 
 impl MadeRefund {
@@ -331,7 +331,8 @@ impl RefundPage {
     pub(super) fn find(self, reference: &Reference, purpose: &str) -> Option<MadeRefund> {
         let wanted = metadata(reference, purpose);
         self.data.into_iter().find(|refund| {
-            wanted.iter().all(|(name, value)| refund.metadata.get(*name) == Some(value))
+            let known = refund.metadata.as_ref();
+            wanted.iter().all(|(name, value)| known.and_then(|m| m.get(*name)) == Some(value))
         })
     }
 }
