@@ -117,7 +117,7 @@ async fn debt_of(api: &Api, driver: &Driver, id: SessionId, log: &Log) -> Result
     log.session(id);
     let session = api.store.find_session(id).await?;
     theirs(&session.ok_or_else(|| Problem::not_found("session"))?, driver)?;
-    let payment = api.store.payment(id).await?.filter(|payment| payment.debt.is_some());
+    let payment = api.store.payment(id).await?.filter(|payment| payment.bars().is_some());
     payment.ok_or_else(no_debt)
 }
 
@@ -150,9 +150,9 @@ fn problem(error: ChangeError) -> Problem {
 }
 
 impl DebtView {
-    /// None if nothing is owed.
+    /// None if nothing is owed that could be paid.
     fn of(payment: &Payment, owed: Option<&Owed>) -> Option<Self> {
-        let debt = payment.debt.as_ref()?;
+        let debt = payment.bars()?;
         Some(Self {
             session_id: payment.session_id.to_string(),
             amount: payment.owed.into(),

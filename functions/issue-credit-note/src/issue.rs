@@ -1,13 +1,14 @@
 //! Load, compose, store.
 
 use anyhow::{Context as _, bail};
+use chrono::{DateTime, Utc};
 use ledger::{Account, Sold};
 use messages::{Envelope, Event};
 use network::Payer;
-use payments::money::{RefundBy, RefundState};
+use payments::money::RefundBy;
 use quantities::Amount;
 use rating::PricedSession;
-use receipts::{CreditNote, Decided, Scope, Seller, credited};
+use receipts::{CreditNote, Decided, Decision, Scope, Seller, credited};
 use runtime::{Invocation, Metric};
 use session::{ExceptionReason, ExceptionRecord};
 use store::{Issued, Saved, SessionFile, Store};
@@ -32,7 +33,7 @@ pub(crate) async fn on_event(
     envelope: Envelope,
     invocation: &Invocation,
 ) -> anyhow::Result<()> {
-    let event = envelope.event;
+    let Envelope { event, at, .. } = envelope;
     let Some(session_id) = event.session_id() else {
         bail!("issue-credit-note does not know what to do with {}", event.event_type());
     };
@@ -42,7 +43,7 @@ pub(crate) async fn on_event(
         let seller = Seller::of(session.jurisdiction.seller.as_ref());
         let issued = store.credit_notes_issued(&seller).await?;
         let file = store.session_file(session_id).await?;
-        let asked = asked(&event, &file)?;
+        let asked = asked(&event, at, &file)?;
         if file.credit_notes.iter().any(|(key, _)| *key == asked.key) {
             invocation.outcome("repeat");
             return Ok(());
@@ -62,7 +63,7 @@ pub(crate) async fn on_event(
 }
 
 /// What the event says is to be credited.
-fn asked(event: &Event, file: &SessionFile) -> anyhow::Result<Asked> {
+fn asked(event: &Event, at: DateTime<Utc>, file: &SessionFile) -> anyhow::Result<Asked> {
     match event {
         Event::RefundDecided { decision, .. } => {
             let decided = file.decisions.iter().find(|known| known.id == *decision);
@@ -87,16 +88,12 @@ fn asked(event: &Event, file: &SessionFile) -> anyhow::Result<Asked> {
             account: Account::RefundsPayable,
         }),
         Event::PaymentWaived { amount, .. } => {
-            let waived = file.decisions.iter().rev();
-            let reason = waived
-                .filter(|known| matches!(known.what, Decided::Waive | Decided::Refund { .. }))
-                .map(|known| known.reason.clone())
-                .next();
+            let waived = waived_by(&file.decisions, at);
             Ok(Asked {
                 key: "waiver".to_owned(),
                 scope: Scope::Amount(*amount),
                 amount: *amount,
-                reason: reason.unwrap_or_else(|| "waived".to_owned()),
+                reason: waived.map_or("waived", |decision| &decision.reason).to_owned(),
                 account: Account::AccountsReceivable,
             })
         }
@@ -104,21 +101,23 @@ fn asked(event: &Event, file: &SessionFile) -> anyhow::Result<Asked> {
     }
 }
 
+/// The decision by which the driver had been let off at this moment: the first that could, for
+/// there is one debt, and nothing more is owed after it. When it is carried out others may have
+/// been made.
+fn waived_by(decisions: &[Decision], at: DateTime<Utc>) -> Option<&Decision> {
+    let lets_off = |known: &&Decision| match known.what {
+        Decided::Waive | Decided::Refund { scope: Scope::All, .. } => known.at <= at,
+        _ => false,
+    };
+    decisions.iter().filter(lets_off).min_by_key(|known| known.at)
+}
+
 /// Why it is not clear what a refund that was made at Stripe takes back, if it is not.
 fn unclear(event: &Event, asked: &Asked, file: &SessionFile) -> anyhow::Result<Option<String>> {
     let Event::RefundMade { number, .. } = event else { return Ok(None) };
-    let is_tried_again = |number: u32| {
-        let mut decisions = file.decisions.iter();
-        decisions.any(
-            |known| matches!(known.what, Decided::RefundAgain { failed, .. } if failed == number),
-        )
-    };
     let mut refunds = file.payment.iter().flat_map(|payment| &payment.refunds);
-    let failed = refunds.find(|refund| {
-        refund.by == RefundBy::Decision
-            && refund.state == RefundState::Failed
-            && !is_tried_again(refund.number)
-    });
+    let failed =
+        refunds.find(|refund| refund.by == RefundBy::Decision && !refund.still_owed().is_zero());
     if let Some(failed) = failed {
         return Ok(Some(format!(
             "refund {number} may be in place of refund {}, which failed and is credited",

@@ -43,7 +43,7 @@ struct DisputeView {
     due_by: Option<DateTime<Utc>>,
     /// Whether the bank has the money.
     withdrawn: bool,
-    /// What Stripe charges for it.
+    /// What Stripe charges for it, less what it gave back.
     #[serde(skip_serializing_if = "Option::is_none")]
     fee: Option<AmountView>,
 }
@@ -240,13 +240,13 @@ impl From<DisputeRow> for DisputeView {
         let DisputeRow { session_id, dispute } = row;
         Self {
             withdrawn: dispute.is_withdrawn(),
+            fee: dispute.fee_left().map(AmountView::from),
             id: dispute.id,
             session_id: session_id.to_string(),
             amount: dispute.amount.into(),
             reason: dispute.reason,
             status: dispute.status,
             due_by: dispute.due_by,
-            fee: dispute.fee.map(AmountView::from),
         }
     }
 }

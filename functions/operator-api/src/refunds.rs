@@ -533,18 +533,13 @@ fn again(
     payment: &Payment,
     number: u32,
 ) -> Result<(Option<Payment>, Decided), Problem> {
-    let is_done = |decision: &Decision| match decision.what {
-        Decided::RefundAgain { failed, .. } => failed == number,
-        _ => false,
-    };
     let failed = payment.refunds.iter().find(|refund| refund.number == number);
-    let failed = failed.filter(|refund| refund.state == RefundState::Failed);
+    let amount = failed.map(Refund::still_owed).filter(|amount| amount.minor > 0);
     // One that was made at Stripe may be nothing that is owed to the driver.
     let failed = failed.filter(|refund| refund.by != RefundBy::Stripe || is_credited(file, refund));
-    let Some(failed) = failed.filter(|_| !file.decisions.iter().any(is_done)) else {
-        return Err(conflict("There is no such refund that failed and was not tried again."));
+    let Some((_, amount)) = failed.zip(amount) else {
+        return Err(conflict("There is no such refund that failed and is still owed."));
     };
-    let amount = failed.amount;
     let known = payment.refunds.len();
     let payment = refund_again(payment.clone(), number).map_err(refused)?;
     let refunds = numbers_after(&payment, known);

@@ -5,8 +5,8 @@ use quantities::Amount;
 
 use crate::{
     Account::{
-        AccountsReceivable, BadDebts, ChargebackLosses, DisputeFees, DisputedFunds, RefundsPayable,
-        StripeClearing,
+        self, AccountsReceivable, BadDebts, ChargebackLosses, DisputeFees, DisputedFunds,
+        RefundsPayable, StripeClearing,
     },
     JournalEntry, JournalLine, LedgerError,
     Side::{Credit, Debit},
@@ -22,6 +22,8 @@ pub enum DisputeMove {
     Reinstated,
     /// The bank keeps it: the dispute was lost. The sale stands; the loss is an expense.
     Lost,
+    /// It is lost no more: what was lost came back, or the verdict was another after all.
+    Recovered,
 }
 
 impl JournalEntry {
@@ -35,11 +37,7 @@ impl JournalEntry {
         booked_at: DateTime<Utc>,
         amount: Amount,
     ) -> Result<Self, LedgerError> {
-        let lines = vec![
-            JournalLine::new(AccountsReceivable, Debit, amount),
-            JournalLine::new(RefundsPayable, Credit, amount),
-        ];
-        Self::new(id, booked_at, amount.currency, lines)
+        Self::moved(id, booked_at, (AccountsReceivable, RefundsPayable), amount)
     }
 
     /// Money that was credited, or taken too much, was given back.
@@ -52,11 +50,7 @@ impl JournalEntry {
         booked_at: DateTime<Utc>,
         amount: Amount,
     ) -> Result<Self, LedgerError> {
-        let lines = vec![
-            JournalLine::new(RefundsPayable, Debit, amount),
-            JournalLine::new(StripeClearing, Credit, amount),
-        ];
-        Self::new(id, booked_at, amount.currency, lines)
+        Self::moved(id, booked_at, (RefundsPayable, StripeClearing), amount)
     }
 
     /// Money that was given back did not arrive and is ours again; it is still to be given back.
@@ -69,11 +63,7 @@ impl JournalEntry {
         booked_at: DateTime<Utc>,
         amount: Amount,
     ) -> Result<Self, LedgerError> {
-        let lines = vec![
-            JournalLine::new(StripeClearing, Debit, amount),
-            JournalLine::new(RefundsPayable, Credit, amount),
-        ];
-        Self::new(id, booked_at, amount.currency, lines)
+        Self::moved(id, booked_at, (StripeClearing, RefundsPayable), amount)
     }
 
     /// What a driver owes will not come.
@@ -86,11 +76,20 @@ impl JournalEntry {
         booked_at: DateTime<Utc>,
         amount: Amount,
     ) -> Result<Self, LedgerError> {
-        let lines = vec![
-            JournalLine::new(BadDebts, Debit, amount),
-            JournalLine::new(AccountsReceivable, Credit, amount),
-        ];
-        Self::new(id, booked_at, amount.currency, lines)
+        Self::moved(id, booked_at, (BadDebts, AccountsReceivable), amount)
+    }
+
+    /// What was written off came after all.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::Negative`] when `amount` is negative.
+    pub fn recovery(
+        id: String,
+        booked_at: DateTime<Utc>,
+        amount: Amount,
+    ) -> Result<Self, LedgerError> {
+        Self::moved(id, booked_at, (AccountsReceivable, BadDebts), amount)
     }
 
     /// Disputed money moved.
@@ -108,10 +107,9 @@ impl JournalEntry {
             DisputeMove::Withdrawn => (DisputedFunds, StripeClearing),
             DisputeMove::Reinstated => (StripeClearing, DisputedFunds),
             DisputeMove::Lost => (ChargebackLosses, DisputedFunds),
+            DisputeMove::Recovered => (DisputedFunds, ChargebackLosses),
         };
-        let lines =
-            vec![JournalLine::new(debit, Debit, amount), JournalLine::new(credit, Credit, amount)];
-        Self::new(id, booked_at, amount.currency, lines)
+        Self::moved(id, booked_at, (debit, credit), amount)
     }
 
     /// Stripe charged its fee for a dispute.
@@ -124,10 +122,57 @@ impl JournalEntry {
         booked_at: DateTime<Utc>,
         amount: Amount,
     ) -> Result<Self, LedgerError> {
-        let lines = vec![
-            JournalLine::new(DisputeFees, Debit, amount),
-            JournalLine::new(StripeClearing, Credit, amount),
-        ];
+        Self::moved(id, booked_at, (DisputeFees, StripeClearing), amount)
+    }
+
+    /// Stripe gave a fee for a dispute back.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::Negative`] when `amount` is negative.
+    pub fn dispute_fee_returned(
+        id: String,
+        booked_at: DateTime<Utc>,
+        amount: Amount,
+    ) -> Result<Self, LedgerError> {
+        Self::moved(id, booked_at, (StripeClearing, DisputeFees), amount)
+    }
+
+    /// What a refund did not give back the driver has from their bank, by a dispute that was lost:
+    /// so much of it is no loss, but paid what was to be given back.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::Negative`] when `amount` is negative.
+    pub fn charged_back(
+        id: String,
+        booked_at: DateTime<Utc>,
+        amount: Amount,
+    ) -> Result<Self, LedgerError> {
+        Self::moved(id, booked_at, (RefundsPayable, ChargebackLosses), amount)
+    }
+
+    /// The bank gave that back to us: it is still to be given back.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::Negative`] when `amount` is negative.
+    pub fn charged_back_no_more(
+        id: String,
+        booked_at: DateTime<Utc>,
+        amount: Amount,
+    ) -> Result<Self, LedgerError> {
+        Self::moved(id, booked_at, (ChargebackLosses, RefundsPayable), amount)
+    }
+
+    fn moved(
+        id: String,
+        booked_at: DateTime<Utc>,
+        (debit, credit): (Account, Account),
+        amount: Amount,
+    ) -> Result<Self, LedgerError> {
+        let lines =
+            vec![JournalLine::new(debit, Debit, amount), JournalLine::new(credit, Credit, amount)];
         Self::new(id, booked_at, amount.currency, lines)
     }
 }
@@ -138,7 +183,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        Account, Sold,
+        Sold,
         tests::{at, eur, sale, tax},
     };
 

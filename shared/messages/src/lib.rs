@@ -216,6 +216,31 @@ pub enum Event {
         /// What it books.
         journal: JournalEntry,
     },
+    /// What was written off was paid after all. → accounting.
+    #[serde(rename = "payment.recovered")]
+    PaymentRecovered {
+        /// The session.
+        session_id: SessionId,
+        /// How much.
+        amount: Amount,
+        /// How much stays written off.
+        written_off: Amount,
+        /// What it books.
+        journal: JournalEntry,
+    },
+    /// What a refund that failed owes changed because the driver has it from their bank, by a
+    /// dispute that was lost; or has it no more, because the bank gave it back to us. → accounting.
+    #[serde(rename = "payment.refund_charged_back")]
+    RefundChargedBack {
+        /// The session.
+        session_id: SessionId,
+        /// The how manieth refund of the session.
+        number: u32,
+        /// How much of it the driver has from their bank now.
+        amount: Amount,
+        /// What it books.
+        journal: JournalEntry,
+    },
     /// A dispute began, moved money, or ended. → accounting.
     #[serde(rename = "payment.disputed")]
     PaymentDisputed {
@@ -225,8 +250,12 @@ pub enum Event {
         dispute: String,
         /// What happened.
         change: DisputeChange,
-        /// How much is disputed; of a fee, how much it is.
+        /// How much is disputed; of money that moved, how much did by this change.
         amount: Amount,
+        /// How much did so far, this change with it; of a beginning, a verdict or an end, how much
+        /// was withdrawn and reinstated until then, together. It tells a change from one like it
+        /// before.
+        so_far: Amount,
         /// Why, in Stripe's words.
         reason: String,
         /// What it books, if money moved.
@@ -319,7 +348,8 @@ pub enum Event {
     ChargerCall(ChargerCall),
 }
 
-/// What happens to a dispute. Each is told once, in whatever order Stripe tells of it.
+/// What happens to a dispute. Each is told once, in whatever order Stripe tells of it, and again
+/// when it happens again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DisputeChange {
@@ -327,14 +357,18 @@ pub enum DisputeChange {
     Opened,
     /// The bank took the money back.
     Withdrawn,
-    /// Stripe charged its fee.
+    /// Stripe charged a fee.
     FeeCharged,
+    /// Stripe gave a fee back.
+    FeeReturned,
     /// The bank gave the money back.
     Reinstated,
     /// It ended for us.
     Won,
     /// It ended against us.
     Lost,
+    /// What was lost is not: it came back, or the verdict was another after all.
+    Recovered,
     /// It ended, and no money had moved.
     Closed,
 }
@@ -347,9 +381,11 @@ impl DisputeChange {
             Self::Opened => "opened",
             Self::Withdrawn => "withdrawn",
             Self::FeeCharged => "fee_charged",
+            Self::FeeReturned => "fee_returned",
             Self::Reinstated => "reinstated",
             Self::Won => "won",
             Self::Lost => "lost",
+            Self::Recovered => "recovered",
             Self::Closed => "closed",
         }
     }
@@ -391,7 +427,7 @@ pub enum ChargerAction {
 }
 
 /// The types of the events that go to accounting, and so to webhook subscribers.
-pub const ACCOUNTING: [&str; 17] = [
+pub const ACCOUNTING: [&str; 19] = [
     "session.started",
     "session.rated",
     "session.waived",
@@ -405,8 +441,10 @@ pub const ACCOUNTING: [&str; 17] = [
     "payment.cleared",
     "payment.refunded",
     "payment.refund_failed",
+    "payment.refund_charged_back",
     "payment.waived",
     "payment.written_off",
+    "payment.recovered",
     "payment.disputed",
     "credit_note.issued",
 ];
@@ -511,6 +549,8 @@ impl Event {
             Self::RefundMade { .. } => "refund.made",
             Self::PaymentWaived { .. } => "payment.waived",
             Self::PaymentWrittenOff { .. } => "payment.written_off",
+            Self::PaymentRecovered { .. } => "payment.recovered",
+            Self::RefundChargedBack { .. } => "payment.refund_charged_back",
             Self::PaymentDisputed { .. } => "payment.disputed",
             Self::CreditNoteIssued { .. } => "credit_note.issued",
             Self::SessionCredited { .. } => "session.credited",
@@ -546,7 +586,9 @@ impl Event {
             | Self::PaymentReleased { .. }
             | Self::PaymentRefunded { .. }
             | Self::RefundFailed { .. }
+            | Self::RefundChargedBack { .. }
             | Self::PaymentWrittenOff { .. }
+            | Self::PaymentRecovered { .. }
             | Self::PaymentDisputed { .. } => &[Queue::Accounting],
             Self::PaymentCaptured { .. } | Self::CreditNoteIssued { .. } => {
                 &[Queue::Receipts, Queue::Accounting]
@@ -590,6 +632,8 @@ impl Event {
             | Self::RefundMade { session_id, .. }
             | Self::PaymentWaived { session_id, .. }
             | Self::PaymentWrittenOff { session_id, .. }
+            | Self::PaymentRecovered { session_id, .. }
+            | Self::RefundChargedBack { session_id, .. }
             | Self::PaymentDisputed { session_id, .. }
             | Self::CreditNoteIssued { session_id, .. }
             | Self::SessionCredited { session_id, .. }
@@ -612,7 +656,9 @@ impl Event {
             | Self::PaymentCaptured { journal, .. }
             | Self::PaymentOverpaid { journal, .. }
             | Self::PaymentRefunded { journal, .. }
+            | Self::RefundChargedBack { journal, .. }
             | Self::PaymentWrittenOff { journal, .. }
+            | Self::PaymentRecovered { journal, .. }
             | Self::CreditNoteIssued { journal, .. }
             | Self::SessionCredited { journal, .. } => Some(journal),
             Self::RefundFailed { journal, .. } | Self::PaymentDisputed { journal, .. } => {
@@ -641,7 +687,15 @@ impl Event {
             }
             Self::RefundMade { session_id, refund, .. } => format!("{session_id}:{refund}"),
             Self::RefundDecided { session_id, decision, .. } => format!("{session_id}:{decision}"),
-            Self::PaymentDisputed { dispute, change, .. } => format!("{dispute}:{}", change.name()),
+            Self::PaymentDisputed { dispute, change, so_far, .. } => {
+                format!("{dispute}:{}:{}", change.name(), so_far.minor)
+            }
+            // It only falls.
+            Self::PaymentRecovered { session_id, written_off, .. } => {
+                format!("{session_id}:{}", written_off.minor)
+            }
+            // It goes both ways: its entry says after what.
+            Self::RefundChargedBack { journal, .. } => journal.id().to_owned(),
             Self::CreditNoteIssued { session_id, key, .. } => format!("{session_id}:{key}"),
             Self::ReceiptRequested { session_id, mail } => format!("{session_id}:{mail}"),
             // A session can be held more than once.

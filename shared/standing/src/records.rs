@@ -83,7 +83,7 @@ pub trait Records: Sync {
 impl Records for Store {
     async fn debt(&self, session_id: SessionId) -> Result<Option<Debt>, StoreError> {
         let Some(payment) = self.payment(session_id).await? else { return Ok(None) };
-        let owed = payment.debt.as_ref().map(|debt| Owed {
+        let owed = payment.bars().map(|debt| Owed {
             session_id,
             amount: payment.owed,
             since: debt.refused_at,

@@ -1,5 +1,7 @@
 //! What is told of money after the sale: given back, let go, disputed.
 
+use std::cmp::Ordering;
+
 use chrono::{DateTime, Utc};
 use ledger::{DisputeMove, JournalEntry, LedgerError};
 use messages::{DisputeChange, Event};
@@ -26,6 +28,7 @@ pub(super) fn told(
             events.extend(given_back(after, state, refund, now)?);
         }
         events.extend(made(after, known, refund));
+        events.extend(charged_back(after, known, refund, now)?);
     }
     for dispute in &after.disputes {
         let known = before.iter().flat_map(|before| &before.disputes);
@@ -35,8 +38,8 @@ pub(super) fn told(
     Ok(events)
 }
 
-/// What the driver was let off, and what nobody expects any more. Each is done once, as all of what
-/// is owed.
+/// What the driver was let off, and what nobody expects any more: each is done once, as all of what
+/// is owed. And what came of the latter after all.
 fn forgiven(
     before: Option<&Payment>,
     after: &Payment,
@@ -52,6 +55,13 @@ fn forgiven(
         let amount = after.written_off;
         let journal = JournalEntry::write_off(format!("write-off:{session_id}"), now, amount)?;
         events.push(Event::PaymentWrittenOff { session_id, amount, journal });
+    }
+    let (known, left) = (before.map_or(0, |before| before.written_off.minor), after.written_off);
+    if known > left.minor {
+        let amount = Amount::new(known.saturating_sub(left.minor), left.currency);
+        let id = format!("recovery:{session_id}:{}", left.minor);
+        let journal = JournalEntry::recovery(id, now, amount)?;
+        events.push(Event::PaymentRecovered { session_id, amount, written_off: left, journal });
     }
     Ok(events)
 }
@@ -108,60 +118,153 @@ fn given_back(
     })
 }
 
-/// Each thing that is new about a dispute. What Stripe tells in another order, or never, is told
-/// as soon as the dispute shows it.
+/// What the driver has from their bank of a refund that failed, when that changed.
+fn charged_back(
+    payment: &Payment,
+    before: Option<&Refund>,
+    after: &Refund,
+    now: DateTime<Utc>,
+) -> Result<Option<Event>, LedgerError> {
+    let Refund { number, .. } = *after;
+    let session_id = payment.session_id;
+    let currency = after.amount.currency;
+    let minor = |refund: &Refund| refund.charged_back.map_or(0, |back| back.minor);
+    let (known, new) = (before.map_or(0, minor), minor(after));
+    let amount = Amount::new(new.saturating_sub(known).saturating_abs(), currency);
+    // It can come to the same sum again, but only after more was moved.
+    let disputes = payment.disputes.iter();
+    let disputes = disputes.filter(|dispute| dispute.payment_intent == after.payment_intent);
+    let moved: i64 = disputes.map(|dispute| dispute.moved().minor).sum();
+    let id = format!("charged-back:{session_id}:{number}:{new}:{moved}");
+    let journal = match new.cmp(&known) {
+        Ordering::Greater => JournalEntry::charged_back(id, now, amount)?,
+        Ordering::Less => JournalEntry::charged_back_no_more(id, now, amount)?,
+        Ordering::Equal => return Ok(None),
+    };
+    let amount = Amount::new(new, currency);
+    Ok(Some(Event::RefundChargedBack { session_id, number, amount, journal }))
+}
+
+/// One change of a dispute: what, how much by it, how much so far, and what it books.
+type Change = (DisputeChange, Amount, Amount, Option<JournalEntry>);
+
+/// Each thing that is new about a dispute: the differences of its sums, and its verdict. What
+/// Stripe tells in another order, or never, is told as soon as the dispute shows it.
 fn disputed(
     payment: &Payment,
     before: Option<&Dispute>,
     after: &Dispute,
     now: DateTime<Utc>,
 ) -> Result<Vec<Event>, LedgerError> {
-    use DisputeChange as Change;
-
-    let moved = |change: DisputeChange, moved: DisputeMove| {
-        JournalEntry::dispute(
-            format!("dispute-{}:{}", change.name(), after.id),
-            now,
-            moved,
-            after.amount,
-        )
-    };
-    let was = |is: fn(&Dispute) -> bool| before.is_some_and(is);
-    let mut changes: Vec<(Change, Amount, Option<JournalEntry>)> = Vec::new();
+    let mut changes: Vec<Change> = Vec::new();
     if before.is_none() {
-        changes.push((Change::Opened, after.amount, None));
+        changes.push((DisputeChange::Opened, after.amount, after.moved(), None));
     }
-    if after.withdrawn && !was(|known| known.withdrawn) {
-        let journal = moved(Change::Withdrawn, DisputeMove::Withdrawn)?;
-        changes.push((Change::Withdrawn, after.amount, Some(journal)));
-    }
-    if let (Some(fee), false) = (after.fee, was(|known| known.fee.is_some())) {
-        let journal = JournalEntry::dispute_fee(format!("dispute-fee:{}", after.id), now, fee)?;
-        changes.push((Change::FeeCharged, fee, Some(journal)));
-    }
-    if after.reinstated && !was(|known| known.reinstated) {
-        let journal = moved(Change::Reinstated, DisputeMove::Reinstated)?;
-        changes.push((Change::Reinstated, after.amount, Some(journal)));
-    }
-    if after.is_closed() && !was(Dispute::is_closed) {
-        changes.push(match after.status.as_str() {
-            "won" => (Change::Won, after.amount, None),
-            "lost" => {
-                let journal = moved(Change::Lost, DisputeMove::Lost)?;
-                (Change::Lost, after.amount, Some(journal))
-            }
-            _ => (Change::Closed, after.amount, None),
-        });
-    }
-    let event = |(change, amount, journal)| Event::PaymentDisputed {
+    changes.extend(moved(before, after, now)?);
+    changes.extend(fees(before, after, now)?);
+    changes.extend(verdict(before, after, now)?);
+    let event = |(change, amount, so_far, journal)| Event::PaymentDisputed {
         session_id: payment.session_id,
         dispute: after.id.clone(),
         change,
         amount,
+        so_far,
         reason: after.reason.clone(),
         journal,
     };
     Ok(changes.into_iter().map(event).collect())
+}
+
+/// What was withdrawn and reinstated since.
+fn moved(
+    before: Option<&Dispute>,
+    after: &Dispute,
+    now: DateTime<Utc>,
+) -> Result<Vec<Change>, LedgerError> {
+    let known = |sum: fn(&Dispute) -> Amount| before.map(sum);
+    let sums = [
+        (
+            DisputeChange::Withdrawn,
+            DisputeMove::Withdrawn,
+            known(|dispute| dispute.withdrawn),
+            after.withdrawn,
+        ),
+        (
+            DisputeChange::Reinstated,
+            DisputeMove::Reinstated,
+            known(|dispute| dispute.reinstated),
+            after.reinstated,
+        ),
+    ];
+    let mut changes = Vec::new();
+    for (change, moved, known, sum) in sums {
+        if let Some(amount) = grown(known, sum) {
+            let id = entry(change, after, sum);
+            let journal = JournalEntry::dispute(id, now, moved, amount)?;
+            changes.push((change, amount, sum, Some(journal)));
+        }
+    }
+    Ok(changes)
+}
+
+/// What Stripe charged and gave back since.
+fn fees(
+    before: Option<&Dispute>,
+    after: &Dispute,
+    now: DateTime<Utc>,
+) -> Result<Vec<Change>, LedgerError> {
+    let mut changes = Vec::new();
+    let known = before.and_then(|before| before.fee);
+    if let Some((fee, sum)) = after.fee.and_then(|sum| Some((grown(known, sum)?, sum))) {
+        let id = entry(DisputeChange::FeeCharged, after, sum);
+        let journal = JournalEntry::dispute_fee(id, now, fee)?;
+        changes.push((DisputeChange::FeeCharged, fee, sum, Some(journal)));
+    }
+    let known = before.and_then(|before| before.fee_returned);
+    if let Some((fee, sum)) = after.fee_returned.and_then(|sum| Some((grown(known, sum)?, sum))) {
+        let id = entry(DisputeChange::FeeReturned, after, sum);
+        let journal = JournalEntry::dispute_fee_returned(id, now, fee)?;
+        changes.push((DisputeChange::FeeReturned, fee, sum, Some(journal)));
+    }
+    Ok(changes)
+}
+
+/// How it ended, and what is lost by that; or is lost no more.
+fn verdict(
+    before: Option<&Dispute>,
+    after: &Dispute,
+    now: DateTime<Utc>,
+) -> Result<Vec<Change>, LedgerError> {
+    let mut changes = Vec::new();
+    let so_far = after.moved();
+    let (known, lost) = (before.map_or(Amount::zero(so_far.currency), Dispute::lost), after.lost());
+    if let Some(amount) = grown(Some(lost), known) {
+        let id = entry(DisputeChange::Recovered, after, so_far);
+        let journal = JournalEntry::dispute(id, now, DisputeMove::Recovered, amount)?;
+        changes.push((DisputeChange::Recovered, amount, so_far, Some(journal)));
+    }
+    if let Some(amount) = grown(Some(known), lost) {
+        let id = entry(DisputeChange::Lost, after, so_far);
+        let journal = JournalEntry::dispute(id, now, DisputeMove::Lost, amount)?;
+        changes.push((DisputeChange::Lost, amount, so_far, Some(journal)));
+    }
+    let is_new = before.is_none_or(|before| before.status != after.status);
+    if after.is_closed() && after.status != "lost" && is_new {
+        let won = after.status == "won";
+        let change = if won { DisputeChange::Won } else { DisputeChange::Closed };
+        changes.push((change, after.amount, so_far, None));
+    }
+    Ok(changes)
+}
+
+/// By how much a sum grew, if it did.
+fn grown(known: Option<Amount>, sum: Amount) -> Option<Amount> {
+    let more = sum.minor.saturating_sub(known.map_or(0, |known| known.minor));
+    Some(Amount::new(more, sum.currency)).filter(|more| more.minor > 0)
+}
+
+fn entry(change: DisputeChange, dispute: &Dispute, so_far: Amount) -> String {
+    format!("dispute-{}:{}:{}", change.name(), dispute.id, so_far.minor)
 }
 
 #[cfg(test)]

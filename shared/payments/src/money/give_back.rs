@@ -30,19 +30,26 @@ pub fn refund(
     decided(payment, &asked)
 }
 
-/// Gives back once more what the refund `number` did not, which failed.
+/// Gives back once more what the refund `number` did not, which failed, as far as it is still owed.
 ///
 /// # Errors
 ///
 /// [`MoneyError::OutOfStep`] when there is none that failed; as [`refund`].
 pub fn refund_again(payment: Payment, number: u32) -> Result<Payment, MoneyError> {
-    let mut failed = payment.refunds.iter().filter(|known| known.state == RefundState::Failed);
+    let mut failed = payment.refunds.iter().filter(|known| !known.still_owed().is_zero());
     let Some(failed) = failed.find(|known| known.number == number).cloned() else {
-        return Err(payment.out_of_step("another try of a refund that has not failed"));
+        return Err(payment.out_of_step("another try of a refund that is owed no more"));
     };
-    let Refund { amount, reason, lines, .. } = &failed;
-    let surplus = failed.surplus.unwrap_or(Amount::zero(amount.currency));
-    decided(payment, &Asked { amount: *amount, surplus, reason, lines })
+    let Refund { reason, lines, .. } = &failed;
+    let (amount, surplus) = (failed.still_owed(), failed.surplus_still_owed());
+    let mut next = decided(payment, &Asked { amount, surplus, reason, lines })?;
+    let before = failed.again.unwrap_or(Amount::zero(amount.currency));
+    let again = next.sum(before.checked_add(amount))?;
+    let mut refunds = next.refunds.iter_mut();
+    if let Some(failed) = refunds.find(|known| known.number == number) {
+        failed.again = Some(again);
+    }
+    Ok(next)
 }
 
 /// What is asked to be given back.
@@ -95,6 +102,8 @@ fn wanted(
         lines: Vec::new(),
         by,
         surplus: Some(surplus),
+        again: None,
+        charged_back: None,
         id: None,
         state: RefundState::Wanted,
     }
@@ -123,6 +132,15 @@ pub(super) fn surplus(payment: Payment) -> Result<Payment, MoneyError> {
     let mut due = by_itself
         .filter_map(|refund| refund.surplus)
         .try_fold(surplus, |left, part| next.sum(left.checked_sub(part)))?;
+    // What the bank has for good needs no refund of ours: one that failed stands for it.
+    for taken in next.taken.clone() {
+        let part = next.sum(due.min(next.sum(lost_of(&next, &taken))?))?;
+        if part.minor > 0 {
+            due = next.sum(due.checked_sub(part))?;
+            let wish = wanted(&next, &taken, part, RefundBy::Surplus, part);
+            next.refunds.push(Refund { state: RefundState::Failed, ..wish });
+        }
+    }
     for taken in next.taken.clone().into_iter().rev() {
         let part = next.sum(due.min(next.refundable_of(&taken)?))?;
         if part.minor < 1 {
@@ -135,6 +153,38 @@ pub(super) fn surplus(payment: Payment) -> Result<Payment, MoneyError> {
     Ok(next)
 }
 
+/// What disputes lost of a PaymentIntent, less what failed refunds of it wait for.
+fn lost_of(payment: &Payment, taken: &Taken) -> Result<Amount, quantities::MoneyError> {
+    let of_it = |id: &StripePaymentIntentId| *id == taken.payment_intent;
+    let lost = payment.disputes.iter().filter(|dispute| of_it(&dispute.payment_intent));
+    let zero = Amount::zero(taken.amount.currency);
+    let lost = lost.map(Dispute::lost).try_fold(zero, Amount::checked_add)?;
+    let failed = payment.refunds.iter().filter(|refund| of_it(&refund.payment_intent));
+    failed.map(Refund::not_wanted_again).try_fold(lost, Amount::checked_sub)
+}
+
+/// The record with what failed refunds of a PaymentIntent owe settled by what the bank took of it
+/// for good: the driver has it from there. If that comes back to us, it is owed again.
+pub(super) fn charged_back(payment: Payment) -> Result<Payment, MoneyError> {
+    let mut next = payment;
+    for taken in next.taken.clone() {
+        let of_it = |id: &StripePaymentIntentId| *id == taken.payment_intent;
+        let mut left = Amount::zero(taken.amount.currency);
+        for dispute in next.disputes.iter().filter(|dispute| of_it(&dispute.payment_intent)) {
+            left = next.sum(left.checked_add(dispute.lost()))?;
+        }
+        for index in 0..next.refunds.len() {
+            let refund = &next.refunds[index];
+            if of_it(&refund.payment_intent) {
+                let part = next.sum(left.min(refund.not_wanted_again()))?;
+                left = next.sum(left.checked_sub(part))?;
+                next.refunds[index].charged_back = Some(part).filter(|part| part.minor > 0);
+            }
+        }
+    }
+    Ok(next)
+}
+
 /// What was given back at Stripe is surplus as far as there is some that is not given back. It
 /// waits for what it is of to be known as taken.
 fn tell_apart(payment: &mut Payment, surplus: Amount) -> Result<(), MoneyError> {
@@ -142,11 +192,8 @@ fn tell_apart(payment: &mut Payment, surplus: Amount) -> Result<(), MoneyError> 
     let sum = |sum: Result<Amount, quantities::MoneyError>| {
         sum.map_err(|source| MoneyError::Sum { session_id, source })
     };
-    let mut left = surplus;
-    let live = payment.refunds.iter().filter(|refund| refund.state != RefundState::Failed);
-    for part in live.filter_map(|refund| refund.surplus) {
-        left = sum(left.checked_sub(part))?;
-    }
+    let back = Amount::new(payment.surplus_given_back(), surplus.currency);
+    let mut left = sum(surplus.checked_sub(back))?;
     let nothing = Amount::zero(surplus.currency);
     let known: Vec<_> = payment.taken.iter().map(|taken| &taken.payment_intent).collect();
     for refund in &mut payment.refunds {

@@ -189,25 +189,31 @@ fn made_at_stripe(
         lines: Vec::new(),
         by: RefundBy::Stripe,
         surplus: None,
+        again: None,
+        charged_back: None,
         id: Some(id),
         state,
     });
 }
 
-/// Flags of money moved stay once they are seen. Of the rest the newer counts; in the same second,
-/// what ends it.
+/// Sums of money moved only grow. Of the rest the news with more moved counts, for a dispute that
+/// was decided can turn; then what ends it, then the newer.
 fn merge(payment: &mut Payment, told: Dispute) {
     let Some(known) = payment.disputes.iter_mut().find(|dispute| dispute.id == told.id) else {
         payment.disputes.push(told);
         return;
     };
-    let withdrawn = known.withdrawn || told.withdrawn;
-    let reinstated = known.reinstated || told.reinstated;
-    let fee = known.fee.or(told.fee);
+    let more = |one: Amount, other: Amount| if other.minor > one.minor { other } else { one };
+    let most = |one: Option<Amount>, other: Option<Amount>| match (one, other) {
+        (Some(one), Some(other)) => Some(more(one, other)),
+        (one, other) => one.or(other),
+    };
+    let withdrawn = more(known.withdrawn, told.withdrawn);
+    let reinstated = more(known.reinstated, told.reinstated);
+    let fee = most(known.fee, told.fee);
+    let fee_returned = most(known.fee_returned, told.fee_returned);
     let is_answered = |dispute: &Dispute| dispute.status.ends_with("under_review");
-    let rank = |dispute: &Dispute| (dispute.is_closed(), dispute.as_of, is_answered(dispute));
-    if rank(&told) >= rank(known) {
-        *known = told;
-    }
-    (known.withdrawn, known.reinstated, known.fee) = (withdrawn, reinstated, fee);
+    let rank = |it: &Dispute| (it.moved().minor, it.is_closed(), it.as_of, is_answered(it));
+    let newest = if rank(&told) >= rank(known) { told } else { known.clone() };
+    *known = Dispute { withdrawn, reinstated, fee, fee_returned, ..newest };
 }

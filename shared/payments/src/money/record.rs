@@ -324,6 +324,13 @@ pub struct Refund {
     /// made at Stripe it is not known before the session has its price.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub surplus: Option<Amount>,
+    /// Of one that failed: how much of it is wanted again, as another refund.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again: Option<Amount>,
+    /// Of one that failed: how much of it the driver has from their bank instead, by a dispute
+    /// that we lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub charged_back: Option<Amount>,
     /// Stripe's id of it, once it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
@@ -340,6 +347,37 @@ impl Refund {
         let surplus = self.surplus.filter(|_| made)?;
         self.amount.checked_sub(surplus).ok().filter(|part| part.minor > 0)
     }
+
+    /// How much of it is still to be given back, because it failed and neither another refund nor
+    /// the driver's bank took its place.
+    #[must_use]
+    pub fn still_owed(&self) -> Amount {
+        self.failed_less(&[self.again, self.charged_back])
+    }
+
+    /// What failed and is not wanted again: what the driver's bank can take the place of. One that
+    /// was made at Stripe and failed before it was known of what it is was never owed.
+    pub(super) fn not_wanted_again(&self) -> Amount {
+        self.failed_less(&[self.again])
+    }
+
+    /// How much of the surplus that it was to give back is still to be.
+    pub(super) fn surplus_still_owed(&self) -> Amount {
+        let surplus = self.surplus.unwrap_or(Amount::zero(self.amount.currency));
+        let done = minor(self.again).saturating_add(minor(self.charged_back));
+        Amount::new(surplus.minor.saturating_sub(done).max(0), surplus.currency)
+    }
+
+    fn failed_less(&self, done: &[Option<Amount>]) -> Amount {
+        let is_owed = self.state == RefundState::Failed && self.surplus.is_some();
+        let amount = if is_owed { self.amount.minor } else { 0 };
+        let left = done.iter().fold(amount, |left, done| left.saturating_sub(minor(*done)));
+        Amount::new(left.max(0), self.amount.currency)
+    }
+}
+
+fn minor(amount: Option<Amount>) -> i64 {
+    amount.map_or(0, |amount| amount.minor)
 }
 
 /// Where a refund stands. It only moves down this list, whatever the order of the news: a refund
@@ -392,14 +430,17 @@ pub struct Dispute {
     /// Until when evidence is taken, if it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due_by: Option<DateTime<Utc>>,
-    /// Whether its money was taken from us.
-    pub withdrawn: bool,
-    /// Whether it was given back to us.
-    pub reinstated: bool,
-    /// What Stripe charged for it, in the currency that the account settles in; it stays charged,
-    /// whoever wins.
+    /// How much was taken from us, in all: who has won can lose it again. It only grows.
+    pub withdrawn: Amount,
+    /// How much was given back to us, in all: even what was lost can come back. It only grows.
+    pub reinstated: Amount,
+    /// What Stripe charged for it, in all, in the currency that the account settles in: when it
+    /// began, and when it was answered. It only grows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fee: Option<Amount>,
+    /// How much of that Stripe gave back, in all. It only grows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fee_returned: Option<Amount>,
     /// When Stripe said so; older news does not change it.
     pub as_of: DateTime<Utc>,
 }
@@ -511,10 +552,24 @@ impl Payment {
     #[must_use]
     pub fn surplus_left(&self) -> Option<Amount> {
         let surplus = self.surplus?;
-        let live = self.refunds.iter().filter(|refund| refund.state != RefundState::Failed);
-        let back: i64 = live.filter_map(|refund| refund.surplus).map(|part| part.minor).sum();
-        let left = Amount::new(surplus.minor.saturating_sub(back), surplus.currency);
-        Some(left).filter(|left| left.minor > 0)
+        let left = surplus.minor.saturating_sub(self.surplus_given_back());
+        Some(Amount::new(left, surplus.currency)).filter(|left| left.minor > 0)
+    }
+
+    /// How much surplus is given back or about to be: by refunds, or by the driver's bank.
+    pub(super) fn surplus_given_back(&self) -> i64 {
+        let back = |refund: &Refund| match refund.state {
+            RefundState::Failed => minor(refund.surplus).min(minor(refund.charged_back)),
+            _ => minor(refund.surplus),
+        };
+        self.refunds.iter().map(back).sum()
+    }
+
+    /// The debt, if it bars its driver from the next start. What is too little for any card does
+    /// not: a saved card and a pay link are refused alike, so nobody could ever pay it.
+    #[must_use]
+    pub fn bars(&self) -> Option<&Debt> {
+        self.debt.as_ref().filter(|debt| !(debt.hopeless && self.is_saved()))
     }
 
     /// The page where the driver can pay now, if there is one.
@@ -552,7 +607,7 @@ impl Payment {
         let disputes = disputes.filter(|dispute| {
             dispute.payment_intent == taken.payment_intent && dispute.is_withdrawn()
         });
-        let gone = refunds.map(|refund| refund.amount).chain(disputes.map(|d| d.amount));
+        let gone = refunds.map(|refund| refund.amount).chain(disputes.map(Dispute::with_the_bank));
         let mut left = taken.amount;
         for amount in gone {
             left = self.sum(left.checked_sub(amount))?;
@@ -574,6 +629,13 @@ impl Payment {
             left = next.sum(left.checked_sub(settled))?;
         }
         let zero = Amount::zero(left.currency);
+        if left.minor < 0 {
+            // It came after all: what was written off is expected again as far as it is there.
+            let over = next.sum(zero.checked_sub(left))?;
+            let recovered = next.sum(over.min(next.written_off))?;
+            next.written_off = next.sum(next.written_off.checked_sub(recovered))?;
+            left = next.sum(left.checked_add(recovered))?;
+        }
         let surplus = next.sum(zero.checked_sub(left))?;
         next.surplus = Some(surplus).filter(|surplus| surplus.minor > 0);
         next.owed = if left.minor > 0 { left } else { zero };
@@ -594,7 +656,7 @@ impl Payment {
         if next.owed.is_zero() {
             next.debt = None;
         }
-        give_back::surplus(next)
+        give_back::charged_back(give_back::surplus(next)?)
     }
 
     /// Whether the card can be charged while its owner is away.
@@ -632,7 +694,36 @@ impl Dispute {
     /// Whether its money is with the bank.
     #[must_use]
     pub const fn is_withdrawn(&self) -> bool {
-        self.withdrawn && !self.reinstated
+        self.withdrawn.minor > self.reinstated.minor
+    }
+
+    /// How much of it is with the bank.
+    #[must_use]
+    pub fn with_the_bank(&self) -> Amount {
+        let left = self.withdrawn.minor.saturating_sub(self.reinstated.minor);
+        Amount::new(left.max(0), self.amount.currency)
+    }
+
+    /// How much is lost, as it stands.
+    #[must_use]
+    pub fn lost(&self) -> Amount {
+        let is_lost = self.status == "lost";
+        if is_lost { self.with_the_bank() } else { Amount::zero(self.amount.currency) }
+    }
+
+    /// How much was moved in either direction, in all. It only grows.
+    #[must_use]
+    pub const fn moved(&self) -> Amount {
+        let minor = self.withdrawn.minor.saturating_add(self.reinstated.minor);
+        Amount::new(minor, self.amount.currency)
+    }
+
+    /// What it costs in fees, as it stands, if anything.
+    #[must_use]
+    pub fn fee_left(&self) -> Option<Amount> {
+        let fee = self.fee?;
+        let left = fee.minor.saturating_sub(minor(self.fee_returned));
+        Some(Amount::new(left, fee.currency)).filter(|left| left.minor > 0)
     }
 
     /// Whether nothing can be said against it any more, by either side.

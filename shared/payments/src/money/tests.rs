@@ -267,22 +267,23 @@ fn dispute(status: &str, hour: i64) -> Dispute {
         reason: "fraudulent".to_owned(),
         status: status.to_owned(),
         due_by: Some(at(200)),
-        withdrawn: false,
-        reinstated: false,
+        withdrawn: eur(0),
+        reinstated: eur(0),
         fee: None,
+        fee_returned: None,
         as_of: at(hour),
     }
 }
 
 #[test]
 fn what_a_dispute_has_withdrawn_cannot_be_refunded_until_it_is_won() {
-    let withdrawn = Dispute { withdrawn: true, ..dispute("needs_response", 2) };
+    let withdrawn = Dispute { withdrawn: eur(5000), ..dispute("needs_response", 2) };
     let payment = refund(paid(), eur(100), "goodwill", &[]).unwrap();
     let payment = learn(payment, News::Dispute(withdrawn)).unwrap();
     // What was decided and not asked for yet is given up.
     assert_eq!(payment.refunds[0].state, RefundState::Failed);
     assert_eq!(payment.refundable().unwrap(), eur(1200));
-    let won = Dispute { reinstated: true, ..dispute("won", 9) };
+    let won = Dispute { reinstated: eur(5000), ..dispute("won", 9) };
     let payment = learn(payment, News::Dispute(won)).unwrap();
     assert_eq!(payment.refundable().unwrap(), eur(6200));
 }
@@ -291,9 +292,9 @@ fn what_a_dispute_has_withdrawn_cannot_be_refunded_until_it_is_won() {
 fn news_of_a_dispute_may_come_in_any_order() {
     let story = [
         dispute("needs_response", 1),
-        Dispute { withdrawn: true, ..dispute("needs_response", 1) },
+        Dispute { withdrawn: eur(5000), ..dispute("needs_response", 1) },
         dispute("under_review", 2),
-        dispute("lost", 2),
+        Dispute { withdrawn: eur(5000), ..dispute("lost", 2) },
     ];
     let told = |order: [usize; 4]| {
         let news = order.map(|index| News::Dispute(story[index].clone()));

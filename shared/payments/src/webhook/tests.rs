@@ -171,19 +171,31 @@ fn a_dispute_says_what_became_of_its_money_whichever_event_tells_of_it() {
         dispute(&dispute_event(event_type, status, &moved)).unwrap()
     };
     let inquiry = read("charge.dispute.created", "warning_needs_response", json!([]));
-    assert_eq!((inquiry.withdrawn, inquiry.reinstated, inquiry.fee), (false, false, None));
+    let sums = |it: &crate::money::Dispute| {
+        let fee = |fee: Option<Amount>| fee.map_or(0, |fee| fee.minor);
+        (it.withdrawn.minor, it.reinstated.minor, fee(it.fee), fee(it.fee_returned))
+    };
+    assert_eq!(sums(&inquiry), (0, 0, 0, 0));
     assert_eq!((inquiry.due_by, inquiry.as_of), (Some(at(NOW + 60)), at(NOW)));
     let opened = read("charge.dispute.created", "needs_response", json!([taken]));
-    assert!(opened.withdrawn && !opened.reinstated);
-    assert_eq!(opened.fee.map(|fee| fee.minor), Some(1500));
+    assert_eq!(sums(&opened), (363, 0, 1500, 0));
     let won = read("charge.dispute.closed", "won", json!([taken, back]));
-    assert!(won.withdrawn && won.reinstated);
-    assert_eq!(won.fee.map(|fee| fee.minor), Some(1500), "it stays charged");
+    assert_eq!(sums(&won), (363, 363, 1500, 0), "the fee stays charged");
     let lost = read("charge.dispute.closed", "lost", json!(null));
-    assert!(lost.withdrawn && !lost.reinstated, "who has lost has not got it");
+    assert_eq!(sums(&lost), (363, 0, 0, 0), "who has lost has not got it");
+    let again = read("charge.dispute.funds_withdrawn", "won", json!([taken, back, taken]));
+    assert_eq!(sums(&again), (726, 363, 3000, 0), "who has won can lose it again");
+    // Answering costs a fee of its own, which comes back with a win.
+    let countered = json!({
+        "amount": -1500, "currency": "eur", "fee": 0, "reporting_category": "fee",
+    });
+    let returned = json!({ "amount": 363, "currency": "eur", "fee": -1500 });
+    let won = read("charge.dispute.closed", "won", json!([taken, countered, returned]));
+    assert_eq!(sums(&won), (363, 363, 3000, 1500));
     let abroad = json!([{ "amount": -400, "currency": "usd", "fee": 1500 }]);
-    let fee = read("charge.dispute.updated", "needs_response", abroad).fee;
-    assert_eq!(fee, Some(Amount::new(1500, Currency::USD)), "as the account settles");
+    let abroad = read("charge.dispute.updated", "needs_response", abroad);
+    assert_eq!(abroad.fee, Some(Amount::new(1500, Currency::USD)), "as the account settles");
+    assert_eq!(abroad.withdrawn, Amount::new(363, Currency::EUR), "as it was charged");
 }
 
 #[test]

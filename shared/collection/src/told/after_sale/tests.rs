@@ -6,6 +6,8 @@ use quantities::{Currency, SessionId, TransactionId};
 
 use super::*;
 
+mod books;
+
 fn at(hour: i64) -> DateTime<Utc> {
     let noon: DateTime<Utc> = "2026-03-01T12:00:00Z".parse().unwrap();
     noon + chrono::TimeDelta::hours(hour)
@@ -39,9 +41,10 @@ fn dispute(status: &str, hour: i64) -> Dispute {
         reason: "fraudulent".to_owned(),
         status: status.to_owned(),
         due_by: None,
-        withdrawn: false,
-        reinstated: false,
+        withdrawn: eur(0),
+        reinstated: eur(0),
         fee: None,
+        fee_returned: None,
         as_of: at(hour),
     }
 }
@@ -89,11 +92,11 @@ fn orders(all: &[News]) -> Vec<Vec<News>> {
 fn a_dispute_is_told_the_same_in_whatever_order_stripe_tells_of_it() {
     let fee = Some(eur(1500));
     let opened = dispute("needs_response", 0);
-    let withdrawn = Dispute { withdrawn: true, fee, ..dispute("needs_response", 0) };
-    let answered = Dispute { withdrawn: true, fee, ..dispute("under_review", 1) };
-    let back = Dispute { reinstated: true, withdrawn: true, fee, ..dispute("won", 2) };
+    let withdrawn = Dispute { withdrawn: eur(1000), fee, ..dispute("needs_response", 0) };
+    let answered = Dispute { withdrawn: eur(1000), fee, ..dispute("under_review", 1) };
+    let back = Dispute { reinstated: eur(1000), withdrawn: eur(1000), fee, ..dispute("won", 2) };
     let won = [opened.clone(), withdrawn.clone(), answered.clone(), back.clone(), back];
-    let lost = Dispute { withdrawn: true, fee, ..dispute("lost", 2) };
+    let lost = Dispute { withdrawn: eur(1000), fee, ..dispute("lost", 2) };
     let lost = [opened, withdrawn, answered, lost];
     let cases = [
         (
@@ -117,7 +120,7 @@ fn a_dispute_is_told_the_same_in_whatever_order_stripe_tells_of_it() {
 
 #[test]
 fn a_dispute_of_which_only_the_verdict_is_heard_is_booked_in_full() {
-    let lost = Dispute { withdrawn: true, fee: Some(eur(1500)), ..dispute("lost", 2) };
+    let lost = Dispute { withdrawn: eur(1000), fee: Some(eur(1500)), ..dispute("lost", 2) };
     let (told, _) = heard(&[News::Dispute(lost)]);
     assert_eq!(told, ["fee_charged", "lost", "opened", "withdrawn"]);
 }

@@ -389,13 +389,15 @@ impl Bank {
             reason: "fraudulent".to_owned(),
             status: "needs_response".to_owned(),
             due_by: Some(self.now + TimeDelta::days(9)),
-            withdrawn: false,
-            reinstated: false,
+            withdrawn: eur(0),
+            reinstated: eur(0),
             fee: None,
+            fee_returned: None,
             as_of: self.now,
         };
-        intent.dispute = Some(opened.clone());
-        self.news.push(News::Dispute(Dispute { withdrawn: true, ..opened.clone() }));
+        let taken = Dispute { withdrawn: eur(left), ..opened.clone() };
+        intent.dispute = Some(taken.clone());
+        self.news.push(News::Dispute(taken));
         self.news.push(News::Dispute(opened));
     }
 
@@ -405,8 +407,8 @@ impl Bank {
         let Some(dispute) = intent.dispute.as_mut().filter(|d| !d.is_closed()) else { return };
         dispute.status = if won { "won" } else { "lost" }.to_owned();
         dispute.as_of = self.now;
-        dispute.reinstated = won;
         if won {
+            dispute.reinstated = dispute.withdrawn;
             intent.withdrawn = 0;
         }
         self.news.push(News::Dispute(dispute.clone()));

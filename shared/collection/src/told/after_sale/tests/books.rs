@@ -1,0 +1,294 @@
+//! Refunds and disputes of one payment, in any order: the books close on what the driver got.
+//!
+//! The bank withdraws what is left, wins or loses it, and turns a verdict; refunds are decided,
+//! asked for, refused while the bank has the money, fail later, and are tried again. What Stripe
+//! tells comes late, twice and in any order; in the end all of it is known.
+
+use std::collections::BTreeSet;
+
+use ledger::Account;
+use messages::Envelope;
+use payments::{
+    Refusal,
+    money::{refund_again, request},
+};
+use proptest::prelude::*;
+
+use super::*;
+
+const TAKEN: i64 = 1000;
+
+#[derive(Debug, Clone, Copy)]
+enum Turn {
+    Decide(i64),
+    Again(prop::sample::Index),
+    /// A worker asks Stripe for the next refund.
+    Ask,
+    RefundFails(prop::sample::Index),
+    Disputes,
+    /// The dispute that stands is decided, or its verdict turns.
+    Verdict {
+        won: bool,
+    },
+    Charges,
+    Hear(prop::sample::Index),
+}
+
+fn turn() -> impl Strategy<Value = Turn> {
+    let pick = any::<prop::sample::Index>;
+    prop_oneof![
+        2 => (1..=TAKEN).prop_map(Turn::Decide),
+        1 => Just(Turn::Decide(TAKEN)),
+        2 => pick().prop_map(Turn::Again),
+        3 => Just(Turn::Ask),
+        1 => pick().prop_map(Turn::RefundFails),
+        2 => Just(Turn::Disputes),
+        3 => any::<bool>().prop_map(|won| Turn::Verdict { won }),
+        1 => Just(Turn::Charges),
+        4 => pick().prop_map(Turn::Hear),
+    ]
+}
+
+/// Stripe and the bank, what is known here, and what was booked.
+struct World {
+    payment: Payment,
+    entries: Vec<JournalEntry>,
+    ids: BTreeSet<String>,
+    credited: i64,
+    /// Refunds at Stripe that stand: number and amount.
+    refunds: Vec<(u32, i64)>,
+    dispute: Option<Dispute>,
+    news: Vec<News>,
+    hour: i64,
+}
+
+impl World {
+    fn new() -> Self {
+        let payment = paid();
+        let capture = JournalEntry::capture("capture".to_owned(), at(0), eur(TAKEN)).unwrap();
+        let (entries, ids) = (vec![capture], BTreeSet::new());
+        let (refunds, news) = (Vec::new(), Vec::new());
+        Self { payment, entries, ids, credited: 0, refunds, dispute: None, news, hour: 0 }
+    }
+
+    /// Stores, tells and books, each event once.
+    fn store(&mut self, next: Payment) {
+        for event in told(Some(&self.payment), &next, at(self.hour)).unwrap() {
+            let envelope = Envelope::new(event, at(self.hour), None);
+            assert!(self.ids.insert(envelope.id.clone()), "told twice: {}", envelope.id);
+            self.entries.extend(envelope.event.journal().cloned());
+        }
+        let ids: BTreeSet<_> = self.entries.iter().map(JournalEntry::id).collect();
+        assert_eq!(ids.len(), self.entries.len(), "booked twice");
+        self.payment = next;
+    }
+
+    fn with_the_bank(&self) -> i64 {
+        self.dispute.as_ref().map_or(0, |dispute| dispute.with_the_bank().minor)
+    }
+
+    fn given_back(&self) -> i64 {
+        self.refunds.iter().map(|(_, minor)| minor).sum()
+    }
+
+    fn happens(&mut self, turn: Turn) {
+        self.hour += 1;
+        match turn {
+            Turn::Decide(minor) => {
+                if let Ok(next) = refund(self.payment.clone(), eur(minor), "slow", &[]) {
+                    self.credited += minor;
+                    self.store(next);
+                }
+            }
+            Turn::Again(pick) => {
+                let number = u32::try_from(pick.index(self.payment.refunds.len() + 1)).unwrap();
+                if let Ok(next) = refund_again(self.payment.clone(), number) {
+                    self.store(next);
+                }
+            }
+            Turn::Ask => self.ask(),
+            Turn::RefundFails(pick) => {
+                if !self.refunds.is_empty() {
+                    let (number, minor) = self.refunds.remove(pick.index(self.refunds.len()));
+                    self.news.push(told_of(number, minor, RefundState::Failed));
+                }
+            }
+            Turn::Disputes => self.disputes(),
+            Turn::Verdict { won } => self.verdict(won),
+            Turn::Charges => {
+                if let Some(dispute) = &mut self.dispute {
+                    let fee = dispute.fee.map_or(0, |fee| fee.minor);
+                    dispute.fee = Some(eur(fee + 1500));
+                    self.tell();
+                }
+            }
+            Turn::Hear(pick) => {
+                if !self.news.is_empty() {
+                    let news = self.news[pick.index(self.news.len())].clone();
+                    self.hear(news);
+                }
+            }
+        }
+    }
+
+    fn hear(&mut self, news: News) {
+        let next = learn(self.payment.clone(), news).unwrap();
+        self.store(next);
+    }
+
+    fn ask(&mut self) {
+        let Some((asked, step)) = request(self.payment.clone(), at(self.hour)) else { return };
+        let payments::money::Step::Refund { number } = step else { panic!("{step:?}") };
+        let minor = asked.refunds.iter().find(|it| it.number == number).unwrap().amount.minor;
+        let left = TAKEN - self.given_back() - self.with_the_bank();
+        let outcome = if self.with_the_bank() > 0 || minor > left {
+            let code = "charge_disputed".to_owned();
+            Outcome::Refused { refusal: Refusal { code, decline_code: None } }
+        } else {
+            self.refunds.push((number, minor));
+            Outcome::Refunded { id: format!("re_{number}"), state: RefundState::Pending }
+        };
+        self.store(asked.clone());
+        self.store(apply(asked, &step, outcome, at(self.hour)).unwrap());
+    }
+
+    /// The bank withdraws what is left; once more, if it gave it back before.
+    fn disputes(&mut self) {
+        let left = TAKEN - self.given_back() - self.with_the_bank();
+        if left == 0 || self.with_the_bank() > 0 {
+            return;
+        }
+        let first = Dispute { amount: eur(left), ..dispute("needs_response", self.hour) };
+        let dispute = self.dispute.get_or_insert(first);
+        dispute.withdrawn = eur(dispute.withdrawn.minor + left);
+        "needs_response".clone_into(&mut dispute.status);
+        self.tell();
+    }
+
+    fn verdict(&mut self, won: bool) {
+        let held = self.with_the_bank();
+        let Some(dispute) = self.dispute.as_mut().filter(|_| held > 0) else { return };
+        if won {
+            // What was lost comes back and is called lost all the same.
+            let status = if dispute.status == "lost" { "lost" } else { "won" };
+            status.clone_into(&mut dispute.status);
+            dispute.reinstated = dispute.withdrawn;
+            dispute.fee_returned = dispute.fee;
+        } else {
+            "lost".clone_into(&mut dispute.status);
+        }
+        self.tell();
+    }
+
+    fn tell(&mut self) {
+        let hour = at(self.hour);
+        let dispute = self.dispute.as_mut().unwrap();
+        dispute.as_of = hour;
+        self.news.push(News::Dispute(dispute.clone()));
+    }
+
+    fn ends(&mut self) {
+        if self.dispute.as_ref().is_some_and(|dispute| !dispute.is_closed()) {
+            self.hour += 1;
+            self.verdict(false);
+        }
+        for news in self.news.clone() {
+            self.hear(news);
+        }
+        while self.payment.refunds.iter().any(|refund| refund.state == RefundState::Wanted) {
+            self.ask();
+        }
+    }
+
+    fn net(&self, account: Account) -> i64 {
+        self.entries.iter().map(|entry| entry.net_minor(account)).sum()
+    }
+}
+
+fn told_of(number: u32, minor: i64, state: RefundState) -> News {
+    let payment_intent = intent();
+    let id = format!("re_{number}");
+    News::Refund { number: Some(number), id, payment_intent, amount: eur(minor), state }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_the_driver_got_is_what_was_credited_and_what_was_lost(
+        turns in prop::collection::vec(turn(), 0..25)
+    ) {
+        let mut world = World::new();
+        for turn in turns {
+            world.happens(turn);
+        }
+        world.ends();
+        let got = world.given_back() + world.with_the_bank();
+        let still_owed = world.payment.refunds.iter().map(|it| it.still_owed().minor).sum::<i64>();
+        let fee = world.dispute.as_ref().and_then(Dispute::fee_left).map_or(0, |fee| fee.minor);
+        // The credit notes are issued elsewhere.
+        prop_assert_eq!(world.credited - world.net(Account::RefundsPayable), still_owed);
+        prop_assert_eq!(world.net(Account::DisputedFunds), 0);
+        prop_assert_eq!(world.net(Account::DisputeFees), fee);
+        prop_assert_eq!(world.net(Account::StripeClearing), TAKEN - got - fee);
+        let lost = world.net(Account::ChargebackLosses);
+        prop_assert!(lost >= 0);
+        prop_assert_eq!(got + still_owed, world.credited + lost);
+    }
+}
+
+/// A full refund that the dispute overtook.
+fn overtaken() -> World {
+    let mut world = World::new();
+    for turn in [Turn::Decide(TAKEN), Turn::Disputes] {
+        world.happens(turn);
+    }
+    world.hear(world.news[0].clone());
+    assert_eq!(world.payment.refunds[0].still_owed(), eur(TAKEN));
+    world
+}
+
+#[test]
+fn a_refund_that_a_lost_dispute_overtook_is_settled_by_it() {
+    let mut world = overtaken();
+    world.happens(Turn::Verdict { won: false });
+    world.ends();
+    assert_eq!(world.net(Account::ChargebackLosses), 0);
+    assert_eq!(world.net(Account::RefundsPayable), TAKEN);
+    assert!(world.payment.refunds[0].still_owed().is_zero());
+    assert!(refund_again(world.payment, 1).is_err(), "the driver has it");
+}
+
+#[test]
+fn what_was_lost_and_comes_back_is_owed_again() {
+    let mut world = overtaken();
+    for turn in [Turn::Verdict { won: false }, Turn::Verdict { won: true }] {
+        world.happens(turn);
+    }
+    world.ends();
+    assert_eq!(world.net(Account::ChargebackLosses), 0);
+    assert_eq!(world.net(Account::RefundsPayable), 0);
+    let next = refund_again(world.payment.clone(), 1).unwrap();
+    world.store(next);
+    world.happens(Turn::Ask);
+    assert_eq!((world.given_back(), world.net(Account::StripeClearing)), (TAKEN, 0));
+}
+
+#[test]
+fn surplus_that_the_bank_took_for_good_is_not_given_back_again() {
+    let mut world = World::new();
+    let payment_intent = StripePaymentIntentId("pi_2".to_owned());
+    let dispute = Dispute {
+        payment_intent: payment_intent.clone(),
+        amount: eur(250),
+        withdrawn: eur(250),
+        ..dispute("lost", 1)
+    };
+    world.hear(News::Dispute(dispute));
+    let purpose = String::new();
+    world.hear(News::Taken { payment_intent, amount: eur(250), purpose });
+    assert_eq!(world.payment.surplus_left(), None);
+    assert_eq!(world.net(Account::RefundsPayable), 0);
+    assert_eq!(world.net(Account::ChargebackLosses), 0);
+    assert!(request(world.payment, at(2)).is_none());
+}
