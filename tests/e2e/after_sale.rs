@@ -447,7 +447,15 @@ pub(crate) async fn a_dispute_is_answered_with_the_sessions_evidence_and_won(
         ("tax_payable", -63),
     ];
     booked(world, session, &won).await?;
-    told_once(world, &dispute, &["opened", "withdrawn", "fee_charged", "reinstated", "won"]).await
+    let (twice, gross) = (2 * GROSS, GROSS);
+    let changes = [
+        ("opened", gross),
+        ("withdrawn", gross),
+        ("fee_charged", 1_500),
+        ("reinstated", gross),
+        ("won", twice),
+    ];
+    told_once(world, &dispute, &changes).await
 }
 
 pub(crate) async fn a_dispute_that_is_given_up_is_lost_and_booked(
@@ -467,16 +475,19 @@ pub(crate) async fn a_dispute_that_is_given_up_is_lost_and_booked(
         ("tax_payable", -63),
     ];
     booked(world, session, &lost).await?;
-    told_once(world, &dispute, &["opened", "withdrawn", "fee_charged", "lost"]).await?;
+    let changes =
+        [("opened", GROSS), ("withdrawn", GROSS), ("fee_charged", 1_500), ("lost", GROSS)];
+    told_once(world, &dispute, &changes).await?;
     let late = answer(world, &dispute, "submit").await;
     ensure!(late.is_err_and(|error| error.to_string().contains("409")), "it is closed");
     Ok(())
 }
 
 /// Each change of a dispute is at the accounting system, and no other.
-async fn told_once(world: &World, dispute: &str, changes: &[&str]) -> anyhow::Result<()> {
-    let mut wanted: Vec<_> =
-        changes.iter().map(|change| format!("payment.disputed:{dispute}:{change}")).collect();
+async fn told_once(world: &World, dispute: &str, changes: &[(&str, i64)]) -> anyhow::Result<()> {
+    let id =
+        |(change, so_far): &(&str, i64)| format!("payment.disputed:{dispute}:{change}:{so_far}");
+    let mut wanted: Vec<_> = changes.iter().map(id).collect();
     wanted.sort();
     eventually(format!("{wanted:?} at the accounting system"), async || {
         let events = world.inbox.received().events;

@@ -198,6 +198,32 @@ mod tests {
 
     use super::*;
 
+    fn decided(reason: &str, what: Decided, hour: u32) -> Decision {
+        let at = format!("2026-03-01T{hour:02}:00:00Z").parse().unwrap();
+        let (id, by) = (reason.to_owned(), "somebody".to_owned());
+        Decision { request: id.clone(), id, what, reason: reason.to_owned(), by, at }
+    }
+
+    #[test]
+    fn a_waiver_has_the_reason_of_the_decision_that_waived() {
+        let amount = Amount::new(100, quantities::Currency::EUR);
+        let refund = |scope| Decided::Refund { scope, amount, refunds: Vec::new() };
+        let decisions = [
+            decided("later", refund(Scope::All), 9),
+            decided("a line", refund(Scope::Lines(vec![1])), 1),
+            decided("tried to write it off", Decided::WriteOff, 2),
+            decided("waived", Decided::Waive, 3),
+            decided("after it", refund(Scope::Amount(amount)), 4),
+        ];
+        let reason = |hour: u32| {
+            let at = format!("2026-03-01T{hour:02}:30:00Z").parse().unwrap();
+            waived_by(&decisions, at).map(|decision| decision.reason.as_str())
+        };
+        assert_eq!([reason(2), reason(3), reason(10)], [None, Some("waived"), Some("waived")]);
+        let all = reason(10).is_some() && waived_by(&decisions[..3], decisions[0].at).is_some();
+        assert!(all, "a full refund waives, too");
+    }
+
     #[test]
     fn other_events_are_not_credited() {
         let session_id = SessionId::of(&"CP1".parse().unwrap(), TransactionId(1));

@@ -139,6 +139,10 @@ struct RefundView {
     /// `wanted`, `pending`, `succeeded` or `failed`.
     #[schema(value_type = String, example = "succeeded")]
     state: RefundState,
+    /// Of one that failed: how much is still to be given back. What was tried again, or what the
+    /// driver has from their bank by a lost dispute, is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    still_owed: Option<AmountView>,
 }
 
 /// Lists what was decided about a session after the sale.
@@ -663,6 +667,7 @@ fn view(decision: &Decision, file: &SessionFile) -> DecisionView {
         number: refund.number,
         amount: refund.amount.into(),
         state: refund.state,
+        still_owed: Some(refund.still_owed()).filter(|it| it.minor > 0).map(AmountView::from),
     };
     let is_its_own = |key: &str| match decision.what {
         Decided::Waive => key == "waiver",

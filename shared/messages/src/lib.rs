@@ -757,7 +757,7 @@ mod tests {
             JournalEntry::capture("1".into(), at.parse().unwrap(), Amount::new(900, Currency::EUR));
         let mut fields = serde_json::json!({
             "session_id": session(), "number": 1, "total": eur, "amount": eur, "surplus": eur,
-            "journal": journal.unwrap(), "payment_intent": "pi_1", "code": "card_declined",
+            "written_off": eur, "so_far": eur, "journal": journal.unwrap(), "payment_intent": "pi_1", "code": "card_declined",
             "decision": "d", "refund": "re_1", "dispute": "dp_1", "change": "opened",
             "reason": "fraudulent", "key": "k", "mail": "m", "version": 1, "start_id": "s",
             "id_tag": "T", "charge_point_id": "CP1",

@@ -132,23 +132,19 @@ pub(super) fn surplus(payment: Payment) -> Result<Payment, MoneyError> {
     let mut due = by_itself
         .filter_map(|refund| refund.surplus)
         .try_fold(surplus, |left, part| next.sum(left.checked_sub(part)))?;
-    // What the bank has for good needs no refund of ours: one that failed stands for it.
-    for taken in next.taken.clone() {
-        let part = next.sum(due.min(next.sum(lost_of(&next, &taken))?))?;
-        if part.minor > 0 {
+    for taken in next.taken.clone().into_iter().rev() {
+        // What the bank has for good needs no refund of ours: one that failed stands for it.
+        let lost = next.sum(lost_of(&next, &taken))?;
+        let there = next.refundable_of(&taken)?;
+        for (most, state) in [(lost, RefundState::Failed), (there, RefundState::Wanted)] {
+            let part = next.sum(due.min(most))?;
+            if part.minor < 1 {
+                continue;
+            }
             due = next.sum(due.checked_sub(part))?;
             let wish = wanted(&next, &taken, part, RefundBy::Surplus, part);
-            next.refunds.push(Refund { state: RefundState::Failed, ..wish });
+            next.refunds.push(Refund { state, ..wish });
         }
-    }
-    for taken in next.taken.clone().into_iter().rev() {
-        let part = next.sum(due.min(next.refundable_of(&taken)?))?;
-        if part.minor < 1 {
-            continue;
-        }
-        due = next.sum(due.checked_sub(part))?;
-        let wish = wanted(&next, &taken, part, RefundBy::Surplus, part);
-        next.refunds.push(wish);
     }
     Ok(next)
 }

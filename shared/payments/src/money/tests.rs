@@ -171,6 +171,29 @@ fn a_price_below_the_least_amount_is_owed_and_not_asked_for_again() {
     let payment = after(payment, at(0), "difference/1", refused("amount_too_small"));
     assert!(payment.is_settled() && idle(&payment, at(1000)));
     assert_eq!(payment.owed, eur(20));
+    assert_eq!(payment.bars(), None, "no card could ever pay it");
+}
+
+#[test]
+fn a_debt_that_can_be_paid_bars_its_driver_until_it_is() {
+    let owing = in_debt("card_declined");
+    assert_eq!(owing.bars(), owing.debt.as_ref());
+    assert_eq!(forgive(owing, Forgiven::WrittenOff).unwrap().bars(), None);
+    // A card at a reader is not charged again, but there is a page.
+    let payment = Payment { card: Card::Present, ..payment(0) }.with_total(eur(2000)).unwrap();
+    let payment = after(payment, at(0), "link/1", refused("rate_limit"));
+    assert!(payment.bars().is_some());
+}
+
+#[test]
+fn what_was_written_off_and_is_paid_after_all_is_written_off_no_more() {
+    let payment = forgive(in_debt("card_declined"), Forgiven::WrittenOff).unwrap();
+    let written_off = payment.written_off.minor;
+    let part = learn(payment, taken("pi_8", 200, "")).unwrap();
+    assert_eq!((part.written_off, surplus_of(&part)), (eur(written_off - 200), None));
+    let more = learn(part, taken("pi_9", written_off, "")).unwrap();
+    assert_eq!((more.written_off, surplus_of(&more)), (eur(0), Some(200)));
+    assert_eq!(more.refunds[0].amount, eur(200), "only what is too much goes back");
 }
 
 #[test]

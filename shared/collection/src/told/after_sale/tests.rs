@@ -192,6 +192,21 @@ fn a_refund_of_ours_that_is_heard_of_before_its_answer_is_no_second_one() {
 }
 
 #[test]
+fn what_was_written_off_and_is_paid_after_all_is_booked_as_recovered() {
+    let session = paid();
+    let written_off = Payment { total: Some(eur(1500)), written_off: eur(500), ..session };
+    let payment_intent = StripePaymentIntentId("pi_2".to_owned());
+    let taken = News::Taken { payment_intent, amount: eur(500), purpose: String::new() };
+    let recovered = learn(written_off.clone(), taken).unwrap();
+    let events = told(Some(&written_off), &recovered, at(0)).unwrap();
+    let [Event::PaymentRecovered { amount, journal, .. }] = &events[..] else {
+        panic!("{events:?}");
+    };
+    assert_eq!(*amount, eur(500));
+    assert_eq!(journal.net_minor(ledger::Account::BadDebts), -500);
+}
+
+#[test]
 fn what_is_taken_too_much_is_told_once_and_given_back_without_touching_the_sale() {
     let before = paid();
     let payment_intent = StripePaymentIntentId("pi_2".to_owned());
