@@ -143,6 +143,15 @@ pub(crate) fn own(entitlements: &[Entitlement], now: DateTime<Utc>) -> Option<&E
     usable(entitlements, now, rank).into_iter().next()
 }
 
+/// Whether a driver may not charge: one of their tags is blocked now, and none of the others is any
+/// good. Whoever has no tag has none that is blocked.
+pub(crate) fn are_blocked(entitlements: &[Entitlement], now: DateTime<Utc>) -> bool {
+    let lasting = entitlements.iter().filter(|known| known.app_start.is_none());
+    let statuses: Vec<_> = lasting.map(|known| known.status_at(now)).collect();
+    statuses.contains(&EntitlementStatus::Blocked)
+        && !statuses.contains(&EntitlementStatus::Accepted)
+}
+
 /// The lasting entries that may charge now and whose payer has a rank, in its order.
 fn usable(
     entitlements: &[Entitlement],
@@ -219,6 +228,7 @@ mod tests {
             app_start: None,
             revision: 0,
             owes: Vec::new(),
+            changed: None,
         }
     }
 
@@ -335,6 +345,37 @@ mod tests {
             used_by: None,
         });
         assert_eq!(ways(&[blocked, start], &empty()), []);
+    }
+
+    #[test]
+    fn a_driver_all_of_whose_tags_are_blocked_may_not_charge_and_one_without_any_may() {
+        let good = entitlement("A1", "retail", card("pm_1"));
+        let blocked = Entitlement { status: EntitlementStatus::Blocked, ..good.clone() };
+        let expired = Entitlement { expires_at: Some(now()), ..good.clone() };
+        // A member of whom nothing fresh is known, where the policy is to block.
+        let mut stale = entitlement("B1", "gold", card("pm_1"));
+        stale.subscription = Some(Subscription {
+            id: SubscriptionId("sub_1".to_owned()),
+            status: SubscriptionStatus::Active,
+            invoice: None,
+            tier: None,
+            current_period_end: "2026-04-01T00:00:00Z".parse().unwrap(),
+            ends_at: None,
+            as_of: "2026-02-01T00:00:00Z".parse().unwrap(),
+            stale_after: Some(now()),
+            when_stale: WhenStale::Block,
+        });
+        for (tags, is_so) in [
+            (vec![], false),
+            (vec![good.clone()], false),
+            (vec![blocked.clone()], true),
+            (vec![stale.clone()], true),
+            (vec![blocked.clone(), stale, expired.clone()], true),
+            (vec![blocked, good], false),
+            (vec![expired], false),
+        ] {
+            assert_eq!(are_blocked(&tags, now()), is_so, "{tags:?}");
+        }
     }
 
     #[test]

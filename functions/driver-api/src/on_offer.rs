@@ -10,7 +10,7 @@ use tokio::try_join;
 
 use crate::{
     api::Api,
-    means::{Means, PayWith, choose, means, own},
+    means::{Means, PayWith, are_blocked, choose, means, own},
 };
 
 /// What is on offer to a driver.
@@ -24,6 +24,8 @@ pub(crate) struct OnOffer {
     pub(crate) payer: Option<Payer>,
     /// The entry whose price group and plan they have; none: they pay what everybody pays.
     pub(crate) entitlement: Option<Entitlement>,
+    /// Whether they may not charge at all, whoever pays.
+    pub(crate) are_blocked: bool,
     /// What they owe, among other things.
     pub(crate) wallet: Wallet,
     /// The price group at the moment asked for.
@@ -81,8 +83,9 @@ pub(crate) async fn on_offer(
         Some(Means { payer, entitlement, .. }) => (Some(payer), entitlement),
         None => (None, own(&entitlements, now).cloned()),
     };
+    let are_blocked = are_blocked(&entitlements, now);
     let tier = entitlement.as_ref().map_or_else(Tier::retail, |known| known.tier_at(now));
     let nothing = || Problem::new(ProblemType::Conflict, "Nothing is on offer at this site now.");
     let tariff = offers.at(&tier, now).cloned().ok_or_else(nothing)?;
-    Ok(OnOffer { charger, site, means, payer, entitlement, wallet, tier, tariff })
+    Ok(OnOffer { charger, site, means, payer, entitlement, are_blocked, wallet, tier, tariff })
 }

@@ -320,6 +320,15 @@ async fn closed(
     Ok((StatusCode::ACCEPTED, Json(intent_view(&intent))))
 }
 
+/// Who is blocked with every tag is not served without one.
+fn may_charge(on_offer: &OnOffer) -> Result<(), Problem> {
+    if !on_offer.are_blocked {
+        return Ok(());
+    }
+    let detail = "You cannot charge at present. Ask whoever runs the chargers.";
+    Err(Problem::new(ProblemType::Blocked, detail))
+}
+
 fn same_price(asked: &Asked, on_offer: &OnOffer) -> Result<(), Problem> {
     let now: TariffRefView = (&on_offer.tariff).into();
     match &asked.tariff {
@@ -355,6 +364,7 @@ async fn available(api: &Api, asked: &Asked) -> Result<(), Problem> {
 async fn agree(api: &Api, driver: &Driver, asked: &Asked, log: &Log) -> Result<Agreed, Problem> {
     let pay_with = asked.pay_with.as_ref();
     let on_offer = on_offer(api, &driver.id, &asked.charge_point_id, pay_with, log.now()).await?;
+    may_charge(&on_offer)?;
     same_price(asked, &on_offer)?;
     // What cannot start is not worth a hold, nor one that the sweep would have to look for.
     available(api, asked).await?;
@@ -550,6 +560,7 @@ mod tests {
             app_start: Some(app_start),
             revision: 0,
             owes: Vec::new(),
+            changed: None,
         }
     }
 

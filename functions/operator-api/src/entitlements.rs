@@ -4,9 +4,9 @@ use axum::{Json, extract::State, http::StatusCode};
 use chrono::{DateTime, Utc};
 use http_api::{Body, Check, Log, Operator, Param, Problem, ProblemType, WriteEntitlements};
 use network::{
-    AccountKind, Entitlement, EntitlementStatus, InvoiceState, Payer, PlanMembership,
-    StripeCustomerId, StripePaymentMethodId, Subscription, SubscriptionId, SubscriptionStatus,
-    Trust, WhenStale,
+    AccountKind, Changed, Entitlement, EntitlementStatus, InvoiceState, Payer, PlanMembership,
+    Reader, StripeCustomerId, StripePaymentMethodId, Subscription, SubscriptionId,
+    SubscriptionStatus, Trust, WhenStale,
 };
 use plans::PlanVersion;
 use quantities::{DriverId, IdTag, PartnerId, PlanId};
@@ -47,6 +47,19 @@ struct EntitlementBody {
     plan: Option<MembershipBody>,
     /// Who pays.
     payer: PayerBody,
+    /// Who last made or changed it by hand. Ignored in a request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    changed: Option<ChangedBody>,
+}
+
+/// A change by hand.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[schema(as = EntitlementChanged)]
+struct ChangedBody {
+    /// By whom: the subject of their token.
+    by: String,
+    /// When.
+    at: DateTime<Utc>,
 }
 
 /// A tag's part in a plan.
@@ -261,6 +274,7 @@ impl From<Entitlement> for EntitlementView {
                 Payer::Free => PayerBody::Free,
                 Payer::Unknown => PayerBody::Unknown,
             },
+            changed: known.changed.map(|Changed { by, at }| ChangedBody { by, at }),
         };
         Self { id_tag: known.id_tag.into(), entitlement }
     }
@@ -287,7 +301,8 @@ async fn get(
     Ok(Json(EntitlementView::of(known, &versions, log.now())))
 }
 
-/// Creates or changes what a tag opens. Sessions that run keep their tier and payer.
+/// Creates or changes what a tag opens. Sessions that run keep their tier and payer. A card
+/// reader's tag cannot be changed as long as the reader has it.
 #[utoipa::path(put, path = "/operator/entitlements/{id_tag}",
     tag = "entitlements", operation_id = "put_entitlement",
     params(("id_tag" = String, Path)),
@@ -295,19 +310,22 @@ async fn get(
     security(("jwt" = ["admin", "support"])),
     responses((status = 200, body = EntitlementView), (status = 201, body = EntitlementView)))]
 async fn put(
-    _: Operator<WriteEntitlements>,
+    operator: Operator<WriteEntitlements>,
     State(api): State<Api>,
     Param(id_tag): Param<IdTag>,
     log: Log,
     Body(body): Body<EntitlementBody>,
 ) -> Result<(StatusCode, Json<EntitlementView>), Problem> {
+    log.field("changed_by", operator.subject.as_str());
     let before = api.store.entitlement(&id_tag).await?;
     refuse_app_start(before.as_ref())?;
+    refuse_readers(&id_tag, &api.store.readers().await?)?;
     let standing = before.as_ref().and_then(|before| before.subscription.as_ref());
     let standing = Standing {
         subscription: standing,
         revision: before.as_ref().map_or(0, |before| before.revision),
         trust: api.trust,
+        by: &operator.subject,
         now: log.now(),
     };
     let mut check = Check::default();
@@ -329,19 +347,26 @@ async fn put(
     Ok((status, Json(EntitlementView::of(entitlement, &versions, log.now()))))
 }
 
-/// Removes a tag: it opens nothing from now on.
+/// Removes a tag: it opens nothing from now on. One that owes something of its own has to stay
+/// until that is settled, and a card reader's as long as the reader has it.
 #[utoipa::path(delete, path = "/operator/entitlements/{id_tag}",
     tag = "entitlements", operation_id = "delete_entitlement",
     params(("id_tag" = String, Path)),
     security(("jwt" = ["admin", "support"])),
     responses((status = 204)))]
 async fn delete(
-    _: Operator<WriteEntitlements>,
+    operator: Operator<WriteEntitlements>,
     State(api): State<Api>,
     Param(id_tag): Param<IdTag>,
+    log: Log,
 ) -> Result<StatusCode, Problem> {
-    refuse_app_start(api.store.entitlement(&id_tag).await?.as_ref())?;
-    api.store.delete_entitlement(&id_tag).await?;
+    log.field("changed_by", operator.subject.as_str());
+    if let Some(known) = api.store.entitlement(&id_tag).await? {
+        refuse_app_start(Some(&known))?;
+        refuse_readers(&id_tag, &api.store.readers().await?)?;
+        refuse_debtor(&known)?;
+        api.store.delete_entitlement(&known).await?;
+    }
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -355,12 +380,32 @@ fn refuse_app_start(known: Option<&Entitlement>) -> Result<(), Problem> {
     Err(Problem::new(ProblemType::Conflict, detail))
 }
 
-/// What an entry is written over.
+/// Whoever pays at a reader presents a card there: with another payer, all of them would charge at
+/// one's expense, and without an entry nobody would.
+fn refuse_readers(id_tag: &IdTag, readers: &[Reader]) -> Result<(), Problem> {
+    let Some(reader) = readers.iter().find(|reader| reader.id_tag == *id_tag) else {
+        return Ok(());
+    };
+    let detail = format!("The tag is that of reader {}. Give the reader another first.", reader.id);
+    Err(Problem::new(ProblemType::Conflict, detail))
+}
+
+/// What a driver owes stands in their wallet, too; what a tag owes of its own, nowhere else.
+fn refuse_debtor(known: &Entitlement) -> Result<(), Problem> {
+    if known.owes.iter().all(|owed| owed.driver_id.is_some()) {
+        return Ok(());
+    }
+    let detail = "Something is owed for a session of the tag. Block it until that is settled.";
+    Err(Problem::new(ProblemType::Conflict, detail))
+}
+
+/// What an entry is written over, by whom and when.
 #[derive(Clone, Copy)]
 struct Standing<'a> {
     subscription: Option<&'a Subscription>,
     revision: u64,
     trust: Trust,
+    by: &'a str,
     now: DateTime<Utc>,
 }
 
@@ -399,6 +444,7 @@ fn read(
             app_start: None,
             revision: standing.revision,
             owes: Vec::new(),
+            changed: Some(Changed { by: standing.by.to_owned(), at: standing.now }),
         })
     })
 }
@@ -476,6 +522,8 @@ fn payer(check: &mut Check, body: PayerBody) -> Option<Payer> {
 
 #[cfg(test)]
 mod tests {
+    use network::Owed;
+    use quantities::{Amount, Currency, SessionId, TransactionId};
     use serde_json::json;
 
     use super::*;
@@ -483,7 +531,7 @@ mod tests {
     fn over(subscription: Option<&Subscription>) -> Standing<'_> {
         let trust = Trust::parse("72", "block").unwrap();
         let now = "2026-03-01T12:00:00Z".parse().unwrap();
-        Standing { subscription, revision: 7, trust, now }
+        Standing { subscription, revision: 7, trust, by: "support-1", now }
     }
 
     fn member(standing: Option<&Subscription>) -> Entitlement {
@@ -538,6 +586,35 @@ mod tests {
     }
 
     #[test]
+    fn the_tag_of_a_reader_is_given_no_payer_by_hand() {
+        let reader: Reader = serde_json::from_value(json!({
+            "id": "R1", "stripe_reader": "tmr_1", "site_id": "AMS-01", "connectors": [],
+            "id_tag": "RDR-1", "starts_charger": true, "window_s": 60,
+        }))
+        .unwrap();
+        let readers = [reader];
+        let refused = refuse_readers(&"RDR-1".parse().unwrap(), &readers).unwrap_err();
+        assert_eq!(refused.status().as_u16(), 409);
+        assert!(refuse_readers(&"RDR-2".parse().unwrap(), &readers).is_ok());
+        assert!(refuse_readers(&"RDR-1".parse().unwrap(), &[]).is_ok());
+    }
+
+    #[test]
+    fn a_tag_stays_as_long_as_it_owes_what_stands_nowhere_else() {
+        let owed = |driver: Option<&str>| Owed {
+            session_id: SessionId::of(&"CP1".parse().unwrap(), TransactionId(1)),
+            amount: Amount::new(3000, Currency::EUR),
+            since: "2026-03-01T12:00:00Z".parse().unwrap(),
+            driver_id: driver.map(|driver| driver.parse().unwrap()),
+        };
+        let debtor = |owes: Vec<Owed>| Entitlement { owes, ..member(None) };
+        assert!(refuse_debtor(&debtor(vec![])).is_ok());
+        assert!(refuse_debtor(&debtor(vec![owed(Some("driver-1"))])).is_ok());
+        let both = debtor(vec![owed(Some("driver-1")), owed(None)]);
+        assert_eq!(refuse_debtor(&both).unwrap_err().status().as_u16(), 409);
+    }
+
+    #[test]
     fn every_payer_reads_back_as_it_was_put() {
         for payer in [
             json!({ "kind": "account", "account": "fleet-17", "account_kind": "fleet" }),
@@ -567,6 +644,8 @@ mod tests {
         assert_eq!(view["subscription"]["id"], "sub_1");
         assert_eq!(view["subscription"]["known"]["when_stale"], "block");
         assert_eq!(member(None).revision, 7);
+        let changed = json!({ "by": "support-1", "at": "2026-03-01T12:00:00Z" });
+        assert_eq!(view["changed"], changed);
         assert_eq!(view["plan"]["plan"], "GOLD");
         assert_eq!(view["plan"]["cost_centre"], "4711");
     }

@@ -235,6 +235,7 @@ fn entitlement(id_tag: IdTag) -> Entitlement {
         payer: Payer::Reader,
         app_start: None,
         owes: Vec::new(),
+        changed: None,
         revision: 0,
     }
 }

@@ -95,6 +95,8 @@ problem_types! {
     NoPaymentMethod = CONFLICT, "no-payment-method", "No way to pay";
     /// The driver owes money for an earlier session; `debts` says for which and how much.
     DebtOpen = CONFLICT, "debt-open", "Something is still owed";
+    /// The driver has tags, and none of them may charge: at least one is blocked.
+    Blocked = CONFLICT, "blocked", "Blocked from charging";
     /// The driver's account has reached its spending cap.
     CapReached = CONFLICT, "spending-cap-reached", "The spending cap is reached";
     /// The token does not say that the driver has an e-mail address, and that it is theirs.

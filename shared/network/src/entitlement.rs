@@ -138,6 +138,9 @@ pub struct Entitlement {
     /// only.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub owes: Vec<Owed>,
+    /// Who last made or changed it by hand; none, if nobody did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed: Option<Changed>,
     /// Counts the writes of the whole entry and of its subscription: whoever writes either says
     /// over which it does.
     #[serde(default)]
@@ -177,12 +180,24 @@ impl Entitlement {
         }
     }
 
-    /// The plan at `now`: none as soon as the subscription behind the tier no longer gives one.
+    /// The plan at `now`: none as soon as the subscription behind the tier no longer gives one, or
+    /// gives another tier than the one that the plan was entered with.
     #[must_use]
     pub fn plan_at(&self, now: DateTime<Utc>) -> Option<&PlanMembership> {
-        let lapsed = self.subscription.as_ref().is_some_and(|paid| !paid.gives_at(now));
-        self.plan.as_ref().filter(|_| !lapsed)
+        let is_paid_for = self.subscription.as_ref().is_none_or(|paid| {
+            paid.gives_at(now) && paid.tier.as_ref().is_none_or(|tier| *tier == self.tier)
+        });
+        self.plan.as_ref().filter(|_| is_paid_for)
     }
+}
+
+/// A change of an entry by hand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changed {
+    /// By whom: the subject of their token.
+    pub by: String,
+    /// When.
+    pub at: DateTime<Utc>,
 }
 
 /// A tag's part in a plan.
@@ -397,6 +412,7 @@ impl StartTerms {
             revision: 0,
             // Whether they owe was looked at when they asked.
             owes: Vec::new(),
+            changed: None,
         }
     }
 }
@@ -451,6 +467,7 @@ mod tests {
             app_start: None,
             revision: 0,
             owes: Vec::new(),
+            changed: None,
         }
     }
 
@@ -475,6 +492,9 @@ mod tests {
         let mut moved = member(SubscriptionStatus::Active);
         moved.subscription.as_mut().unwrap().tier = Some("silver".parse().unwrap());
         assert_eq!(moved.tier_at(march).as_str(), "silver");
+        assert_eq!(moved.plan_at(march), None, "the plan goes with gold, which nobody pays for");
+        moved.subscription.as_mut().unwrap().tier = Some(moved.tier.clone());
+        assert_eq!(moved.plan_at(march), moved.plan.as_ref());
         moved.subscription.as_mut().unwrap().status = SubscriptionStatus::Canceled;
         assert_eq!(moved.tier_at(march), Tier::retail());
     }

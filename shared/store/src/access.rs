@@ -2,7 +2,9 @@
 
 use aws_sdk_dynamodb::{
     error::SdkError,
-    operation::{put_item::PutItemError, update_item::UpdateItemError},
+    operation::{
+        delete_item::DeleteItemError, put_item::PutItemError, update_item::UpdateItemError,
+    },
     types::{AttributeValue, ReturnValue},
 };
 use chrono::{DateTime, Utc};
@@ -122,18 +124,31 @@ impl Store {
     }
 
     /// Deletes the item under this key, if there is one.
-    pub(crate) async fn delete(
+    pub(crate) async fn delete(&self, table: &str, pk: &str, sk: &str) -> Result<(), StoreError> {
+        let request = self.client.delete_item().table_name(table).key(PK, s(pk)).key(SK, s(sk));
+        request.send().await.map_err(dynamo("DeleteItem"))?;
+        Ok(())
+    }
+
+    /// Deletes the item under this key if `condition` holds; says whether it did.
+    pub(crate) async fn delete_if(
         &self,
         table: &str,
         pk: &str,
-        sk: Option<&str>,
-    ) -> Result<(), StoreError> {
-        let mut request = self.client.delete_item().table_name(table).key(PK, s(pk));
-        if let Some(sk) = sk {
-            request = request.key(SK, s(sk));
+        condition: &str,
+        values: Vec<(&str, AttributeValue)>,
+    ) -> Result<bool, StoreError> {
+        let request = self.client.delete_item().table_name(table).key(PK, s(pk));
+        let mut request = request.condition_expression(condition);
+        for (placeholder, value) in values {
+            request = request.expression_attribute_values(placeholder, value);
         }
-        request.send().await.map_err(dynamo("DeleteItem"))?;
-        Ok(())
+        let is_refused = DeleteItemError::is_conditional_check_failed_exception;
+        match request.send().await {
+            Ok(_) => Ok(true),
+            Err(error) if error.as_service_error().is_some_and(is_refused) => Ok(false),
+            Err(error) => Err(dynamo("DeleteItem")(error)),
+        }
     }
 
     /// All items of a partition in `range`, in order of the sort key, as they stand now.

@@ -255,7 +255,7 @@ impl Store {
     ///
     /// [`StoreError`].
     pub async fn delete_subscriber(&self, id: &SubscriberId) -> Result<(), StoreError> {
-        self.delete(&self.tables.catalog, SUBSCRIBER, Some(id.as_str())).await
+        self.delete(&self.tables.catalog, SUBSCRIBER, id.as_str()).await
     }
 
     /// A card reader.

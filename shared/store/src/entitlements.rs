@@ -68,13 +68,18 @@ impl Store {
         }
     }
 
-    /// Removes an entry.
+    /// Removes an entry as it was read: a debt that was noted on it meanwhile is not lost.
     ///
     /// # Errors
     ///
-    /// [`StoreError`].
-    pub async fn delete_entitlement(&self, id_tag: &IdTag) -> Result<(), StoreError> {
-        self.delete(&self.tables.entitlements, &token_pk(id_tag), None).await
+    /// [`StoreError::Stale`] when the entry changed since it was read.
+    pub async fn delete_entitlement(&self, known: &Entitlement) -> Result<(), StoreError> {
+        let (condition, seen) = at_revision(known.revision);
+        let (table, pk) = (&self.tables.entitlements, token_pk(&known.id_tag));
+        if self.delete_if(table, &pk, condition, vec![(":seen", seen)]).await? {
+            return Ok(());
+        }
+        Err(StoreError::Stale { what: "entitlement" })
     }
 
     /// The lasting entries of a driver; the one-time tags of starts from the app, of which there is

@@ -56,7 +56,8 @@ impl Entries for store::Store {
 ///
 /// What agrees with the list is confirmed: only the age of what is known changes. What does not is
 /// [followed](follow()), because the list was made before the entry was read and must not be
-/// stored over it.
+/// stored over it. So is one that could not be read in the list; where no entry has that, it is
+/// a failure of the list.
 ///
 /// # Errors
 ///
@@ -93,20 +94,26 @@ pub async fn reconcile<C: Entries, S: Source>(
             break;
         }
     }
-    let unclaimed = listed.into_keys().filter(|id| !claimed.contains(id));
-    for id in unclaimed {
+    let unclaimed = listed.into_iter().filter(|(id, _)| !claimed.contains(id));
+    for (id, said) in unclaimed {
         report.unclaimed += 1;
+        if let Err(error) = said {
+            name(&mut report.failures, failure(&id, error.into()));
+        }
         name(&mut report.unclaimed_ids, SubscriptionId(id));
     }
     Ok(report)
 }
 
-async fn list<S: Source>(source: &S) -> Result<BTreeMap<String, Subscription>, SourceError> {
+/// What the platform said of each subscription, or why that could not be read.
+type Listed = BTreeMap<String, Result<Subscription, SourceError>>;
+
+async fn list<S: Source>(source: &S) -> Result<Listed, SourceError> {
     let mut listed = BTreeMap::new();
     let mut after: Option<Cursor> = None;
     loop {
         let page = source.page(after.as_ref()).await?;
-        listed.extend(page.subscriptions.into_iter().map(|found| (found.id.0.clone(), found)));
+        listed.extend(page.subscriptions.into_iter().map(|(id, said)| (id.0, said)));
         after = page.next;
         if after.is_none() {
             return Ok(listed);
@@ -129,14 +136,15 @@ enum Found {
 async fn compare<C: Entries, S: Source>(
     cache: &C,
     source: &S,
-    listed: &BTreeMap<String, Subscription>,
+    listed: &Listed,
     entry: Entitlement,
     trust: Trust,
     now: DateTime<Utc>,
 ) -> Found {
     let Some(known) = entry.subscription else { return Found::Moved };
-    let failed = |error: anyhow::Error| Found::Failed(format!("{}: {error:#}", known.id));
-    if listed.get(&known.id.0).is_some_and(|said| said.agrees_with(&known)) {
+    let failed = |error: anyhow::Error| Found::Failed(failure(&known.id.0, error));
+    let said = listed.get(&known.id.0).and_then(|said| said.as_ref().ok());
+    if said.is_some_and(|said| said.agrees_with(&known)) {
         let confirmed = known.clone().trusted(now, trust);
         return match cache.write(&entry.id_tag, entry.revision, &confirmed).await {
             Ok(true) => Found::Confirmed,
@@ -164,6 +172,10 @@ async fn compare<C: Entries, S: Source>(
         Ok(Followed::Nobody) => Found::Moved,
         Err(error) => failed(error.into()),
     }
+}
+
+fn failure(subscription: &str, error: anyhow::Error) -> String {
+    format!("{subscription}: {error:#}")
 }
 
 fn add(report: &mut Reconciliation, found: Found) {

@@ -51,10 +51,10 @@ pub trait Source: Sync {
 pub struct Cursor(pub String);
 
 /// A page of a list.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Page {
-    /// The subscriptions on it.
-    pub subscriptions: Vec<Subscription>,
+    /// The subscriptions on it, each read by itself: one that cannot be stops no other.
+    pub subscriptions: Vec<(SubscriptionId, Result<Subscription, SourceError>)>,
     /// Where the next begins; none if this is the last.
     pub next: Option<Cursor>,
 }

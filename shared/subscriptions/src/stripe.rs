@@ -55,10 +55,7 @@ impl Source for StripeSubscriptions {
         }
         let page = self.client.get::<List>("list subscriptions", "/subscriptions", &query);
         let page = page.await.map_err(unsaid)?.ok_or_else(|| odd("no list"))?;
-        let last = page.data.last().map(|subscription| Cursor(subscription.id.clone()));
-        let read = page.data.into_iter().map(StripeSubscription::read);
-        let subscriptions = read.collect::<Result<_, _>>()?;
-        Ok(Page { subscriptions, next: last.filter(|_| page.has_more) })
+        Ok(page.read())
     }
 }
 
@@ -114,6 +111,16 @@ struct List {
     has_more: bool,
 }
 
+impl List {
+    /// Each by itself: one price that names no tier ends nobody else's membership.
+    fn read(self) -> Page {
+        let last = self.data.last().map(|subscription| Cursor(subscription.id.clone()));
+        let read = |listed: StripeSubscription| (SubscriptionId(listed.id.clone()), listed.read());
+        let subscriptions = self.data.into_iter().map(read).collect();
+        Page { subscriptions, next: last.filter(|_| self.has_more) }
+    }
+}
+
 /// The part of a subscription that we read.
 #[derive(miniserde::Deserialize)]
 struct StripeSubscription {
@@ -164,7 +171,7 @@ impl StripeSubscription {
         let canceled_for = self.cancel_at.and_then(moment).or(at_period_end);
         Ok(Subscription {
             status: self.status(),
-            invoice: self.latest_invoice.as_ref().and_then(LatestInvoice::state),
+            invoice: self.invoice(),
             tier: self.tier()?,
             current_period_end: period_end,
             ends_at: self.ended_at.and_then(moment).or(canceled_for),
@@ -194,6 +201,17 @@ impl StripeSubscription {
         }
     }
 
+    /// An invoice that was marked uncollectible is one that was not paid: unless the collection is
+    /// paused in that way, Stripe's choice for giving the service free of charge
+    /// (<https://docs.stripe.com/billing/subscriptions/pause-payment>).
+    fn invoice(&self) -> Option<InvoiceState> {
+        let invoice = self.latest_invoice.as_ref()?;
+        let pause = self.pause_collection.as_ref();
+        let is_given = pause.is_some_and(|pause| pause.behavior == "mark_uncollectible");
+        let is_uncollectible = invoice.status.as_deref() == Some("uncollectible");
+        if is_uncollectible && is_given { Some(InvoiceState::Settled) } else { invoice.state() }
+    }
+
     /// The tier that a price of it names: the first that names one.
     fn tier(&self) -> Result<Option<Tier>, SourceError> {
         let named = self.items.data.iter().find_map(|item| item.price.metadata.get(TIER));
@@ -203,10 +221,11 @@ impl StripeSubscription {
 
 impl LatestInvoice {
     /// <https://docs.stripe.com/invoicing/overview#invoice-statuses>. A draft is tried about an
-    /// hour after it was made; an uncollectible or void one is no longer wanted.
+    /// hour after it was made; a void one is no longer wanted, an uncollectible one given up.
     fn state(&self) -> Option<InvoiceState> {
         match self.status.as_deref()? {
-            "paid" | "void" | "uncollectible" => Some(InvoiceState::Settled),
+            "paid" | "void" => Some(InvoiceState::Settled),
+            "uncollectible" => Some(InvoiceState::Failed),
             "open" if self.attempted => Some(InvoiceState::Failed),
             "open" | "draft" => Some(InvoiceState::Due),
             _ => None,
@@ -225,6 +244,10 @@ mod tests {
     const PERIOD_END: i64 = 1_775_000_000;
 
     fn read(status: &str, more: &str) -> Subscription {
+        object(status, more).read().unwrap()
+    }
+
+    fn object(status: &str, more: &str) -> StripeSubscription {
         let text = format!(
             r#"{{"id":"sub_1","status":"{status}","cancel_at":null,"cancel_at_period_end":false,
             "ended_at":null,"latest_invoice":null,"pause_collection":null,
@@ -235,8 +258,27 @@ mod tests {
         for (name, value) in more.as_object().unwrap() {
             object[name] = value.clone();
         }
-        let read: StripeSubscription = miniserde::json::from_str(&object.to_string()).unwrap();
-        read.read().unwrap()
+        miniserde::json::from_str(&object.to_string()).unwrap()
+    }
+
+    #[test]
+    fn one_price_that_names_no_tier_is_unreadable_by_itself() {
+        let item = |tier: &str| {
+            let price = format!(r#"{{"metadata":{{"tier":"{tier}"}}}}"#);
+            format!(r#"{{"current_period_end":{PERIOD_END},"price":{price}}}"#)
+        };
+        let listed = |id: &str, tier: &str| {
+            object("active", &format!(r#"{{"id":"{id}","items":{{"data":[{}]}}}}"#, item(tier)))
+        };
+        let data =
+            vec![listed("sub_1", "gold"), listed("sub_2", "Gold tier"), listed("sub_3", "gold")];
+        let page = List { data, has_more: true }.read();
+        let read = page.subscriptions.iter().map(|(id, read)| (id.0.as_str(), read.is_ok()));
+        let read: Vec<_> = read.collect();
+        assert_eq!(read, [("sub_1", true), ("sub_2", false), ("sub_3", true)]);
+        assert_eq!(page.next, Some(Cursor("sub_3".to_owned())));
+        let page = List { data: vec![listed("sub_2", "")], has_more: true }.read();
+        assert_eq!(page.next, Some(Cursor("sub_2".to_owned())), "the list goes on all the same");
     }
 
     #[test]
@@ -282,11 +324,26 @@ mod tests {
         };
         assert_eq!(invoice(r#""paid""#, true), Some(InvoiceState::Settled));
         assert_eq!(invoice(r#""void""#, false), Some(InvoiceState::Settled));
-        assert_eq!(invoice(r#""uncollectible""#, true), Some(InvoiceState::Settled));
+        assert_eq!(invoice(r#""uncollectible""#, true), Some(InvoiceState::Failed));
+        assert_eq!(invoice(r#""uncollectible""#, false), Some(InvoiceState::Failed));
         assert_eq!(invoice(r#""draft""#, false), Some(InvoiceState::Due));
         assert_eq!(invoice(r#""open""#, false), Some(InvoiceState::Due));
         assert_eq!(invoice(r#""open""#, true), Some(InvoiceState::Failed));
         assert_eq!(invoice("null", false), None);
+    }
+
+    #[test]
+    fn what_is_uncollectible_because_it_is_given_away_is_settled() {
+        let now = moment(PERIOD_END - 1).unwrap();
+        for (behavior, gives) in [("mark_uncollectible", true), ("keep_as_draft", false)] {
+            let more = format!(
+                r#"{{"pause_collection":{{"behavior":"{behavior}"}},
+                "latest_invoice":{{"status":"uncollectible","attempted":false}}}}"#
+            );
+            assert_eq!(read("active", &more).gives_at(now), gives, "{behavior}");
+        }
+        let given_up = r#"{"latest_invoice":{"status":"uncollectible","attempted":true}}"#;
+        assert!(!read("active", given_up).gives_at(now));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! interleaved in any way, and the order be proved rather than hoped for.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     pin::{Pin, pin},
     sync::{Mutex, MutexGuard},
     task::{Context, Poll, Waker},
@@ -59,6 +59,7 @@ fn member(tag: &str, known: Subscription) -> Entitlement {
         payer: Payer::Unknown,
         app_start: None,
         owes: Vec::new(),
+        changed: None,
         revision: 0,
     }
 }
@@ -85,6 +86,8 @@ fn step() -> Step {
 #[derive(Default)]
 struct Platform {
     now: Mutex<BTreeMap<String, Subscription>>,
+    /// Of which it says what nobody can read.
+    odd: BTreeSet<String>,
 }
 
 impl Platform {
@@ -96,6 +99,10 @@ impl Platform {
 
     fn set(&self, subscription: Subscription) {
         self.now.lock().unwrap().insert(subscription.id.0.clone(), subscription);
+    }
+
+    fn read(&self, said: Subscription) -> Result<Subscription, SourceError> {
+        if self.odd.contains(&said.id.0) { Err(SourceError("odd".into())) } else { Ok(said) }
     }
 }
 
@@ -113,7 +120,7 @@ impl Source for Platform {
         step().await;
         let found = self.now.lock().unwrap().get(&id.0).cloned();
         step().await;
-        Ok(found)
+        found.map(|said| self.read(said)).transpose()
     }
 
     /// One to a page.
@@ -126,7 +133,8 @@ impl Source for Platform {
             None => rest.next(),
         };
         let next = found.map(|found| Cursor(found.id.0.clone()));
-        Ok(Page { subscriptions: found.cloned().into_iter().collect(), next })
+        let read = |said: Subscription| (said.id.clone(), self.read(said));
+        Ok(Page { subscriptions: found.cloned().map(read).into_iter().collect(), next })
     }
 }
 
@@ -390,6 +398,33 @@ fn a_night_confirms_what_agrees_repairs_what_does_not_and_names_both_ways() {
     let later = now() + TimeDelta::days(1);
     let again = at_once(reconcile(&memory, &platform, TRUST, later)).unwrap();
     assert_eq!((again.confirmed, again.repaired), (5, 0), "{again:?}");
+}
+
+#[test]
+fn one_subscription_that_cannot_be_read_keeps_nobody_else_from_being_confirmed() {
+    use SubscriptionStatus::Active;
+    let heard = |known: Subscription| known.trusted(now() - TimeDelta::days(1), TRUST);
+    let memory = Memory::of([
+        member("AGREES", heard(said(1, Active, 10))),
+        member("ODD", heard(said(2, Active, 10))),
+        member("RENEWED", heard(said(4, Active, 1))),
+    ]);
+    // The third is odd, too, and no entry has it.
+    let all = [said(1, Active, 10), said(2, Active, 10), said(3, Active, 10), said(4, Active, 31)];
+    let odd = [id(2).0, id(3).0].into();
+    let platform = Platform { odd, ..Platform::of(all) };
+    let report = at_once(reconcile(&memory, &platform, TRUST, now())).unwrap();
+    assert_eq!((report.listed, report.entries), (4, 3));
+    assert_eq!((report.confirmed, report.repaired), (1, 1));
+    assert_eq!((report.unclaimed, report.unclaimed_ids), (1, vec![id(3)]));
+    let named = |number| report.failures.iter().filter(|f| f.starts_with(&id(number).0)).count();
+    assert_eq!([1, 2, 3, 4].map(named), [0, 1, 1, 0], "{:?}", report.failures);
+    assert_eq!(memory.known("AGREES").as_of, now());
+    assert_eq!(memory.known("ODD").as_of, now() - TimeDelta::days(1), "nothing new is known");
+    // A price that is mended is followed, and the rest stays confirmed.
+    let mended = Platform { odd: BTreeSet::new(), ..platform };
+    let report = at_once(reconcile(&memory, &mended, TRUST, now())).unwrap();
+    assert_eq!((report.confirmed, report.failures), (3, Vec::new()));
 }
 
 #[test]
