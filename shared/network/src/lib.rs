@@ -16,7 +16,7 @@ mod wallet;
 
 pub use email::{EmailAddress, NotAnAddress};
 pub use entitlement::{
-    AccountKind, AppStart, Entitlement, EntitlementStatus, HoldRef, HoldRequest, Payer,
+    AccountKind, AppStart, Changed, Entitlement, EntitlementStatus, HoldRef, HoldRequest, Payer,
     PlanMembership, StartIntent, StartState, StartTerms, StripeCustomerId, StripePaymentIntentId,
     StripePaymentMethodId, StripeReaderId, SubscriptionId, Tier,
 };
