@@ -193,7 +193,16 @@ pub(crate) async fn whoever_pays_a_start_from_the_app_has_their_route_and_their_
         shows(world, driver, &file, (route, tier, tariff, paid)).await?;
         (hour, start_wh) = (hour + 2, start_wh + 5_000);
     }
-    Ok(())
+
+    // Who is blocked is not served without their tag; and it is known who blocked them.
+    let tag = "/entitlements/PAY-APP-FREE";
+    let payer = json!({ "kind": "free" });
+    let body = json!({ "status": "Blocked", "driver_id": "driver-payer-7", "payer": payer });
+    let known = world.operator(Method::PUT, tag, Some(&body)).await?;
+    assert_eq!(known["changed"]["by"], "operator", "{known:#}");
+    let (status, refused) = world.app_start("driver-payer-7", id, "blocked").await?;
+    assert_eq!((status, problem(&refused)), (409, "blocked"), "{refused:#}");
+    world.operator(Method::DELETE, tag, None).await.map(drop)
 }
 
 /// Starts from the app, charges and stops; a start is good for one session, and its key for one way

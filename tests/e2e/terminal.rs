@@ -267,6 +267,15 @@ pub(crate) async fn a_card_that_is_declined_starts_nothing(suite: &Suite) -> any
     let seen = terminal.released(&tap, "refused").await?;
     assert_eq!(seen["code"], "insufficient_funds", "{seen:#}");
     left_alone(world, &mut station).await?;
+    // Nobody is made to pay for all who come by.
+    let (path, free) =
+        (format!("/operator/entitlements/{}", terminal.tag), json!({ "kind": "free" }));
+    let body = json!({ "status": "Accepted", "payer": free });
+    let token = world.platform.token("operator", &["support"])?;
+    for (method, body) in [(Method::PUT, Some(&body)), (Method::DELETE, None)] {
+        let (status, refused) = world.http().try_ask(&token, method, &path, body).await?;
+        assert_eq!(status, 409, "{refused:#}");
+    }
     // Another card, another tap.
     let tap = terminal.asked("key-2", &json!({})).await?;
     terminal.present(GOOD).await?;
