@@ -98,7 +98,7 @@ pub async fn reconcile<C: Entries, S: Source>(
     for (id, said) in unclaimed {
         report.unclaimed += 1;
         if let Err(error) = said {
-            name(&mut report.failures, failure(&id, error.into()));
+            name(&mut report.failures, failure(&id, &error.into()));
         }
         name(&mut report.unclaimed_ids, SubscriptionId(id));
     }
@@ -142,7 +142,7 @@ async fn compare<C: Entries, S: Source>(
     now: DateTime<Utc>,
 ) -> Found {
     let Some(known) = entry.subscription else { return Found::Moved };
-    let failed = |error: anyhow::Error| Found::Failed(failure(&known.id.0, error));
+    let failed = |error: anyhow::Error| Found::Failed(failure(&known.id.0, &error));
     let said = listed.get(&known.id.0).and_then(|said| said.as_ref().ok());
     if said.is_some_and(|said| said.agrees_with(&known)) {
         let confirmed = known.clone().trusted(now, trust);
@@ -174,7 +174,7 @@ async fn compare<C: Entries, S: Source>(
     }
 }
 
-fn failure(subscription: &str, error: anyhow::Error) -> String {
+fn failure(subscription: &str, error: &anyhow::Error) -> String {
     format!("{subscription}: {error:#}")
 }
 

@@ -46,6 +46,8 @@ const API_KEY: &str = "sk_test_tallywatt";
 /// The identity in SES that mails receipts locally.
 const MAIL_DOMAIN: &str = "tallywatt.example";
 const WEBHOOK_SECRET: &str = "whsec_dGFsbHl3YXR0IGxvY2FsIHBsYXRmb3JtIHNlY3JldA==";
+/// The most lines that CloudWatch Logs gives at once.
+const LOG_PAGE_MAX: usize = 10_000;
 
 /// What differs locally, as template parameters: quicker retries, so that a test does not wait
 /// minutes for what production waits minutes for; and a sender of mail.
@@ -502,9 +504,13 @@ impl Platform {
     }
 
     /// Every line of the functions' log with its stream, oldest first.
-    async fn log_events(&self) -> anyhow::Result<Vec<(String, String)>> {
+    ///
+    /// # Errors
+    ///
+    /// When CloudWatch Logs cannot be read.
+    pub async fn log_events(&self) -> anyhow::Result<Vec<(String, String)>> {
         let mut request = json!({ "logGroupName": self.output("FunctionLogs")? });
-        let mut events: Vec<(String, String)> = Vec::new();
+        let mut events: Vec<(i64, String, String)> = Vec::new();
         loop {
             let answer = self.aws.call(Service::Logs, "FilterLogEvents", &request).await;
             let mut page = match answer {
@@ -516,15 +522,26 @@ impl Platform {
             let text = |event: &Value, name: &str| {
                 event.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
             };
-            for event in page.get("events").and_then(Value::as_array).into_iter().flatten() {
-                events.push((text(event, "logStreamName"), text(event, "message")));
-            }
-            match page.get_mut("nextToken").map(Value::take) {
-                Some(token @ Value::String(_)) => request["nextToken"] = token,
+            let listed = page.get("events").and_then(Value::as_array).into_iter().flatten();
+            let known = events.len();
+            events.extend(listed.map(|event| {
+                let at = event.get("timestamp").and_then(Value::as_i64).unwrap_or_default();
+                (at, text(event, "logStreamName"), text(event, "message"))
+            }));
+            let token = page.get_mut("nextToken").map(Value::take);
+            let last = events.last().map(|(at, ..)| *at);
+            match (token, last) {
+                (Some(token @ Value::String(_)), _) => request["nextToken"] = token,
+                // The emulator has no tokens: what follows is asked for by its time.
+                (_, Some(last)) if events.len() - known >= LOG_PAGE_MAX => {
+                    ensure!(request["startTime"] != last, "too many log lines in a millisecond");
+                    events.retain(|(at, ..)| *at < last);
+                    request["startTime"] = last.into();
+                }
                 _ => break,
             }
         }
-        Ok(events)
+        Ok(events.into_iter().map(|(_, stream, message)| (stream, message)).collect())
     }
 
     /// The emulator's own log; empty elsewhere.

@@ -12,7 +12,7 @@ use tallywatt::{
     closing::{Check, Closing, SessionRows},
     inbox::Inbox,
     network::{Http, Network},
-    platform::{Options, Platform, Progress, Service, TestSwitches, workspace},
+    platform::{Options, Platform, Progress, TestSwitches, workspace},
     scenario::{Case, Manner, Played, play_all},
 };
 use tempfile::TempDir;
@@ -383,19 +383,7 @@ impl World {
 
     /// Every log line of every function, oldest first.
     pub(crate) async fn log(&self) -> anyhow::Result<Vec<String>> {
-        let mut request = json!({ "logGroupName": self.platform.output("FunctionLogs")? });
-        let mut lines = Vec::new();
-        loop {
-            let aws = self.platform.aws();
-            let mut page = aws.call(Service::Logs, "FilterLogEvents", &request).await?;
-            for event in list(&page["events"]) {
-                lines.extend(event["message"].as_str().map(str::to_owned));
-            }
-            match page.get_mut("nextToken").map(Value::take) {
-                Some(token @ Value::String(_)) => request["nextToken"] = token,
-                _ => return Ok(lines),
-            }
-        }
+        Ok(self.platform.log_events().await?.into_iter().map(|(_, line)| line).collect())
     }
 
     /// The line of an invocation, once it is in the log: what [`runtime::Invocation`] writes.
