@@ -342,17 +342,17 @@ fn status(session: &Session, payment: &Payment) -> PaymentStatus {
 }
 
 fn message(status: PaymentStatus, payment: &Payment) -> String {
-    let &Payment { captured, owed, .. } = payment;
+    let (taken, owed) = (payment.paid(), payment.owed);
     let held = payment.hold.as_ref().map_or(payment.wanted, |hold| hold.terms.amount);
     let message = match status {
         PaymentStatus::Held => {
             return format!("{held} are held on the card until the price is known.");
         }
         PaymentStatus::Paid => {
-            return Paid::Taken(captured).to_string();
+            return Paid::Taken(taken).to_string();
         }
         PaymentStatus::Owed => {
-            return Paid::Owed { taken: captured, owed }.to_string();
+            return Paid::Owed { taken, owed }.to_string();
         }
         PaymentStatus::Refused => "The card was refused, so the session is stopped.",
         PaymentStatus::HoldLost => "The hold is gone; the card is charged when the price is known.",

@@ -68,16 +68,21 @@ fn asked(event: &Event, at: DateTime<Utc>, file: &SessionFile) -> anyhow::Result
         Event::RefundDecided { decision, .. } => {
             let decided = file.decisions.iter().find(|known| known.id == *decision);
             let decided = decided.context("a refund that nobody decided")?;
-            let (scope, amount) = match &decided.what {
-                Decided::Refund { scope, amount, .. } => (scope.clone(), *amount),
-                Decided::RefundMade { amount, .. } => (Scope::Amount(*amount), *amount),
+            let (key, scope, amount) = match &decided.what {
+                Decided::Refund { scope, amount, .. } => {
+                    (decided.id.clone(), scope.clone(), *amount)
+                }
+                // As by itself: it is credited once, whoever says so.
+                Decided::RefundMade { refund, amount } => {
+                    (id_at_stripe(file, *refund)?, Scope::Amount(*amount), *amount)
+                }
                 _ => bail!("decision {decision} is not to refund"),
             };
             let account = match file.session.payer {
                 Payer::Account { .. } => Account::InvoicedReceivable,
                 _ => Account::RefundsPayable,
             };
-            let (key, reason) = (decided.id.clone(), decided.reason.clone());
+            let reason = decided.reason.clone();
             Ok(Asked { key, scope, amount, reason, account })
         }
         Event::RefundMade { refund, amount, .. } => Ok(Asked {
@@ -99,6 +104,13 @@ fn asked(event: &Event, at: DateTime<Utc>, file: &SessionFile) -> anyhow::Result
         }
         other => bail!("issue-credit-note does not know what to do with {}", other.event_type()),
     }
+}
+
+/// Stripe's id of a refund that was made there.
+fn id_at_stripe(file: &SessionFile, number: u32) -> anyhow::Result<String> {
+    let mut refunds = file.payment.iter().flat_map(|payment| &payment.refunds);
+    let made = refunds.find(|refund| refund.number == number);
+    made.and_then(|refund| refund.id.clone()).context("a refund that nobody made at Stripe")
 }
 
 /// The decision by which the driver had been let off at this moment: the first that could, for

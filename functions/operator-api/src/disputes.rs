@@ -150,7 +150,8 @@ async fn answer(
     let decision = decision(what, &id, reason, operator.subject, log.now());
     // Known before Stripe is asked. The same again asks again with what was decided first: the
     // session may have learnt something since, and one key is for one text.
-    let stored = api.store.decide(row.session_id, &decision, None, None, log.now(), &[]).await?;
+    let stored =
+        api.store.decide(row.session_id, &decision, None, None, None, log.now(), &[]).await?;
     let decision = if let Stored::Exists(standing) = stored { *standing } else { decision };
     let stripe = api.stripe().await?;
     let answered = match &decision.what {

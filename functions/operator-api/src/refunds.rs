@@ -287,7 +287,7 @@ async fn let_go(
         }
         // What is being taken may be taken: then there is nothing to let off, and nobody would
         // know.
-        if payment.pending.is_some() {
+        if payment.is_collecting() {
             return Err(conflict("The payment is being collected. Try again in a moment."));
         }
         let what = match how {
@@ -372,8 +372,11 @@ async fn made(
             amount,
             most: limits.day,
         });
+        // A payment is written over the version that was read. Without one, two who decide at once
+        // are told apart by this.
+        let nth = payment.is_none().then_some(file.decisions.len() + 1);
         let stored =
-            api.store.decide(id, &decision, payment, limit.as_ref(), log.now(), &envelopes);
+            api.store.decide(id, &decision, payment, nth, limit.as_ref(), log.now(), &envelopes);
         match stored.await {
             Ok(Stored::New(payment)) => {
                 file.payment = payment.or(file.payment);
@@ -491,7 +494,7 @@ fn able_to_give(
     if payment.owed.is_zero() {
         return Ok(payment.clone());
     }
-    if payment.pending.is_some() {
+    if payment.is_collecting() {
         return Err(conflict("The payment is being collected. Try again in a moment."));
     }
     if *scope != Scope::All {
@@ -600,7 +603,11 @@ fn credited(file: &SessionFile) -> Result<Amount, Problem> {
     let decided = file.decisions.iter().filter_map(|decision| decision.what.credits());
     let refunds = file.payment.iter().flat_map(|payment| &payment.refunds);
     let made = refunds.filter_map(|refund| match refund.made_of_sale() {
-        None if refund.by == RefundBy::Stripe && is_credited(file, refund) => Some(refund.amount),
+        // It failed, and its credit note stands.
+        None if refund.by == RefundBy::Stripe && is_credited(file, refund) => {
+            let surplus = refund.surplus.unwrap_or(zero);
+            refund.amount.checked_sub(surplus).ok()
+        }
         made => made,
     });
     sum(decided.chain(made).try_fold(zero, Amount::checked_add))
@@ -669,8 +676,10 @@ fn view(decision: &Decision, file: &SessionFile) -> DecisionView {
         state: refund.state,
         still_owed: Some(refund.still_owed()).filter(|it| it.minor > 0).map(AmountView::from),
     };
+    let made = refunds.clone().find_map(|refund| refund.id.as_deref());
     let is_its_own = |key: &str| match decision.what {
         Decided::Waive => key == "waiver",
+        Decided::RefundMade { .. } => Some(key) == made,
         _ => key == decision.id,
     };
     let note = file.credit_notes.iter().find(|(key, _)| is_its_own(key));

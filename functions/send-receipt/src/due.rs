@@ -39,7 +39,7 @@ fn of_money(file: &SessionFile) -> Option<Mailing> {
 /// How a session with its price is paid.
 pub(crate) fn paid(file: &SessionFile, price: &PricedSession) -> Paid {
     if let Some(payment) = file.payment.as_ref().filter(|payment| payment.total.is_some()) {
-        let (taken, owed) = (payment.captured, payment.owed);
+        let (taken, owed) = (payment.paid(), payment.owed);
         return match (owed.is_zero(), payment.debt.is_some()) {
             (true, _) if taken.is_zero() => Paid::NothingDue,
             (true, _) => Paid::Taken(taken),

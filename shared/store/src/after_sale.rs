@@ -23,6 +23,8 @@ use crate::{
 
 /// What the sort keys of decisions begin with.
 pub(crate) const DECISION: &str = "DECISION#";
+/// What the sort keys begin with by which decisions without a payment follow each other.
+const DECIDED: &str = "DECIDED#";
 /// What the sort keys of credit notes begin with.
 pub(crate) const CREDIT_NOTE: &str = "CREDITNOTE#";
 /// Sort key of the credit CDR.
@@ -78,16 +80,19 @@ pub struct DisputeRow {
 
 impl Store {
     /// Stores a decision about a session, once, with the payment that it changes, what it books and
-    /// what it tells, in one transaction; within the limit of whoever decides.
+    /// what it tells, in one transaction; within the limit of whoever decides. `nth`: it is made on
+    /// the knowledge of all before it, as the how manieth.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Stale`] when somebody else has changed the payment.
+    /// [`StoreError::Stale`] when somebody else has changed the payment, or decided as the same.
+    #[expect(clippy::too_many_arguments, reason = "all that one transaction holds")]
     pub async fn decide(
         &self,
         session_id: SessionId,
         decision: &Decision,
         payment: Option<Payment>,
+        nth: Option<usize>,
         limit: Option<&DailyLimit>,
         now: DateTime<Utc>,
         envelopes: &[Envelope],
@@ -102,7 +107,13 @@ impl Store {
         let decided_at = change.len();
         let pk = session_pk(session_id);
         let item = document(&pk, &format!("{DECISION}{}", decision.id), decision)?;
-        let change = change.put(&self.tables.sessions, item, Some("attribute_not_exists(pk)"))?;
+        let mut change =
+            change.put(&self.tables.sessions, item, Some("attribute_not_exists(pk)"))?;
+        if let Some(nth) = nth {
+            let key = [(PK, s(pk)), (SK, s(format!("{DECIDED}{nth}")))];
+            let item = key.map(|(name, value)| (name.to_owned(), value)).into();
+            change = change.put(&self.tables.sessions, item, Some("attribute_not_exists(pk)"))?;
+        }
         let limited_at = change.len();
         let change = match limit.map(|limit| self.within(change.clone(), limit)).transpose()? {
             None => change,

@@ -47,7 +47,7 @@ pub fn resume(payment: Payment) -> Payment {
 }
 
 /// Lets the driver off what is owed: at once, or as soon as nothing is being collected. What was
-/// taken by then stays taken.
+/// taken by then stays taken. A call that Stripe has rejected for good collects nothing.
 ///
 /// # Errors
 ///
@@ -56,7 +56,10 @@ pub fn forgive(payment: Payment, how: Forgiven) -> Result<Payment, MoneyError> {
     if payment.total.is_none() {
         return Err(payment.out_of_step("forgiveness before it has a price"));
     }
-    Payment { forgive: Some(how), ..resume(payment) }.balanced()
+    let is_over = !payment.is_collecting();
+    let next = Payment { forgive: Some(how), ..resume(payment) };
+    let pending = next.pending.clone().filter(|_| !is_over);
+    Payment { pending, ..next }.balanced()
 }
 
 /// The driver pays a debt with this saved card, now.

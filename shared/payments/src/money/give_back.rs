@@ -42,6 +42,10 @@ pub fn refund_again(payment: Payment, number: u32) -> Result<Payment, MoneyError
     };
     let Refund { reason, lines, .. } = &failed;
     let (amount, surplus) = (failed.still_owed(), failed.surplus_still_owed());
+    // Somebody may have given it back at Stripe meanwhile.
+    if surplus.minor > payment.surplus_left().map_or(0, |left| left.minor) {
+        return Err(payment.out_of_step("another try of a surplus that is given back"));
+    }
     let mut next = decided(payment, &Asked { amount, surplus, reason, lines })?;
     let before = failed.again.unwrap_or(Amount::zero(amount.currency));
     let again = next.sum(before.checked_add(amount))?;

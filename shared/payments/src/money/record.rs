@@ -565,6 +565,21 @@ impl Payment {
         self.refunds.iter().map(back).sum()
     }
 
+    /// Whether a call is under way that may take money: not one that Stripe has rejected for good.
+    #[must_use]
+    pub fn is_collecting(&self) -> bool {
+        let rejected =
+            self.stuck.as_ref().is_some_and(|stuck| matches!(stuck.why, StuckWhy::Rejected { .. }));
+        self.pending.is_some() && !rejected
+    }
+
+    /// What was taken and is not too much.
+    #[must_use]
+    pub fn paid(&self) -> Amount {
+        // A part of what was taken: neither is below zero.
+        Amount::new(self.captured.minor - minor(self.surplus), self.captured.currency)
+    }
+
     /// The debt, if it bars its driver from the next start. What is too little for any card does
     /// not: a saved card and a pay link are refused alike, so nobody could ever pay it.
     #[must_use]

@@ -532,6 +532,19 @@ fn a_payment_that_is_stuck_is_tried_again_only_when_somebody_says_so_or_news_com
 }
 
 #[test]
+fn what_stripe_rejected_for_good_holds_up_no_decision() {
+    let payment = stuck(held(5000).with_total(eur(900)).unwrap());
+    assert!(!payment.is_collecting());
+    let waived = forgive(payment.clone(), Forgiven::Waived).unwrap();
+    assert_eq!((waived.owed, waived.waived), (eur(0), eur(900)));
+    assert_eq!(next_step(&waived, at(1)), Some(Step::CancelHold { number: 1 }));
+    // Of a call that may still take money nobody knows.
+    let (asked, _) = request(held(5000).with_total(eur(900)).unwrap(), at(0)).unwrap();
+    let waits = forgive(asked, Forgiven::Waived).unwrap();
+    assert_eq!((waits.is_collecting(), waits.owed), (true, eur(900)));
+}
+
+#[test]
 fn a_charger_is_told_to_stop_again_while_it_delivers_uncovered() {
     let minutes = |minutes| at(0) + TimeDelta::minutes(minutes);
     let payment = after(payment(5000), at(0), "hold/1", refused("card_declined"));
