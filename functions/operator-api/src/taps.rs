@@ -9,10 +9,11 @@ use http_api::{AmountView, Body, Check, Log, Operator, Param, Problem, ProblemTy
 use messages::{Envelope, Event};
 use network::{Connector, Reader, Tier};
 use payments::reader::{Stand, Tap, TapState, Why};
-use quantities::{Amount, ConnectorId, ReaderId, TapId};
+use quantities::{Amount, ChargePointId, ConnectorId, ReaderId, TapId};
 use rating::Rules;
 use serde::{Deserialize, Serialize};
 use session::ConnectorStatus;
+use store::StoreError;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -20,6 +21,8 @@ use crate::{api::Api, readers::known};
 
 /// The header that makes a tap the same one when it is asked for again.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// How often a change is made anew because somebody else was faster.
+const CHANGES_MAX: u32 = 5;
 
 pub(crate) fn router() -> OpenApiRouter<Api> {
     OpenApiRouter::new().routes(routes!(post)).routes(routes!(get)).routes(routes!(cancel))
@@ -173,13 +176,15 @@ async fn post(
         payment_intent: None,
         state: TapState::Requested,
     };
-    let stand = api.store.stand(&connector.charge_point_id, connector.connector_id).await?;
-    let stand = stand.begin(tap.clone()).map_err(|_| {
-        let detail = "Another card is asked for at this connector, or is held for it.";
-        Problem::new(ProblemType::Conflict, detail)
-    })?;
-    let told = look(&stand, format!("begin:{tap_id}"), &log);
-    api.store.save_stand(stand, &[told], None).await?;
+    let begun = |stand: Stand| {
+        let begun = stand.begin(tap.clone()).map_err(|_| {
+            let detail = "Another card is asked for at this connector, or is held for it.";
+            Problem::new(ProblemType::Conflict, detail)
+        })?;
+        let told = look(&begun, format!("begin:{tap_id}"), &log);
+        Ok(Some((begun, told)))
+    };
+    change(&api, &connector.charge_point_id, connector.connector_id, begun).await?;
     log.outcome("requested");
     Ok((StatusCode::ACCEPTED, Json(tap.into())))
 }
@@ -213,14 +218,36 @@ async fn cancel(
 ) -> Result<(StatusCode, Json<TapView>), Problem> {
     let tap = of_reader(&api, &id, tap_id).await?;
     log.field("tap_id", tap_id.to_string());
-    let stand = api.store.stand(&tap.charge_point_id, tap.connector_id).await?;
-    let canceled = stand.clone().cancel(tap_id);
-    if canceled != stand {
+    let canceled = |stand: Stand| {
+        let canceled = stand.clone().cancel(tap_id);
         let told = look(&canceled, format!("cancel:{tap_id}"), &log);
-        api.store.save_stand(canceled, &[told], None).await?;
+        Ok((canceled != stand).then_some((canceled, told)))
+    };
+    if change(&api, &tap.charge_point_id, tap.connector_id, canceled).await? {
         log.outcome("canceled");
     }
     Ok((StatusCode::ACCEPTED, Json(of_reader(&api, &id, tap_id).await?.into())))
+}
+
+/// Changes what there is at a connector, with what that tells: of what is there now, so again when
+/// somebody else was faster. Whether there was something to change.
+async fn change(
+    api: &Api,
+    charge_point_id: &ChargePointId,
+    connector_id: ConnectorId,
+    change: impl Fn(Stand) -> Result<Option<(Stand, Envelope)>, Problem>,
+) -> Result<bool, Problem> {
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
+        let stand = api.store.stand(charge_point_id, connector_id).await?;
+        let Some((next, told)) = change(stand)? else { return Ok(false) };
+        match api.store.save_stand(next, &[told], None).await {
+            Ok(_) => return Ok(true),
+            Err(StoreError::Stale { .. }) if attempt < CHANGES_MAX => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
 async fn of_reader(api: &Api, id: &ReaderId, tap_id: TapId) -> Result<Tap, Problem> {
