@@ -17,7 +17,7 @@ use crate::{
 
 /// How long anything may be waited for that the weather only delays: an app that shows an error, a
 /// card that is asked for, a start that was promised.
-pub(super) const WAIT_MAX: Duration = Duration::from_mins(10);
+pub(super) const WAIT_MAX: Duration = Duration::from_mins(15);
 /// How often somebody looks whether it has come.
 pub(super) const LOOK_EVERY: Duration = Duration::from_secs(2);
 

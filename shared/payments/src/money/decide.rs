@@ -16,6 +16,9 @@ const AGAIN_AFTER: TimeDelta = TimeDelta::minutes(4);
 /// … up to this.
 const AGAIN_WITHIN: TimeDelta = TimeDelta::hours(1);
 
+/// So often a running session's call is asked again after the same wait.
+const TRIES_WHILE_RUNNING: u32 = 5;
+
 /// How often a hold is asked for without an answer before it counts as an outage.
 const QUICK_TRIES: u32 = 3;
 
@@ -85,7 +88,7 @@ pub fn look_again_at(payment: &Payment, now: DateTime<Utc>) -> Option<DateTime<U
         return stop;
     }
     if let Some(pending) = &payment.pending {
-        let again = pending.tried_at + pause(pending);
+        let again = pending.tried_at + pause(payment, pending);
         return Some(stop.map_or(again, |stop| stop.min(again)));
     }
     if next_step(payment, now).is_some() {
@@ -103,9 +106,10 @@ pub fn look_again_at(payment: &Payment, now: DateTime<Utc>) -> Option<DateTime<U
     [renewal, retry, link, look, stop].into_iter().flatten().min()
 }
 
-/// Twice as long after each try.
-fn pause(pending: &Pending) -> TimeDelta {
-    let doublings = pending.attempt.saturating_sub(1).min(10);
+/// Twice as long after each try; while energy flows that nothing covers, only after the fifth.
+fn pause(payment: &Payment, pending: &Pending) -> TimeDelta {
+    let even = if payment.total.is_none() { TRIES_WHILE_RUNNING } else { 1 };
+    let doublings = pending.attempt.saturating_sub(even).min(10);
     (AGAIN_AFTER * 2_i32.pow(doublings)).min(AGAIN_WITHIN)
 }
 

@@ -360,13 +360,18 @@ fn a_price_never_changes() {
 
 #[test]
 fn a_call_without_an_answer_is_looked_for_again_later_and_later_but_within_the_hour() {
-    let (mut payment, _) = request(payment(5000), at(1)).unwrap();
-    let mut waits = Vec::new();
-    for _ in 0..6 {
-        waits.push((look_again_at(&payment, at(1)).unwrap() - at(1)).num_minutes());
-        (payment, _) = request(payment, at(1)).unwrap();
-    }
-    assert_eq!(waits, [4, 8, 16, 32, 60, 60]);
+    let waits = |payment: Payment, tries: usize| -> Vec<i64> {
+        let mut waits = Vec::new();
+        let (mut payment, _) = request(payment, at(1)).unwrap();
+        for _ in 0..tries {
+            waits.push((look_again_at(&payment, at(1)).unwrap() - at(1)).num_minutes());
+            (payment, _) = request(payment, at(1)).unwrap();
+        }
+        waits
+    };
+    assert_eq!(waits(held(5000).with_total(eur(900)).unwrap(), 6), [4, 8, 16, 32, 60, 60]);
+    // While energy flows that nothing covers, sooner.
+    assert_eq!(waits(payment(5000), 10), [4, 4, 4, 4, 4, 8, 16, 32, 60, 60]);
 }
 
 /// 50.00 held at a reader.
