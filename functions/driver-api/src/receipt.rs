@@ -360,7 +360,7 @@ pub(crate) mod tests {
             from: at(0),
             to: at(30),
             energy: WattHours::from(10_500),
-            segments: vec![0],
+            segments: vec![0].into(),
             why: Why::default(),
         }
     }
@@ -376,7 +376,7 @@ pub(crate) mod tests {
             tariff: quantities::TariffRef { id: "AMS-RETAIL".parse().unwrap(), version: 3 },
             currency: Currency::EUR,
             lines,
-            segments: vec![],
+            segments: vec![].into(),
             totals: Totals {
                 total: cost(570, 679),
                 fixed: cost(50, 50),

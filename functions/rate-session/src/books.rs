@@ -50,7 +50,7 @@ fn sale(
     };
     let owed = |tax: &TaxTotal| {
         let TaxTotal { name, percent, account_number, amount, .. } = tax.clone();
-        (TaxOwed { name, percent, account_number }, amount)
+        (TaxOwed { name: name.into_owned(), percent, account_number }, amount)
     };
     Ok(JournalEntry::sale(Sale {
         id: format!("sale:{}", session.id),

@@ -1,6 +1,6 @@
 //! Ids: one type a kind, so that a mix-up does not compile.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -22,7 +22,7 @@ macro_rules! text_id {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $name(String);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// The id as text.
@@ -39,7 +39,7 @@ macro_rules! text_id {
                 let fits = (1..=$max).contains(&text.len());
                 let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.:*|".contains(c);
                 if fits && text.chars().all(allowed) {
-                    return Ok(Self(text.to_owned()));
+                    return Ok(Self(text.into()));
                 }
                 Err(IdError {
                     kind: stringify!($name),
@@ -59,7 +59,7 @@ macro_rules! text_id {
 
         impl From<$name> for String {
             fn from(id: $name) -> Self {
-                id.0
+                id.as_str().to_owned()
             }
         }
 

@@ -14,5 +14,6 @@ pub use ids::{
     TransactionId,
 };
 pub use money::{
-    Amount, Currency, Money, MoneyError, Rounding, RoundingMode, RoundingScope, TaxPercent,
+    Amount, Currency, Money, MoneyError, Rounding, RoundingMode, RoundingScope, TaxOutOfRange,
+    TaxPercent, UnknownCurrency,
 };

@@ -54,8 +54,9 @@ pub enum RoundingScope {
     Line,
 }
 
-/// Why an amount could not be computed. Never a zero instead: no price means no invoice.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+/// Why an amount could not be computed. Never a zero instead: no price means no invoice. It is as
+/// small as it is so that an amount or an error is no bigger than an amount, and never on the heap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum MoneyError {
     /// The arithmetic left the representable range, so its input was not a real session.
     #[error("money arithmetic overflowed")]
@@ -68,13 +69,17 @@ pub enum MoneyError {
         /// Currency of the right operand.
         right: Currency,
     },
-    /// Not an ISO 4217 code in use.
-    #[error("`{0}` is not an ISO 4217 currency code")]
-    UnknownCurrency(String),
-    /// A tax percentage outside 0 to 100.
-    #[error("a tax of {0} % is outside 0 to 100")]
-    TaxOutOfRange(Decimal),
 }
+
+/// Not an ISO 4217 code in use.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not an ISO 4217 currency code")]
+pub struct UnknownCurrency(pub String);
+
+/// A tax percentage outside 0 to 100.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a tax of {0} % is outside 0 to 100")]
+pub struct TaxOutOfRange(pub Decimal);
 
 /// An ISO 4217 currency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -101,12 +106,12 @@ impl Currency {
 }
 
 impl FromStr for Currency {
-    type Err = MoneyError;
+    type Err = UnknownCurrency;
 
-    fn from_str(code: &str) -> Result<Self, MoneyError> {
+    fn from_str(code: &str) -> Result<Self, UnknownCurrency> {
         iso_currency::Currency::from_code(&code.to_ascii_uppercase())
             .map(Self)
-            .ok_or_else(|| MoneyError::UnknownCurrency(code.to_owned()))
+            .ok_or_else(|| UnknownCurrency(code.to_owned()))
     }
 }
 
@@ -133,11 +138,11 @@ impl TaxPercent {
 }
 
 impl TryFrom<Decimal> for TaxPercent {
-    type Error = MoneyError;
+    type Error = TaxOutOfRange;
 
-    fn try_from(percent: Decimal) -> Result<Self, MoneyError> {
+    fn try_from(percent: Decimal) -> Result<Self, TaxOutOfRange> {
         let valid = (Decimal::ZERO..=Decimal::ONE_HUNDRED).contains(&percent);
-        if valid { Ok(Self(percent)) } else { Err(MoneyError::TaxOutOfRange(percent)) }
+        if valid { Ok(Self(percent)) } else { Err(TaxOutOfRange(percent)) }
     }
 }
 

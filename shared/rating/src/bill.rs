@@ -5,18 +5,18 @@ use std::{borrow::Cow, mem, sync::Arc};
 use chrono::{DateTime, Utc};
 use plans::{Month, Usage, UsageError};
 use quantities::{Amount, MoneyError, TariffRef, WattHours};
-use rust_decimal::{Decimal, prelude::ToPrimitive};
+use rust_decimal::Decimal;
 
 use crate::{
-    Cost, FindingCode, Item, Line, Method, PlanApplied, PricedSession, RatingError, Rules, Segment,
-    SegmentKind, Totals, Unit, Why,
+    Cost, FindingCode, Indexes, Item, Line, LineTaxes, Method, PlanApplied, PricedSession,
+    RatingError, Rules, Segment, SegmentKind, Totals, Unit, Why,
     charges::{Charge, Charges},
-    compile::{Bounds, Compiled, Component},
+    compile::{Bounds, Compiled},
     draft::Drafts,
-    exact::{Exact, UWH_DECIMALS, thousandth, trim, trimmed},
+    exact::{Exact, Number, UWH_DECIMALS, trimmed},
     limit::{Span, cap_idle, limit, set_free},
     plan::Applier,
-    round::{Settlement, settle},
+    round::settle,
     stretch::{Findings, moment},
     taxes::Taxes,
     walk::Run,
@@ -43,10 +43,13 @@ impl Bill<'_> {
     /// [`RatingError`] on overflow.
     pub(crate) fn write(self, mut findings: Findings) -> Result<PricedSession, RatingError> {
         let segments = self.segments();
-        let (drafts, usage) = self.drafts(&segments, &mut findings)?;
-        let currency = drafts.currency;
+        let currency = self.compiled.currency;
+        let taxes = Taxes::new(self.rules.taxes, self.compiled.tax_included)?;
+        let mut drafts = Drafts::new(taxes, currency, self.rules.rounding);
+        let usage = self.fill(&mut drafts, &segments, &mut findings)?;
         let rates_include_tax = drafts.taxes.are_included();
-        let Settlement { mut lines, taxes, method } = settle(drafts, self.is_limited())?;
+        let (taxes, method) = settle(&mut drafts, self.is_limited())?;
+        let mut lines = drafts.lines;
         for line in &mut lines {
             line.rate = rate(line, rates_include_tax);
         }
@@ -75,31 +78,31 @@ impl Bill<'_> {
         })
     }
 
-    /// All lines with their exact amounts, and what they add to the usage of the plan's account.
-    fn drafts(
+    /// Adds all lines with their exact amounts. Returns what they add to the usage of the plan's
+    /// account.
+    fn fill(
         &self,
+        drafts: &mut Drafts<'_>,
         segments: &[Segment],
         findings: &mut Findings,
-    ) -> Result<(Drafts<'_>, Option<Usage>), RatingError> {
-        let mut charges = Charges::of(self.runs, self.compiled)?;
+    ) -> Result<Option<Usage>, RatingError> {
+        let mut charges = Charges::default();
+        charges.add_all(self.runs, self.compiled)?;
         let is_changed = self.is_limited() || self.idle_cap.is_some();
-        let count = charges.list.len() + usize::from(is_changed);
-        let taxes = Taxes::new(self.rules.taxes, self.compiled.tax_included)?;
-        let rounding = self.rules.rounding;
-        let mut drafts = Drafts::new(count, taxes, self.compiled.currency, rounding);
+        drafts.reserve(charges.list.len() + usize::from(is_changed));
         for charge in &mut charges.list {
-            self.draft(charge, segments, &mut drafts, findings)?;
+            self.draft(charge, segments, drafts, findings)?;
         }
-        let usage = self.apply_plan(&charges.list, segments, &mut drafts, findings)?;
+        let usage = self.apply_plan(&charges.list, segments, drafts, findings)?;
         let span = Span::of(segments);
         if let Some(cap) = self.idle_cap {
-            cap_idle(&mut drafts, cap, span)?;
+            cap_idle(drafts, cap, span)?;
         }
-        limit(&mut drafts, self.compiled, span)?;
+        limit(drafts, self.compiled, span)?;
         if self.rules.is_free {
-            set_free(&mut drafts, span)?;
+            set_free(drafts, span)?;
         }
-        Ok((drafts, usage))
+        Ok(usage)
     }
 
     /// Whether something limits the total: its own price, or that nobody pays it.
@@ -185,37 +188,28 @@ impl Bill<'_> {
         let billed = charge.quantity(charge.billed);
         let amount = price_of(charge.item, component.price, billed)?;
         let set = drafts.taxes.of(component.vat);
-        let line = self.line(charge, component, billed, segments)?;
-        if drafts.taxes.are_unknown(set) && !amount.is_zero() {
-            let detail = "a price component states no VAT; none is added";
-            findings.note(FindingCode::VatNotStated, line.from, detail);
-        }
-        Ok(drafts.add(line, set, amount)?)
-    }
-
-    /// The line of `charge`, of which `billed` is billed; its amounts are still to come.
-    fn line(
-        &self,
-        charge: &mut Charge,
-        component: &Component,
-        billed: Decimal,
-        segments: &[Segment],
-    ) -> Result<Line, MoneyError> {
         let (unit, rate_unit) = units(charge.item);
         let quantity = in_units(charge.item, billed)?;
-        let is_stepped = charge.billed != charge.measured;
-        let measured = || in_units(charge.item, charge.quantity(charge.measured));
+        let measured = if charge.billed == charge.measured {
+            quantity
+        } else {
+            in_units(charge.item, charge.quantity(charge.measured))?
+        };
         let Extent { from, to, energy } = Extent::of(segments, &charge.segments)?;
-        Ok(Line {
+        if drafts.taxes.are_unknown(set) && !amount.is_zero() {
+            let detail = "a price component states no VAT; none is added";
+            findings.note(FindingCode::VatNotStated, from, detail);
+        }
+        let line = Line {
             item: charge.item,
             description: Arc::clone(&component.description),
             element: Some(component.element),
             quantity,
-            measured: if is_stepped { measured()? } else { quantity },
+            measured,
             unit,
             rate: component.price,
             rate_unit,
-            taxes: Vec::new(),
+            taxes: LineTaxes::new(),
             amount: Cost::zero(self.compiled.currency),
             from,
             to,
@@ -230,11 +224,12 @@ impl Bill<'_> {
                 reduces: None,
                 plan: None,
             },
-        })
+        };
+        Ok(drafts.add(line, set, amount)?)
     }
 
     /// The segments of `charge`, which keeps them only where a plan asks for them.
-    fn segments_of(&self, charge: &mut Charge) -> Vec<usize> {
+    fn segments_of(&self, charge: &mut Charge) -> Indexes {
         match self.rules.plan {
             Some(_) => charge.segments.clone(),
             None => mem::take(&mut charge.segments),
@@ -301,7 +296,8 @@ impl Extent {
         let mut extent = Self { from, to: end, energy };
         for segment in named {
             let sum = extent.energy.wh().checked_add(segment.energy.wh());
-            extent.energy = WattHours::new(trim(sum.ok_or(MoneyError::Overflow)?));
+            extent.energy =
+                WattHours::new(Number::from(sum.ok_or(MoneyError::Overflow)?).trimmed().into());
             extent.to = segment.end;
         }
         Ok(extent)
@@ -309,12 +305,10 @@ impl Extent {
 }
 
 /// What `quantity` (Wh, milliseconds, or 1, without zeros at the end) of `item` costs at `price`.
-pub(crate) fn price_of(item: Item, price: Decimal, quantity: Decimal) -> Result<Exact, MoneyError> {
+pub(crate) fn price_of(item: Item, price: Decimal, quantity: Number) -> Result<Exact, MoneyError> {
     match item {
         Item::Energy => Exact::for_energy(price, quantity),
-        Item::Time | Item::ParkingTime | Item::ReservationTime => {
-            Exact::for_time(price, quantity.to_i64().ok_or(MoneyError::Overflow)?)
-        }
+        Item::Time | Item::ParkingTime | Item::ReservationTime => Exact::for_time(price, quantity),
         _ => Exact::for_once(price),
     }
 }
@@ -329,9 +323,9 @@ pub(crate) const fn units(item: Item) -> (Unit, Unit) {
 }
 
 /// `quantity` (Wh, milliseconds, or 1) of `item` in the unit of its line.
-pub(crate) fn in_units(item: Item, quantity: Decimal) -> Result<Decimal, MoneyError> {
-    match units(item).0 {
-        Unit::KilowattHour | Unit::Second => thousandth(quantity).map(trim),
-        Unit::Session | Unit::Hour => Ok(trim(quantity)),
-    }
+pub(crate) fn in_units(item: Item, quantity: Number) -> Result<Decimal, MoneyError> {
+    Ok(match units(item).0 {
+        Unit::KilowattHour | Unit::Second => quantity.thousandth()?.trimmed().into(),
+        Unit::Session | Unit::Hour => quantity.trimmed().into(),
+    })
 }

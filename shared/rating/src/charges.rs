@@ -1,15 +1,14 @@
 //! How much of what falls under which price component, stepped up.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use quantities::MoneyError;
-use rust_decimal::Decimal;
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
 use crate::{
-    Item, RatingError, SegmentKind,
+    Indexes, Item, RatingError, SegmentKind,
     compile::{Compiled, Component},
-    exact::{UWH_DECIMALS, trimmed},
+    exact::{Number, UWH_DECIMALS},
     walk::Run,
 };
 
@@ -23,7 +22,7 @@ const MANY: usize = 16;
 pub(crate) struct Charges {
     pub(crate) list: SmallVec<[Charge; FEW]>,
     /// By component where in `list` its charge is; empty while there are few.
-    places: HashMap<usize, usize>,
+    places: BTreeMap<usize, usize>,
     last_energy: Option<usize>,
     last_time: Option<(Item, usize)>,
     last_reservation: Option<usize>,
@@ -37,7 +36,7 @@ pub(crate) struct Charge {
     pub(crate) measured: i64,
     pub(crate) billed: i64,
     /// Where it was used.
-    pub(crate) segments: Vec<usize>,
+    pub(crate) segments: Indexes,
 }
 
 impl Charge {
@@ -47,25 +46,23 @@ impl Charge {
     }
 
     /// `count` of it in Wh, milliseconds, or times.
-    pub(crate) fn quantity(&self, count: i64) -> Decimal {
-        trimmed(count, if self.item == Item::Energy { UWH_DECIMALS } else { 0 })
+    pub(crate) fn quantity(&self, count: i64) -> Number {
+        Number::Few(count, if self.item == Item::Energy { UWH_DECIMALS } else { 0 }).trimmed()
     }
 }
 
 impl Charges {
-    /// What `runs` amount to under `tariff`, in the order of their items.
+    /// Adds what `runs` amount to under `tariff`, all of a session, in the order of their items.
     ///
     /// # Errors
     ///
     /// [`RatingError`] on overflow.
-    pub(crate) fn of(runs: &[Run], tariff: &Compiled) -> Result<Self, RatingError> {
-        let mut charges = Self::default();
+    pub(crate) fn add_all(&mut self, runs: &[Run], tariff: &Compiled) -> Result<(), RatingError> {
         for (index, run) in runs.iter().enumerate().filter(|(_, run)| run.billable) {
-            charges.add_run(index, run)?;
+            self.add_run(index, run)?;
         }
-        charges.list.sort_by_key(|charge| charge.item);
-        charges.step_up(tariff)?;
-        Ok(charges)
+        self.list.sort_by_key(|charge| charge.item);
+        self.step_up(tariff)
     }
 
     fn add_run(&mut self, index: usize, run: &Run) -> Result<(), RatingError> {
@@ -102,7 +99,7 @@ impl Charges {
     ) -> Result<(), MoneyError> {
         let place = self.place(component);
         let Some(charge) = place.and_then(|place| self.list.get_mut(place)) else {
-            let segments = vec![segment];
+            let segments = smallvec![segment];
             self.push(Charge { item, component, measured: count, billed: count, segments });
             return Ok(());
         };

@@ -289,6 +289,14 @@ impl Compiled {
         (band(power.low), band(power.high))
     }
 
+    /// Whether a price can change while what the vehicle does stays the same.
+    pub(crate) fn can_change(&self) -> bool {
+        self.is_local()
+            || self.depends_on_power
+            || !self.durations_s.is_empty()
+            || !self.energies_uwh.is_empty()
+    }
+
     /// Whether any price depends on local time.
     pub(crate) fn is_local(&self) -> bool {
         !self.local_times.is_empty()

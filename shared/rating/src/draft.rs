@@ -38,15 +38,15 @@ pub(crate) struct Drafts<'a> {
 }
 
 impl<'a> Drafts<'a> {
-    /// No lines yet, and room for `count`.
-    pub(crate) fn new(
-        count: usize,
-        taxes: Taxes<'a>,
-        currency: Currency,
-        rounding: Rounding,
-    ) -> Self {
-        let (lines, list) = (Vec::with_capacity(count), SmallVec::with_capacity(count));
-        Self { lines, list, taxes, currency, rounding }
+    /// No lines yet.
+    pub(crate) fn new(taxes: Taxes<'a>, currency: Currency, rounding: Rounding) -> Self {
+        Self { lines: Vec::new(), list: SmallVec::new(), taxes, currency, rounding }
+    }
+
+    /// Makes room for `count` lines.
+    pub(crate) fn reserve(&mut self, count: usize) {
+        self.lines.reserve_exact(count);
+        self.list.reserve_exact(count);
     }
 
     /// Adds `line` at `price`, which is with tax or without as all the tariff's prices are.
@@ -54,6 +54,7 @@ impl<'a> Drafts<'a> {
     /// # Errors
     ///
     /// [`MoneyError`].
+    #[inline]
     pub(crate) fn add(&mut self, line: Line, set: TaxSet, price: Exact) -> Result<(), MoneyError> {
         let percent = self.taxes.percent(set);
         let (excl, incl) = if self.taxes.are_included() {
@@ -95,26 +96,35 @@ impl<'a> Drafts<'a> {
         }
     }
 
+    #[inline]
     fn push(
         &mut self,
-        mut line: Line,
+        line: Line,
         set: TaxSet,
         exact: (Exact, Exact),
         is_given: bool,
     ) -> Result<(), MoneyError> {
         let (item, reduces, (excl, incl)) = (line.item, line.why.reduces, exact);
-        let mut draft = Draft { item, reduces, set, excl, incl, exact, is_given };
-        line.why.exact_excl_vat = excl.major_trimmed()?;
-        line.why.exact_incl_vat = incl.major_trimmed()?;
-        if self.rounding.scope == RoundingScope::Line {
-            let Settled { amount, taxes } = self.settle(&draft)?;
-            draft.excl = Exact::for_once(amount.excl_vat.to_money().value)?;
-            draft.incl = Exact::for_once(amount.incl_vat.to_money().value)?;
-            draft.is_given = true;
-            (line.amount, line.taxes) = (amount, taxes);
-        }
         self.lines.push(line);
-        self.list.push(draft);
+        self.list.push(Draft { item, reduces, set, excl, incl, exact, is_given });
+        let [.., line] = self.lines.as_mut_slice() else { return Ok(()) };
+        line.why.exact_excl_vat = excl.major()?.trimmed().into();
+        line.why.exact_incl_vat = incl.major()?.trimmed().into();
+        if self.rounding.scope == RoundingScope::Line { self.settle_last() } else { Ok(()) }
+    }
+
+    /// Rounds the last line by itself.
+    fn settle_last(&mut self) -> Result<(), MoneyError> {
+        let [.., draft] = self.list.as_slice() else { return Ok(()) };
+        let Settled { amount, taxes } = self.settle(draft)?;
+        let ([.., draft], [.., line]) = (self.list.as_mut_slice(), self.lines.as_mut_slice())
+        else {
+            return Ok(());
+        };
+        draft.excl = Exact::for_once(amount.excl_vat.to_money().value)?;
+        draft.incl = Exact::for_once(amount.incl_vat.to_money().value)?;
+        draft.is_given = true;
+        (line.amount, line.taxes) = (amount, taxes);
         Ok(())
     }
 
@@ -137,7 +147,7 @@ impl<'a> Drafts<'a> {
         Ok(left)
     }
 
-    /// The lines that `draft` changes: what it is taken off with all that was taken off it before;
+    /// The lines before `draft`, the last one, that it changes: what it is taken off with all that was taken off it before;
     /// for a cap or a limit, all that it limits and that has the same taxes.
     fn changed_by(&self, draft: &Draft) -> impl Iterator<Item = (&Draft, &Line)> {
         let is_changed = move |(place, (other, _)): &(usize, (&Draft, &Line))| {
@@ -149,7 +159,8 @@ impl<'a> Drafts<'a> {
                 _ => false,
             }
         };
-        let all = self.list.iter().zip(&self.lines).enumerate();
+        let before = self.list.len().saturating_sub(1);
+        let all = self.list.iter().zip(&self.lines).take(before).enumerate();
         all.filter(is_changed).map(|(_, changed)| changed)
     }
 
@@ -216,7 +227,7 @@ impl Sums {
     /// [`MoneyError::Overflow`].
     pub(crate) fn total(&self) -> Result<(Exact, Exact), MoneyError> {
         let mut groups = self.groups.iter().map(|group| (group.excl, group.incl));
-        let first = groups.next().unwrap_or_default();
+        let first = groups.next().unwrap_or((Exact::ZERO, Exact::ZERO));
         groups.try_fold(first, |(excl, incl), (of_excl, of_incl)| {
             Ok((excl.plus(of_excl)?, incl.plus(of_incl)?))
         })

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use plans::UsageError;
-use quantities::{IdError, MoneyError, QuantityError, WattHours};
+use quantities::{IdError, MoneyError, QuantityError, TaxOutOfRange, UnknownCurrency, WattHours};
 use rust_decimal::Decimal;
 
 /// Why a session cannot be priced.
@@ -106,9 +106,15 @@ pub enum RatingError {
     /// The tariff has no id.
     #[error(transparent)]
     Id(#[from] IdError),
-    /// Currency, tax or amount.
+    /// An amount.
     #[error(transparent)]
     Money(#[from] MoneyError),
+    /// A currency.
+    #[error(transparent)]
+    Currency(#[from] UnknownCurrency),
+    /// A tax.
+    #[error(transparent)]
+    Tax(#[from] TaxOutOfRange),
     /// What a plan's account has used.
     #[error(transparent)]
     Usage(#[from] UsageError),

@@ -1,5 +1,7 @@
 //! Exact arithmetic: nothing is rounded here, and whatever does not fit is an error.
 
+use std::cmp::Ordering;
+
 use quantities::MoneyError;
 use rust_decimal::Decimal;
 
@@ -8,160 +10,139 @@ pub(crate) const WH_PER_KWH: Decimal = Decimal::ONE_THOUSAND;
 /// Milliseconds in an hour.
 pub(crate) const MS_PER_HOUR: i64 = 3_600_000;
 
-/// One by a hundred.
-const HUNDREDTH: Decimal = Decimal::from_parts(1, 0, 0, false, 2);
+/// A decimal, kept as a whole number while it has few digits: that is the usual case, and the quick
+/// one. Its arithmetic is that of [`Decimal`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Number {
+    /// So many units of the last one of so many decimals, which are [`Decimal::MAX_SCALE`] at most.
+    Few(i64, u32),
+    /// More digits than that.
+    Many(Decimal),
+}
 
-/// An amount in 3600ths of the major unit. A price per hour times seconds, and a price per kWh
-/// times Wh, are whole multiples of it, so sums of them have no recurring decimals to lose.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub(crate) struct Exact(Decimal);
-
-impl Exact {
-    pub(crate) const ZERO: Self = Self(Decimal::ZERO);
-
-    /// `price` per hour for `ms` milliseconds.
-    pub(crate) fn for_time(price: Decimal, ms: i64) -> Result<Self, MoneyError> {
-        mul(price, Decimal::new(ms, 3)).map(Self)
+impl From<Decimal> for Number {
+    #[inline]
+    fn from(value: Decimal) -> Self {
+        few_digits(value).map_or(Self::Many(value), |units| Self::Few(units, value.scale()))
     }
+}
 
-    /// `price` per kWh for `wh` watt-hours.
-    pub(crate) fn for_energy(price: Decimal, wh: Decimal) -> Result<Self, MoneyError> {
-        mul(mul(price, wh)?, Decimal::new(36, 1)).map(Self)
+impl From<Number> for Decimal {
+    #[inline]
+    fn from(number: Number) -> Self {
+        match number {
+            Number::Few(units, decimals) => Self::new(units, decimals),
+            Number::Many(value) => value,
+        }
     }
+}
 
-    /// `price` once.
-    pub(crate) fn for_once(price: Decimal) -> Result<Self, MoneyError> {
-        mul(price, Decimal::from(3600)).map(Self)
+impl PartialEq for Number {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
     }
+}
 
-    /// This with `percent` added.
-    pub(crate) fn plus_percent(self, percent: Decimal) -> Result<Self, MoneyError> {
-        let hundredths = add(Decimal::ONE_HUNDRED, percent)?;
-        mul(self.0, mul(hundredths, HUNDREDTH)?).map(Self)
+impl Eq for Number {}
+
+impl PartialOrd for Number {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
+}
 
-    /// What gives this with `percent` added; exact to the digits that a decimal has.
-    pub(crate) fn less_percent(self, percent: Decimal) -> Result<Self, MoneyError> {
-        let hundredths = add(Decimal::ONE_HUNDRED, percent)?;
-        let parts = mul(self.0, Decimal::ONE_HUNDRED)?;
-        parts.checked_div(hundredths).map(Self).ok_or(MoneyError::Overflow)
+impl Ord for Number {
+    fn cmp(&self, other: &Self) -> Ordering {
+        match aligned(*self, *other) {
+            Some((left, right, _)) => left.cmp(&right),
+            None => Decimal::from(*self).cmp(&Decimal::from(*other)),
+        }
     }
+}
 
-    /// This times `numerator` by `denominator`.
-    pub(crate) fn scaled(self, numerator: Self, denominator: Self) -> Result<Self, MoneyError> {
-        self.times(numerator.0, denominator.0)
-    }
+impl Number {
+    pub(crate) const ZERO: Self = Self::Few(0, 0);
 
-    /// This times `numerator` by `denominator`, both plain numbers.
-    pub(crate) fn times(
-        self,
-        numerator: Decimal,
-        denominator: Decimal,
-    ) -> Result<Self, MoneyError> {
-        let product = mul(self.0, numerator)?;
-        product.checked_div(denominator).map(Self).ok_or(MoneyError::Overflow)
-    }
-
+    #[inline]
     pub(crate) fn plus(self, other: Self) -> Result<Self, MoneyError> {
-        add(self.0, other.0).map(Self)
-    }
-
-    pub(crate) fn minus(self, other: Self) -> Result<Self, MoneyError> {
-        match aligned(self.0, other.0, i64::checked_sub) {
-            Some(difference) => Ok(Self(difference)),
-            None => slowly(Decimal::checked_sub, self.0, other.0).map(Self),
+        let sum = aligned(self, other);
+        match sum.and_then(|(left, right, decimals)| Some((left.checked_add(right)?, decimals))) {
+            Some((sum, decimals)) => Ok(Self::Few(sum, decimals)),
+            None => slowly(Decimal::checked_add, self, other),
         }
     }
 
-    pub(crate) fn is_zero(self) -> bool {
-        self.0.is_zero()
-    }
-
-    /// In major units.
-    pub(crate) fn major(self) -> Result<Decimal, MoneyError> {
-        match whole_quotient(self.0) {
-            Some((mantissa, scale)) => Ok(Decimal::new(mantissa, scale)),
-            None => slowly(Decimal::checked_div, self.0, Decimal::from(3600)),
+    #[inline]
+    fn minus(self, other: Self) -> Result<Self, MoneyError> {
+        let rest = aligned(self, other);
+        match rest.and_then(|(left, right, decimals)| Some((left.checked_sub(right)?, decimals))) {
+            Some((rest, decimals)) => Ok(Self::Few(rest, decimals)),
+            None => slowly(Decimal::checked_sub, self, other),
         }
     }
 
-    /// In major units, without zeros at the end.
-    pub(crate) fn major_trimmed(self) -> Result<Decimal, MoneyError> {
-        match whole_quotient(self.0) {
-            Some((mantissa, scale)) => Ok(trimmed(mantissa, scale)),
-            None => self.major().map(trim),
+    #[inline]
+    fn times(self, other: Self) -> Result<Self, MoneyError> {
+        if let (Self::Few(left, of_left), Self::Few(right, of_right)) = (self, other)
+            && let Some(product) = left.checked_mul(right)
+            && of_left + of_right <= Decimal::MAX_SCALE
+        {
+            return Ok(Self::Few(product, of_left + of_right));
+        }
+        slowly(Decimal::checked_mul, self, other)
+    }
+
+    /// By 10 to the power of `decimals`.
+    ///
+    /// # Errors
+    ///
+    /// [`MoneyError::Overflow`].
+    fn shifted(self, decimals: u32) -> Result<Self, MoneyError> {
+        self.times(Self::Few(1, decimals))
+    }
+
+    /// By a thousand.
+    ///
+    /// # Errors
+    ///
+    /// [`MoneyError::Overflow`].
+    pub(crate) fn thousandth(self) -> Result<Self, MoneyError> {
+        self.shifted(3)
+    }
+
+    pub(crate) const fn is_zero(self) -> bool {
+        match self {
+            Self::Few(units, _) => units == 0,
+            Self::Many(value) => value.is_zero(),
+        }
+    }
+
+    /// Without zeros at the end: [`Decimal::normalize`].
+    pub(crate) fn trimmed(self) -> Self {
+        match self {
+            Self::Few(units, decimals) => {
+                let (units, decimals) = without_zeros(units, decimals);
+                Self::Few(units, decimals)
+            }
+            Self::Many(value) => value.normalize().into(),
         }
     }
 }
 
-/// A 3600th of `value`, as mantissa and scale, where that has an end in decimals and few digits, as
-/// it has for what was multiplied by 36 before: without a long division.
-fn whole_quotient(value: Decimal) -> Option<(i64, u32)> {
-    let mantissa = few_digits(value)?;
-    let scale = value.scale().checked_add(2).filter(|scale| *scale <= Decimal::MAX_SCALE)?;
-    (mantissa % 36 == 0).then_some((mantissa / 36, scale))
-}
-
-/// `value` by a thousand.
-pub(crate) fn thousandth(value: Decimal) -> Result<Decimal, MoneyError> {
-    let mut thousandth = value;
-    // More decimals do the same as a division, as long as there is room for them.
-    match thousandth.set_scale(value.scale() + 3) {
-        Ok(()) => Ok(thousandth),
-        Err(_) => value.checked_div(Decimal::ONE_THOUSAND).ok_or(MoneyError::Overflow),
-    }
-}
-
-/// [`Decimal::normalize`], quicker where there are few digits.
-pub(crate) fn trim(value: Decimal) -> Decimal {
-    match few_digits(value) {
-        Some(mantissa) => trimmed(mantissa, value.scale()),
-        None => value.normalize(),
-    }
-}
-
-/// `mantissa` with `scale` decimals, of which those that are 0 at the end are left out.
-pub(crate) fn trimmed(mantissa: i64, scale: u32) -> Decimal {
-    let (mantissa, scale) = without_zeros(mantissa, scale);
-    Decimal::new(mantissa, scale)
-}
-
-/// How many decimals `value` has, those that are 0 at the end aside.
-pub(crate) fn decimals(value: Decimal) -> u32 {
-    match few_digits(value) {
-        Some(mantissa) => without_zeros(mantissa, value.scale()).1,
-        None => value.normalize().scale(),
-    }
-}
-
-fn without_zeros(mut mantissa: i64, mut scale: u32) -> (i64, u32) {
-    if mantissa == 0 {
-        return (0, 0);
-    }
-    while scale >= 4 && mantissa % 10_000 == 0 {
-        mantissa /= 10_000;
-        scale -= 4;
-    }
-    while scale > 0 && mantissa % 10 == 0 {
-        mantissa /= 10;
-        scale -= 1;
-    }
-    (mantissa, scale)
-}
-
-/// The mantissa of `value` where it has few digits, which is the usual case and the quick one.
-pub(crate) fn few_digits(value: Decimal) -> Option<i64> {
-    let parts = value.unpack();
-    let high = i32::try_from(parts.mid).ok().filter(|_| parts.hi == 0)?;
-    let mantissa = (i64::from(high) << 32) | i64::from(parts.lo);
-    Some(if parts.negative { -mantissa } else { mantissa })
-}
-
+/// Two numbers of few digits in units of the same decimal, and which one it is.
 #[inline]
-fn add(left: Decimal, right: Decimal) -> Result<Decimal, MoneyError> {
-    match aligned(left, right, i64::checked_add) {
-        Some(sum) => Ok(sum),
-        None => slowly(Decimal::checked_add, left, right),
+fn aligned(left: Number, right: Number) -> Option<(i64, i64, u32)> {
+    let (Number::Few(left, of_left), Number::Few(right, of_right)) = (left, right) else {
+        return None;
+    };
+    match of_left.cmp(&of_right) {
+        Ordering::Equal => Some((left, right, of_left)),
+        Ordering::Less => {
+            Some((left.checked_mul(power_of_ten(of_right - of_left)?)?, right, of_right))
+        }
+        Ordering::Greater => {
+            Some((left, right.checked_mul(power_of_ten(of_left - of_right)?)?, of_left))
+        }
     }
 }
 
@@ -170,39 +151,130 @@ fn add(left: Decimal, right: Decimal) -> Result<Decimal, MoneyError> {
 #[inline(never)]
 fn slowly(
     compute: fn(Decimal, Decimal) -> Option<Decimal>,
-    left: Decimal,
-    right: Decimal,
-) -> Result<Decimal, MoneyError> {
-    compute(left, right).ok_or(MoneyError::Overflow)
+    left: Number,
+    right: Number,
+) -> Result<Number, MoneyError> {
+    compute(left.into(), right.into()).map(Number::from).ok_or(MoneyError::Overflow)
 }
 
-/// The sum or difference of two decimals with few digits. `None`: it has many, or is nothing.
-#[inline]
-fn aligned(
-    left: Decimal,
-    right: Decimal,
-    combine: impl Fn(i64, i64) -> Option<i64>,
-) -> Option<Decimal> {
-    let scale = left.scale().max(right.scale());
-    let with_scale = |value: Decimal| {
-        let mantissa = few_digits(value)?;
-        let missing = scale - value.scale();
-        if missing == 0 { Some(mantissa) } else { mantissa.checked_mul(power_of_ten(missing)?) }
-    };
-    let mantissa = combine(with_scale(left)?, with_scale(right)?)?;
-    (mantissa != 0).then(|| Decimal::new(mantissa, scale))
-}
+/// An amount in 3600ths of the major unit. A price per hour times seconds, and a price per kWh
+/// times Wh, are whole multiples of it, so sums of them have no recurring decimals to lose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Exact(Number);
 
-fn mul(left: Decimal, right: Decimal) -> Result<Decimal, MoneyError> {
-    let product = few_digits(left).zip(few_digits(right));
-    let product = product.and_then(|(left, right)| left.checked_mul(right));
-    let scale = left.scale() + right.scale();
-    match product {
-        Some(product) if product != 0 && scale <= Decimal::MAX_SCALE => {
-            Ok(Decimal::new(product, scale))
-        }
-        _ => slowly(Decimal::checked_mul, left, right),
+impl Exact {
+    pub(crate) const ZERO: Self = Self(Number::ZERO);
+
+    /// `price` per hour for `ms` milliseconds.
+    pub(crate) fn for_time(price: Decimal, ms: Number) -> Result<Self, MoneyError> {
+        Number::from(price).times(ms.thousandth()?).map(Self)
     }
+
+    /// `price` per kWh for `wh` watt-hours.
+    pub(crate) fn for_energy(price: Decimal, wh: Number) -> Result<Self, MoneyError> {
+        Number::from(price).times(wh)?.times(Number::Few(36, 1)).map(Self)
+    }
+
+    /// `price` once.
+    pub(crate) fn for_once(price: Decimal) -> Result<Self, MoneyError> {
+        Number::from(price).times(Number::Few(3600, 0)).map(Self)
+    }
+
+    /// This with `percent` added.
+    pub(crate) fn plus_percent(self, percent: Decimal) -> Result<Self, MoneyError> {
+        let hundredths = Number::Few(100, 0).plus(percent.into())?;
+        self.0.times(hundredths.shifted(2)?).map(Self)
+    }
+
+    /// What gives this with `percent` added; exact to the digits that a decimal has.
+    pub(crate) fn less_percent(self, percent: Decimal) -> Result<Self, MoneyError> {
+        let hundredths = Number::Few(100, 0).plus(percent.into())?;
+        let parts = self.0.times(Number::Few(100, 0))?;
+        slowly(Decimal::checked_div, parts, hundredths).map(Self)
+    }
+
+    /// This times `numerator` by `denominator`.
+    pub(crate) fn scaled(self, numerator: Self, denominator: Self) -> Result<Self, MoneyError> {
+        slowly(Decimal::checked_div, self.0.times(numerator.0)?, denominator.0).map(Self)
+    }
+
+    /// This times `numerator` by `denominator`, both plain numbers.
+    pub(crate) fn times(
+        self,
+        numerator: Decimal,
+        denominator: Decimal,
+    ) -> Result<Self, MoneyError> {
+        self.scaled(Self(numerator.into()), Self(denominator.into()))
+    }
+
+    #[inline]
+    pub(crate) fn plus(self, other: Self) -> Result<Self, MoneyError> {
+        self.0.plus(other.0).map(Self)
+    }
+
+    #[inline]
+    pub(crate) fn minus(self, other: Self) -> Result<Self, MoneyError> {
+        self.0.minus(other.0).map(Self)
+    }
+
+    pub(crate) const fn is_zero(self) -> bool {
+        self.0.is_zero()
+    }
+
+    /// In major units.
+    #[inline]
+    pub(crate) fn major(self) -> Result<Number, MoneyError> {
+        // What was multiplied by 36 before has an end in decimals: no long division.
+        match self.0 {
+            Number::Few(units, decimals)
+                if units % 36 == 0 && decimals + 2 <= Decimal::MAX_SCALE =>
+            {
+                Ok(Number::Few(units / 36, decimals + 2))
+            }
+            number => slowly(Decimal::checked_div, number, Number::Few(3600, 0)),
+        }
+    }
+}
+
+/// `units` of the last one of so many `decimals`, of which those that are 0 at the end are left out.
+pub(crate) fn trimmed(units: i64, decimals: u32) -> Decimal {
+    Number::Few(units, decimals).trimmed().into()
+}
+
+/// How many decimals `value` has, those that are 0 at the end aside.
+#[inline]
+pub(crate) fn decimals(value: Decimal) -> u32 {
+    match few_digits(value) {
+        Some(mantissa) => without_zeros(mantissa, value.scale()).1,
+        None => value.normalize().scale(),
+    }
+}
+
+#[inline]
+fn without_zeros(mut mantissa: i64, mut scale: u32) -> (i64, u32) {
+    if mantissa == 0 {
+        return (0, 0);
+    }
+    // A number with so many zeros at the end has at least as many factors of two.
+    let mut most = mantissa.trailing_zeros().min(scale);
+    for (zeros, power) in
+        [(16, 10_000_000_000_000_000), (8, 100_000_000), (4, 10_000), (2, 100), (1, 10)]
+    {
+        if most >= zeros && mantissa % power == 0 {
+            mantissa /= power;
+            (scale, most) = (scale - zeros, most - zeros);
+        }
+    }
+    (mantissa, scale)
+}
+
+/// The mantissa of `value` where it has few digits.
+#[inline]
+pub(crate) fn few_digits(value: Decimal) -> Option<i64> {
+    let parts = value.unpack();
+    let high = i32::try_from(parts.mid).ok().filter(|_| parts.hi == 0)?;
+    let mantissa = (i64::from(high) << 32) | i64::from(parts.lo);
+    Some(if parts.negative { -mantissa } else { mantissa })
 }
 
 /// Millionths of a Wh in a tenth of a Wh: OCPI numbers have four decimals of a kWh.
@@ -211,6 +283,7 @@ const UWH_PER_TENTH: i64 = 100_000;
 pub(crate) const UWH_DECIMALS: u32 = 6;
 
 /// `value` in whole units of 10^-`decimals`, half to even. `None`: it does not fit.
+#[inline]
 pub(crate) fn scaled_integer(value: Decimal, decimals: u32) -> Option<i64> {
     let value = if value.scale() > decimals { value.round_dp(decimals) } else { value };
     let factor = power_of_ten(decimals.checked_sub(value.scale())?)?;
@@ -218,6 +291,7 @@ pub(crate) fn scaled_integer(value: Decimal, decimals: u32) -> Option<i64> {
 }
 
 /// `hours` in milliseconds, half to even. `None`: they do not fit.
+#[inline]
 pub(crate) fn hours_to_ms(hours: Decimal) -> Option<i64> {
     // An hour is 36 times 100,000 ms: up to five decimals are whole ones.
     if let Some(unit) = 5_u32.checked_sub(hours.scale()).and_then(power_of_ten)
@@ -230,6 +304,7 @@ pub(crate) fn hours_to_ms(hours: Decimal) -> Option<i64> {
 }
 
 /// 10 to the power of `exponent`, where it fits.
+#[inline]
 pub(crate) fn power_of_ten(exponent: u32) -> Option<i64> {
     const POWERS: [i64; 19] = {
         let mut powers = [1; 19];
@@ -333,17 +408,21 @@ mod tests {
     fn what_is_quick_is_what_is_slow() {
         for text in ["0", "0.00", "-12.3400", "1200", "79228162514264337593543950335", "0.036"] {
             let value: Decimal = text.parse().unwrap();
-            let trimmed = trim(value);
+            let trimmed = Decimal::from(Number::from(value).trimmed());
             assert_eq!((trimmed.mantissa(), trimmed.scale()), {
                 let slow = value.normalize();
                 (slow.mantissa(), slow.scale())
             });
-            assert_eq!(thousandth(value).unwrap(), value / Decimal::ONE_THOUSAND, "{text}");
-            assert_eq!(Exact(value).major().unwrap(), value / Decimal::from(3600), "{text}");
+            let thousandth = Decimal::from(Number::from(value).thousandth().unwrap());
+            assert_eq!(thousandth, value / Decimal::ONE_THOUSAND, "{text}");
+            let major = Decimal::from(Exact(value.into()).major().unwrap());
+            assert_eq!(major, value / Decimal::from(3600), "{text}");
         }
         let tiny = Decimal::new(36, 28);
-        assert_eq!(Exact(tiny).major().unwrap(), tiny / Decimal::from(3600));
-        assert_eq!(thousandth(tiny).unwrap(), tiny / Decimal::ONE_THOUSAND);
+        let major = Decimal::from(Exact(tiny.into()).major().unwrap());
+        assert_eq!(major, tiny / Decimal::from(3600));
+        let thousandth = Decimal::from(Number::from(tiny).thousandth().unwrap());
+        assert_eq!(thousandth, tiny / Decimal::ONE_THOUSAND);
         for (hours, ms) in [("0.6667", 2_400_120), ("0.0000001", 0), ("0.00000014", 1)] {
             assert_eq!(hours_to_ms(hours.parse().unwrap()), Some(ms), "{hours}");
         }

@@ -65,8 +65,8 @@ pub use explain::{Explanation, LineExplanation, PRECEDENCE};
 pub use forecast::{Forecast, Pace};
 pub use plan::PlanInForce;
 pub use priced::{
-    Cost, Finding, FindingCode, Item, Line, LineTax, Method, PlanApplied, PlanRule, PricedSession,
-    Segment, SegmentKind, TaxTotal, Totals, Unit, Why,
+    Cost, Finding, FindingCode, Indexes, Item, Line, LineTax, LineTaxes, Method, PlanApplied,
+    PlanRule, PricedSession, Segment, SegmentKind, TaxTotal, Totals, Unit, Why,
 };
 pub use pricer::{Pricer, rate};
 pub use quote::{Expected, Free, PriceChange, PriceInForce, PriceTax, Quote, hold, quote};

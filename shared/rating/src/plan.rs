@@ -10,14 +10,15 @@ use ocpi::TariffDimensionType;
 use plans::{Allowance, Period, PlanVersion, Reduction, Usage};
 use quantities::MoneyError;
 use rust_decimal::Decimal;
+use smallvec::smallvec;
 
 use crate::{
-    Item, Line, PlanRule, RatingError, Segment, SegmentKind, Why,
+    Indexes, Item, Line, PlanRule, RatingError, Segment, SegmentKind, Why,
     bill::{Extent, in_units, price_of, units},
     charges::Charge,
     compile::Compiled,
     draft::Drafts,
-    exact::{Exact, to_wh, trim},
+    exact::{Exact, Number, to_wh},
     explain,
     walk::Run,
 };
@@ -46,7 +47,7 @@ pub(crate) struct Applier<'a, 'b> {
 struct Cover {
     charge: usize,
     quantity: Decimal,
-    segments: Vec<usize>,
+    segments: Indexes,
 }
 
 impl Applier<'_, '_> {
@@ -56,7 +57,7 @@ impl Applier<'_, '_> {
     ///
     /// [`RatingError`].
     pub(crate) fn apply(mut self) -> Result<Usage, RatingError> {
-        let billed = |charge: &Charge| charge.quantity(charge.billed);
+        let billed = |charge: &Charge| Decimal::from(charge.quantity(charge.billed));
         let mut left: Vec<Decimal> = self.charges.iter().map(billed).collect();
         self.waive(&mut left)?;
         for allowance in &self.plan.plan.plan.allowances {
@@ -136,7 +137,7 @@ impl Applier<'_, '_> {
         }
         for place in of_component.into_values() {
             let Some(charge) = self.charges.get(place) else { continue };
-            let stepped = charge.quantity(charge.billed - charge.measured).min(free);
+            let stepped = Decimal::from(charge.quantity(charge.billed - charge.measured)).min(free);
             if !stepped.is_zero() {
                 free = free.checked_sub(stepped).ok_or(MoneyError::Overflow)?;
                 let cover = covers.entry(place);
@@ -179,9 +180,10 @@ impl Applier<'_, '_> {
         let Some(charge) = self.charges.get(cover.charge) else { return Ok(()) };
         let component = charge.component(self.tariff)?;
         let set = self.drafts.taxes.of(component.vat);
-        let amount = Exact::ZERO.minus(price_of(charge.item, off, trim(cover.quantity))?)?;
+        let taken = Number::from(cover.quantity).trimmed();
+        let amount = Exact::ZERO.minus(price_of(charge.item, off, taken)?)?;
         let (unit, rate_unit) = units(charge.item);
-        let quantity = in_units(charge.item, cover.quantity)?;
+        let quantity = in_units(charge.item, taken)?;
         let Extent { from, to, energy } = Extent::of(self.segments, &cover.segments)?;
         let line = Line {
             description: Arc::from(format!("{text}: {}", component.description)),
@@ -239,7 +241,7 @@ impl Cover {
         segment: usize,
     ) -> Result<(), MoneyError> {
         let Some(cover) = covers.get_mut(&charge) else {
-            covers.insert(charge, Self { charge, quantity, segments: vec![segment] });
+            covers.insert(charge, Self { charge, quantity, segments: smallvec![segment] });
             return Ok(());
         };
         cover.quantity = cover.quantity.checked_add(quantity).ok_or(MoneyError::Overflow)?;

@@ -9,6 +9,7 @@ use quantities::{Amount, Currency, MoneyError, PlanRef, TariffRef, TaxPercent, W
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use session::SignedReadings;
+use smallvec::SmallVec;
 
 /// A priced session. Its lines add up to its total, always.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -151,7 +152,7 @@ pub struct PlanApplied {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaxTotal {
     /// What the receipt calls it: `VAT`, `GST`.
-    pub name: String,
+    pub name: Cow<'static, str>,
     /// Its rate.
     pub percent: TaxPercent,
     /// The seller's account with the authority that it is paid to.
@@ -207,6 +208,12 @@ impl Totals {
     }
 }
 
+/// A line's parts of the taxes; one needs no memory of its own.
+pub type LineTaxes = SmallVec<[LineTax; 1]>;
+
+/// Indexes of a few segments; two need no memory of their own.
+pub type Indexes = SmallVec<[usize; 2]>;
+
 /// One line of the bill.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Line {
@@ -228,7 +235,7 @@ pub struct Line {
     /// What `rate` is for one of.
     pub rate_unit: Unit,
     /// The taxes on it, each on the amount before taxes. Empty: none is stated.
-    pub taxes: Vec<LineTax>,
+    pub taxes: LineTaxes,
     /// What it costs, rounded so that the lines add up to the total.
     pub amount: Cost,
     /// Start of the first segment it comes from.
@@ -238,7 +245,7 @@ pub struct Line {
     /// Energy of these segments.
     pub energy: WattHours,
     /// Indexes of these segments in [`PricedSession::segments`].
-    pub segments: Vec<usize>,
+    pub segments: Indexes,
     /// Why it is there, and what it was before rounding.
     #[serde(default)]
     pub why: Why,
@@ -293,12 +300,12 @@ impl Line {
             unit: Unit::Session,
             rate: Decimal::ZERO,
             rate_unit: Unit::Session,
-            taxes: Vec::new(),
+            taxes: LineTaxes::new(),
             amount: Cost::zero(currency),
             from: DateTime::UNIX_EPOCH,
             to: DateTime::UNIX_EPOCH,
             energy: WattHours::ZERO,
-            segments: Vec::new(),
+            segments: Indexes::new(),
             why: Why::default(),
         }
     }

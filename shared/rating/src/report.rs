@@ -217,7 +217,7 @@ impl Report {
 impl From<&TaxTotal> for ReportTax {
     fn from(tax: &TaxTotal) -> Self {
         Self {
-            name: tax.name.clone(),
+            name: tax.name.clone().into_owned(),
             account_number: tax.account_number.clone(),
             percentage: shown(tax.percent.percent()),
             base: tax.base.to_money().value,
@@ -247,7 +247,7 @@ impl ReportLine {
             from: line.from,
             to: line.to,
             energy: shown(line.energy.kwh()),
-            segments: line.segments.clone(),
+            segments: line.segments.to_vec(),
             component: line.why.component,
             reduces: line.why.reduces,
             exact_excl_vat: shown(line.why.exact_excl_vat),

@@ -11,12 +11,12 @@ use std::{borrow::Cow, cmp::Reverse, collections::BTreeMap, ops::Neg};
 
 use quantities::{Amount, Currency, Money, MoneyError, Rounding, RoundingMode, RoundingScope};
 use rust_decimal::{Decimal, prelude::ToPrimitive};
-use smallvec::{SmallVec, smallvec};
+use smallvec::SmallVec;
 
 use crate::{
-    Cost, Item, Line, LineTax, TaxTotal,
+    Cost, Item, Line, LineTax, LineTaxes, TaxTotal,
     draft::{Draft, Drafts, Sums},
-    exact::{Exact, few_digits, power_of_ten},
+    exact::{Exact, Number, power_of_ten},
     taxes::{TaxSet, Taxes},
 };
 
@@ -73,7 +73,7 @@ pub(crate) fn round(
     currency: Currency,
     mode: RoundingMode,
 ) -> Result<Amount, MoneyError> {
-    let major = exact.major()?;
+    let major = Decimal::from(exact.major()?);
     let sound = if major.scale() > SOUND_DECIMALS { major.round_dp(SOUND_DECIMALS) } else { major };
     Money::new(sound, currency).round(mode)
 }
@@ -85,15 +85,7 @@ type Few<T> = SmallVec<[T; 4]>;
 #[derive(Debug)]
 pub(crate) struct Settled {
     pub(crate) amount: Cost,
-    pub(crate) taxes: Vec<LineTax>,
-}
-
-/// The lines of a bill with what they cost, and its taxes.
-pub(crate) struct Settlement {
-    pub(crate) lines: Vec<Line>,
-    pub(crate) taxes: Vec<TaxTotal>,
-    /// How they were rounded, in words.
-    pub(crate) method: Cow<'static, str>,
+    pub(crate) taxes: LineTaxes,
 }
 
 impl Settled {
@@ -188,11 +180,14 @@ impl Fixed {
             let (excl, incl) = (round(excl, currency, mode)?, round(incl, currency, mode)?);
             // Of a limit over several taxes one can be left with less than none: it has none.
             let excl = if incl.minor >= 0 { excl.min(incl)? } else { excl };
-            let mut parts: Few<Decimal> = Few::new();
-            for tax in taxes {
-                parts.push(tax.major()?);
+            let mut parts: Few<Part> = Few::new();
+            for (place, tax) in taxes.iter().enumerate() {
+                let exact = tax.major()?;
+                parts.push(Part { place, group: place, exact, room: None, minor: 0 });
             }
-            let taxes = apportion(&parts, incl.checked_sub(excl)?, |_| None)?;
+            apportion(&mut parts, incl.checked_sub(excl)?)?;
+            let taxes: Few<Amount> =
+                parts.iter().map(|part| Amount::new(part.minor, currency)).collect();
             // Without a tax there is one price; both views of it are the same.
             let incl = if taxes.is_empty() { excl } else { incl };
             return Ok(Rounded { excl, incl, taxes });
@@ -215,31 +210,30 @@ impl Fixed {
     }
 }
 
-/// Rounds a bill; `is_limited`: it has a minimum or maximum price.
+/// Rounds a bill, whose lines then have what they cost; `is_limited`: it has a minimum or maximum
+/// price. Returns its taxes, and how it was rounded in words.
 ///
 /// # Errors
 ///
 /// [`MoneyError`].
-pub(crate) fn settle(mut drafts: Drafts<'_>, is_limited: bool) -> Result<Settlement, MoneyError> {
+pub(crate) fn settle(
+    drafts: &mut Drafts<'_>,
+    is_limited: bool,
+) -> Result<(Vec<TaxTotal>, Cow<'static, str>), MoneyError> {
     let fixed = Fixed::of_bill(&drafts.taxes, is_limited);
     if drafts.rounding.scope == RoundingScope::Total {
-        share_out(&mut drafts, fixed)?;
+        share_out(drafts, fixed)?;
     }
-    let Drafts { mut lines, taxes, currency, rounding, .. } = drafts;
-    let zero = Amount::zero(currency);
-    let mut rows: Few<(Amount, Amount)> = smallvec![(zero, zero); taxes.len()];
-    for line in &lines {
-        for tax in &line.taxes {
-            let Some((base, amount)) = rows.get_mut(tax.tax) else { continue };
-            *base = base.checked_add(line.amount.excl_vat)?;
-            *amount = amount.checked_add(tax.amount)?;
+    let (mut totals, places) = drafts.taxes.totals(drafts.currency);
+    for line in &mut drafts.lines {
+        for tax in &mut line.taxes {
+            tax.tax = places.get(tax.tax).copied().unwrap_or(tax.tax);
+            let Some(total) = totals.get_mut(tax.tax) else { continue };
+            total.base = total.base.checked_add(line.amount.excl_vat)?;
+            total.amount = total.amount.checked_add(tax.amount)?;
         }
     }
-    let (taxes, places) = taxes.into_totals(&rows, currency);
-    for tax in lines.iter_mut().flat_map(|line| &mut line.taxes) {
-        tax.tax = places.get(tax.tax).copied().unwrap_or(tax.tax);
-    }
-    Ok(Settlement { lines, taxes, method: in_words(rounding, fixed) })
+    Ok((totals, in_words(drafts.rounding, fixed)))
 }
 
 /// Rounds the total, and shares it out to the lines. Where prices are before several taxes, the
@@ -250,50 +244,47 @@ fn share_out(drafts: &mut Drafts<'_>, fixed: Fixed) -> Result<(), MoneyError> {
     let (currency, mode) = (*currency, rounding.mode);
     let sums = Sums::of(drafts, taxes)?;
     let rounded = fixed.round(sums.total()?, &sums.by_row(taxes)?, currency, mode)?;
-    let groups = groups(drafts);
+    let groups = Groups::of(drafts);
     let from_net = !taxes.are_included() && taxes.are_several();
-    let mut parts: Few<Decimal> = Few::new();
-    for draft in &*drafts {
-        parts.push(if from_net { draft.excl } else { draft.incl }.major()?);
+    let mut parts: Few<Part> = Few::new();
+    for (place, draft) in drafts.iter().enumerate() {
+        let exact = if from_net { draft.excl } else { draft.incl }.major()?;
+        let group = groups.of_line(place, draft, drafts);
+        parts.push(Part { place, group, exact, room: None, minor: 0 });
     }
-    let total = if from_net { rounded.excl } else { rounded.incl };
-    let shared = share(&parts, &groups, total, |_| None)?;
-    for ((line, draft), amount) in lines.iter_mut().zip(&*drafts).zip(&shared) {
-        line.amount = Cost { excl_vat: *amount, incl_vat: *amount };
-        line.taxes = Vec::with_capacity(taxes.rows(draft.set).len());
+    share(&mut parts, if from_net { rounded.excl } else { rounded.incl })?;
+    for (line, part) in lines.iter_mut().zip(&parts) {
+        let amount = Amount::new(part.minor, currency);
+        line.amount = Cost { excl_vat: amount, incl_vat: amount };
     }
     for (row, total) in rounded.taxes.iter().enumerate() {
-        share_tax(row, *total, drafts, taxes, &groups, from_net, lines)?;
+        let mut parts: Few<Part> = Few::new();
+        for (place, (draft, line)) in drafts.iter().zip(&*lines).enumerate() {
+            if taxes.rows(draft.set).contains(&row) {
+                let tax = draft.incl.minus(draft.excl)?;
+                let exact = taxes.part(draft.set, row, tax)?.major()?;
+                let group = groups.of_line(place, draft, drafts);
+                let room = (!from_net).then_some(line.amount.excl_vat.minor);
+                parts.push(Part { place, group, exact, room, minor: 0 });
+            }
+        }
+        share(&mut parts, *total)?;
+        book_tax(row, &parts, from_net, currency, lines)?;
     }
     Ok(())
 }
 
-/// Shares one tax out to the lines that carry it: on top of what they cost, or out of it.
-fn share_tax(
+/// Puts a tax that was shared out on the lines: on top of what they cost, or out of it.
+fn book_tax(
     row: usize,
-    total: Amount,
-    drafts: &[Draft],
-    taxes: &Taxes<'_>,
-    groups: &[usize],
+    parts: &[Part],
     on_top: bool,
+    currency: Currency,
     lines: &mut [Line],
 ) -> Result<(), MoneyError> {
-    let (mut parts, mut places): (Few<Decimal>, Few<usize>) = (Few::new(), Few::new());
-    for (place, draft) in drafts.iter().enumerate() {
-        if taxes.rows(draft.set).contains(&row) {
-            let tax = draft.incl.minus(draft.excl)?;
-            parts.push(taxes.part(draft.set, row, tax)?.major()?);
-            places.push(place);
-        }
-    }
-    let own: Few<usize> = places.iter().filter_map(|place| groups.get(*place).copied()).collect();
-    let room = |part: usize| {
-        let line = places.get(part).and_then(|place| lines.get(*place));
-        line.filter(|_| !on_top).map(|line| line.amount.excl_vat.minor)
-    };
-    let shares = share(&parts, &own, total, room)?;
-    for (&place, &amount) in places.iter().zip(&shares) {
-        let Some(line) = lines.get_mut(place) else { continue };
+    for part in parts {
+        let Some(line) = lines.get_mut(part.place) else { continue };
+        let amount = Amount::new(part.minor, currency);
         if on_top {
             line.amount.incl_vat = line.amount.incl_vat.checked_add(amount)?;
         } else {
@@ -304,58 +295,81 @@ fn share_tax(
     Ok(())
 }
 
-/// For every line the first of those that it is settled with: what is taken off a line goes with
-/// it, all idle time goes with the cap on it, and where nobody pays, all that has the same taxes.
-/// So a sum that is whole stays what it is.
-fn groups(drafts: &[Draft]) -> Few<usize> {
-    if drafts.last().is_some_and(|draft| draft.item == Item::Free) {
-        let first = |draft: &Draft| drafts.iter().position(|other| other.set == draft.set);
-        return drafts.iter().filter_map(first).collect();
-    }
-    let is_idle = |draft: &Draft| draft.item == Item::ParkingTime;
-    let capped = drafts.iter().any(|draft| draft.item == Item::IdleCap);
-    let idle = drafts.iter().position(is_idle).filter(|_| capped);
-    let group = |(place, draft): (usize, &Draft)| {
-        let first = draft.reduces.unwrap_or(place);
-        let of_cap = draft.item == Item::IdleCap || drafts.get(first).is_some_and(is_idle);
-        idle.filter(|_| of_cap).unwrap_or(first)
-    };
-    drafts.iter().enumerate().map(group).collect()
+/// Which lines are settled together: what is taken off a line goes with it, all idle time goes with
+/// the cap on it, and where nobody pays, all that has the same taxes. So a sum that is whole stays
+/// what it is.
+struct Groups {
+    /// Nobody pays.
+    is_free: bool,
+    /// The first line of idle time, where there is a cap on it.
+    capped: Option<usize>,
 }
 
-/// Shares `total` out to `parts` (major units), first to their `groups`, then within these.
-fn share(
-    parts: &[Decimal],
-    groups: &[usize],
-    total: Amount,
-    room: impl Fn(usize) -> Option<i64>,
-) -> Result<Few<Amount>, MoneyError> {
-    if groups.is_sorted_by(|earlier, later| earlier < later) {
+impl Groups {
+    fn of(drafts: &[Draft]) -> Self {
+        let is_capped = drafts.iter().any(|draft| draft.item == Item::IdleCap);
+        Self {
+            is_free: drafts.last().is_some_and(|draft| draft.item == Item::Free),
+            capped: drafts.iter().position(is_idle).filter(|_| is_capped),
+        }
+    }
+
+    /// The first of the lines that `draft`, the one at `place`, is settled with.
+    fn of_line(&self, place: usize, draft: &Draft, drafts: &[Draft]) -> usize {
+        if self.is_free {
+            return drafts.iter().position(|other| other.set == draft.set).unwrap_or(place);
+        }
+        let first = draft.reduces.unwrap_or(place);
+        let of_cap = || draft.item == Item::IdleCap || drafts.get(first).is_some_and(is_idle);
+        self.capped.filter(|_| of_cap()).unwrap_or(first)
+    }
+}
+
+fn is_idle(draft: &Draft) -> bool {
+    draft.item == Item::ParkingTime
+}
+
+/// A line's part of a total that is shared out.
+#[derive(Debug, Clone, Copy)]
+struct Part {
+    /// The line.
+    place: usize,
+    /// The first of the lines that it is settled with.
+    group: usize,
+    /// Its part in major units.
+    exact: Number,
+    /// What it has to stay within, if it can: from 0 to so many minor units.
+    room: Option<i64>,
+    /// What it gets, in minor units.
+    minor: i64,
+}
+
+/// Shares `total` out to `parts`, first to their groups, then within these.
+fn share(parts: &mut [Part], total: Amount) -> Result<(), MoneyError> {
+    if parts.is_sorted_by(|earlier, later| earlier.group < later.group) {
         // Each part is a group of its own.
-        return apportion(parts, total, room);
+        return apportion(parts, total);
     }
-    let mut places: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    for (place, group) in groups.iter().enumerate() {
-        places.entry(*group).or_default().push(place);
+    let mut groups: BTreeMap<usize, Vec<Part>> = BTreeMap::new();
+    for (place, part) in parts.iter().enumerate() {
+        groups.entry(part.group).or_default().push(Part { place, ..*part });
     }
-    let part = |place: &usize| parts.get(*place).copied().unwrap_or_default();
-    let mut sums = Vec::with_capacity(places.len());
-    for places in places.values() {
-        let sum = places.iter().map(part).try_fold(Decimal::ZERO, Decimal::checked_add);
-        sums.push(sum.ok_or(MoneyError::Overflow)?);
+    let mut sums: Few<Part> = Few::new();
+    for (group, own) in &groups {
+        let exacts = own.iter().map(|part| part.exact);
+        let exact = exacts.into_iter().try_fold(Number::ZERO, Number::plus)?;
+        sums.push(Part { place: *group, group: *group, exact, room: None, minor: 0 });
     }
-    let totals = apportion(&sums, total, |_| None)?;
-    let mut shares: Few<Amount> = smallvec![Amount::zero(total.currency); parts.len()];
-    for (places, total) in places.values().zip(totals) {
-        let own: Vec<Decimal> = places.iter().map(part).collect();
-        let room = |part: usize| places.get(part).and_then(|place| room(*place));
-        for (place, amount) in places.iter().zip(apportion(&own, total, room)?) {
-            if let Some(share) = shares.get_mut(*place) {
-                *share = amount;
+    apportion(&mut sums, total)?;
+    for (own, sum) in groups.values_mut().zip(&sums) {
+        apportion(own, Amount::new(sum.minor, total.currency))?;
+        for part in own {
+            if let Some(share) = parts.get_mut(part.place) {
+                share.minor = part.minor;
             }
         }
     }
-    Ok(shares)
+    Ok(())
 }
 
 /// A part's claim to one more minor unit than the whole ones it has; the smallest comes first.
@@ -366,98 +380,97 @@ struct Claim<R> {
     place: usize,
 }
 
-/// Shares `total` out to `parts` (major units) by largest remainder; nothing is lost, unless there
-/// is nobody to share it out to. `room` is what a part has to stay within, if it can: from 0 to so
-/// many minor units. A part of nothing comes last.
-fn apportion(
-    parts: &[Decimal],
-    total: Amount,
-    room: impl Fn(usize) -> Option<i64>,
-) -> Result<Few<Amount>, MoneyError> {
+/// Shares `total` out to `parts` by largest remainder; nothing is lost, unless there is nobody to
+/// share it out to. A part of nothing comes last.
+fn apportion(parts: &mut [Part], total: Amount) -> Result<(), MoneyError> {
+    if let [only] = parts {
+        only.minor = total.minor;
+        return Ok(());
+    }
     let digits = total.currency.minor_digits();
-    if parts.len() == 1 {
-        return Ok(smallvec![total]);
+    let mut rests: Few<i64> = Few::new();
+    for part in &mut *parts {
+        let Some((minor, rest)) = quick_floor(part.exact, digits) else { break };
+        part.minor = minor;
+        rests.push(rest);
     }
-    let mut floors: Few<(i64, i64)> = Few::new();
-    floors.extend(parts.iter().map_while(|part| quick_floor(*part, digits)));
-    if floors.len() == parts.len() {
-        return by_remainder(parts, &floors, total, room);
+    if rests.len() == parts.len() {
+        return by_remainder(parts, &rests, total.minor);
     }
-    let mut floors: Few<(i64, Decimal)> = Few::with_capacity(parts.len());
-    for part in parts {
-        floors.push(floor(*part, digits)?);
+    let mut rests: Few<Decimal> = Few::new();
+    for part in &mut *parts {
+        let (minor, rest) = floor(part.exact, digits)?;
+        part.minor = minor;
+        rests.push(rest);
     }
-    by_remainder(parts, &floors, total, room)
+    by_remainder(parts, &rests, total.minor)
 }
 
-/// Shares `total` out to `parts`, of which `floors` are the whole minor units and what is left.
+/// Shares `total` out to `parts`, which have their whole minor units; `rests` are what is left of
+/// each.
 fn by_remainder<R: Copy + Ord + Neg<Output = R>>(
-    parts: &[Decimal],
-    floors: &[(i64, R)],
-    total: Amount,
-    room: impl Fn(usize) -> Option<i64>,
-) -> Result<Few<Amount>, MoneyError> {
-    let mut shares = Few::with_capacity(parts.len());
-    let mut claims: Few<Claim<R>> = Few::with_capacity(parts.len());
-    let mut rest = total.minor;
-    for (place, (part, &(minor, remainder))) in parts.iter().zip(floors).enumerate() {
-        let rank = match room(place) {
-            _ if part.is_zero() => 3,
-            Some(room) if minor < 0 && minor < room => 0,
-            Some(room) if minor >= 0 && minor >= room => 2,
+    parts: &mut [Part],
+    rests: &[R],
+    total: i64,
+) -> Result<(), MoneyError> {
+    let mut rest = total;
+    for part in &*parts {
+        rest = rest.checked_sub(part.minor).ok_or(MoneyError::Overflow)?;
+    }
+    if rest == 0 || parts.is_empty() {
+        return Ok(());
+    }
+    let mut claims: Few<Claim<R>> = Few::new();
+    for (place, (part, &remainder)) in parts.iter().zip(rests).enumerate() {
+        let rank = match part.room {
+            _ if part.exact.is_zero() => 3,
+            Some(room) if part.minor < 0 && part.minor < room => 0,
+            Some(room) if part.minor >= 0 && part.minor >= room => 2,
             _ => 1,
         };
-        claims.push(Claim { rank, remainder: Reverse(remainder), place });
-        rest = rest.checked_sub(minor).ok_or(MoneyError::Overflow)?;
-        shares.push(Amount::new(minor, total.currency));
+        // Where there is too much, the smallest remainder gives first; who has nothing, last.
+        let remainder = Reverse(if rest < 0 { -remainder } else { remainder });
+        claims.push(Claim { rank, remainder, place });
     }
-    if rest < 0 {
-        for claim in &mut claims {
-            // The smallest remainder gives first; who has nothing, last.
-            claim.remainder = Reverse(-claim.remainder.0);
-        }
-    }
-    if rest != 0 && !claims.is_empty() {
-        claims.sort_unstable();
-        hand_out(rest, &claims, &mut shares)?;
-    }
-    Ok(shares)
+    claims.sort_unstable();
+    hand_out(rest, &claims, parts)
 }
 
 /// Decimals of what [`quick_floor`] leaves.
 const REST_DECIMALS: u32 = 18;
 
 /// As [`floor`], with what is left counted in whole numbers. `None`: there are too many digits.
-fn quick_floor(part: Decimal, minor_digits: u32) -> Option<(i64, i64)> {
-    let mantissa = few_digits(part)?;
-    let Some(decimals) = part.scale().checked_sub(minor_digits) else {
-        return Some((mantissa.checked_mul(power_of_ten(minor_digits - part.scale())?)?, 0));
+fn quick_floor(part: Number, minor_digits: u32) -> Option<(i64, i64)> {
+    let Number::Few(units, decimals) = part else { return None };
+    let Some(decimals) = decimals.checked_sub(minor_digits) else {
+        return Some((units.checked_mul(power_of_ten(minor_digits - decimals)?)?, 0));
     };
-    let unit = power_of_ten(decimals)?;
-    let rest = mantissa.rem_euclid(unit).checked_mul(power_of_ten(REST_DECIMALS - decimals)?)?;
-    Some((mantissa.div_euclid(unit), rest))
+    let minor = power_of_ten(decimals)?;
+    let rest = units.rem_euclid(minor).checked_mul(power_of_ten(REST_DECIMALS - decimals)?)?;
+    Some((units.div_euclid(minor), rest))
 }
 
 /// The whole minor units in `part`, and what is left of it in minor units, from 0 to 1.
-fn floor(part: Decimal, minor_digits: u32) -> Result<(i64, Decimal), MoneyError> {
+fn floor(part: Number, minor_digits: u32) -> Result<(i64, Decimal), MoneyError> {
     let scale = 10_i64.checked_pow(minor_digits).ok_or(MoneyError::Overflow)?;
-    let exact = part.checked_mul(Decimal::from(scale)).ok_or(MoneyError::Overflow)?;
+    let exact = Decimal::from(part).checked_mul(Decimal::from(scale));
+    let exact = exact.ok_or(MoneyError::Overflow)?;
     let whole = exact.floor();
     let remainder = exact.checked_sub(whole).ok_or(MoneyError::Overflow)?;
     Ok((whole.to_i64().ok_or(MoneyError::Overflow)?, remainder))
 }
 
-/// Adds `rest` minor units to `shares`, one each in the order of `claims`, and again from the
-/// first; a negative rest is taken away likewise.
-fn hand_out<R>(rest: i64, claims: &[Claim<R>], shares: &mut [Amount]) -> Result<(), MoneyError> {
+/// Adds `rest` minor units to `parts`, one each in the order of `claims`, and again from the first;
+/// a negative rest is taken away likewise.
+fn hand_out<R>(rest: i64, claims: &[Claim<R>], parts: &mut [Part]) -> Result<(), MoneyError> {
     let people = i64::try_from(claims.len()).map_err(|_| MoneyError::Overflow)?;
     let (each, odd) = (rest / people, rest % people);
     let count = usize::try_from(odd.unsigned_abs()).map_err(|_| MoneyError::Overflow)?;
     for (order, claim) in claims.iter().enumerate() {
         let more = if order < count { odd.signum() } else { 0 };
-        let Some(share) = shares.get_mut(claim.place) else { continue };
-        let minor = share.minor.checked_add(each).and_then(|minor| minor.checked_add(more));
-        share.minor = minor.ok_or(MoneyError::Overflow)?;
+        let Some(part) = parts.get_mut(claim.place) else { continue };
+        let minor = part.minor.checked_add(each).and_then(|minor| minor.checked_add(more));
+        part.minor = minor.ok_or(MoneyError::Overflow)?;
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Which taxes apply to what, and how much of an amount each of them is.
 
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range};
 
 use network::Tax;
 use ocpi::TaxIncluded;
@@ -36,14 +36,19 @@ pub(crate) struct Taxes<'a> {
 
 #[derive(Debug, Clone, Copy)]
 struct Row<'a> {
-    name: &'a str,
+    /// None: nobody has named it.
+    name: Option<&'a str>,
     percent: TaxPercent,
     account_number: Option<&'a str>,
     used: bool,
 }
 
 impl<'a> Row<'a> {
-    const fn new(name: &'a str, percent: TaxPercent, account_number: Option<&'a str>) -> Self {
+    const fn new(
+        name: Option<&'a str>,
+        percent: TaxPercent,
+        account_number: Option<&'a str>,
+    ) -> Self {
         Self { name, percent, account_number, used: false }
     }
 }
@@ -64,7 +69,7 @@ impl<'a> Taxes<'a> {
         for tax in taxes {
             let sum = jurisdiction_percent.checked_add(tax.percent.percent());
             jurisdiction_percent = sum.ok_or(MoneyError::Overflow)?;
-            let (name, account_number) = (tax.name.as_str(), tax.account_number.as_deref());
+            let (name, account_number) = (Some(tax.name.as_str()), tax.account_number.as_deref());
             rows.push(Row::new(name, tax.percent, account_number));
         }
         Ok(Self { rows, jurisdiction, jurisdiction_percent, included })
@@ -117,7 +122,7 @@ impl<'a> Taxes<'a> {
         if let Some((row, _)) = stated.find(|(_, row)| row.percent == percent) {
             return TaxSet::One(row);
         }
-        let name = own.first().map_or(UNNAMED, |tax| &tax.name);
+        let name = own.first().map(|tax| tax.name.as_str());
         let account_number = own.first().and_then(|tax| tax.account_number.as_deref());
         self.rows.push(Row::new(name, percent, account_number));
         TaxSet::One(self.rows.len() - 1)
@@ -135,7 +140,7 @@ impl<'a> Taxes<'a> {
     /// The name and rate of every tax of `set`.
     pub(crate) fn named(&self, set: TaxSet) -> impl Iterator<Item = (&str, TaxPercent)> {
         let rows = self.rows.iter().take(self.rows(set).end).skip(self.rows(set).start);
-        rows.map(|row| (row.name, row.percent))
+        rows.map(|row| (row.name.unwrap_or(UNNAMED), row.percent))
     }
 
     /// All percentages of `set` together.
@@ -183,7 +188,7 @@ impl<'a> Taxes<'a> {
         let percent = if excl.is_zero() {
             Decimal::ZERO
         } else {
-            hundred.scaled(incl.minus(excl)?, excl)?.major()?.round_dp(4).normalize()
+            Decimal::from(hundred.scaled(incl.minus(excl)?, excl)?.major()?).round_dp(4).normalize()
         };
         Ok(self.of(Some(TaxPercent::try_from(percent).unwrap_or(TaxPercent::ZERO))))
     }
@@ -198,22 +203,19 @@ impl<'a> Taxes<'a> {
         self.rows.iter().take(self.rows(TaxSet::All).len()).filter(|row| row.used).count() > 1
     }
 
-    /// The rows that are used as totals, by `amounts` (base and tax) of every row; and for every
-    /// row its index among them.
-    pub(crate) fn into_totals(
-        self,
-        amounts: &[(Amount, Amount)],
-        currency: Currency,
-    ) -> (Vec<TaxTotal>, SmallVec<[usize; 4]>) {
+    /// The rows that are used as totals of nothing yet; and for every row its index among them.
+    pub(crate) fn totals(&self, currency: Currency) -> (Vec<TaxTotal>, SmallVec<[usize; 4]>) {
         let mut totals = Vec::with_capacity(self.rows.len());
         let mut places = SmallVec::new();
-        let zero = Amount::zero(currency);
-        for (index, row) in self.rows.iter().enumerate() {
+        let (base, amount) = (Amount::zero(currency), Amount::zero(currency));
+        for row in &self.rows {
             places.push(totals.len());
             if row.used {
-                let (base, amount) = amounts.get(index).copied().unwrap_or((zero, zero));
                 totals.push(TaxTotal {
-                    name: row.name.to_owned(),
+                    name: match row.name {
+                        Some(name) => Cow::Owned(name.to_owned()),
+                        None => Cow::Borrowed(UNNAMED),
+                    },
                     percent: row.percent,
                     account_number: row.account_number.map(str::to_owned),
                     base,

@@ -57,7 +57,7 @@ fn taxes(priced: &PricedSession) -> Vec<(&str, String, i64, i64)> {
     priced
         .taxes
         .iter()
-        .map(|tax| (tax.name.as_str(), shown(tax), tax.base.minor, tax.amount.minor))
+        .map(|tax| (&*tax.name, shown(tax), tax.base.minor, tax.amount.minor))
         .collect()
 }
 

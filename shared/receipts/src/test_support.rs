@@ -47,7 +47,7 @@ fn line(item: Item, is_taxed: bool, amount: Cost) -> Line {
         from: at(0),
         to: at(30),
         energy: WattHours::from(10_500),
-        segments: vec![0],
+        segments: vec![0].into(),
         why: Why::default(),
     }
 }
@@ -64,7 +64,7 @@ pub(crate) fn priced() -> PricedSession {
         tariff: quantities::TariffRef { id: "AMS-RETAIL".parse().unwrap(), version: 3 },
         currency: Currency::EUR,
         lines,
-        segments: vec![],
+        segments: vec![].into(),
         totals: Totals {
             total: cost(570, 679),
             fixed: cost(50, 50),

@@ -1,6 +1,7 @@
 //! From a CDR's charging periods to stretches.
 
 use arrayvec::ArrayVec;
+use chrono::{DateTime, NaiveDate, NaiveTime, Timelike, Utc};
 use ocpi::{Cdr, CdrDimensionType, ChargingPeriod};
 use quantities::MoneyError;
 use rust_decimal::Decimal;
@@ -19,13 +20,13 @@ use crate::{
 /// the digits it has (`0.6667` hours for 40 minutes), start and end are meant. Charging comes
 /// before parking in a period that states both; time it does not state is not billed.
 pub(crate) fn course(cdr: &Cdr, tariff: &Compiled) -> Result<Course, RatingError> {
-    let mut reader = Reader::new(&cdr.charging_periods, &tariff.id, tariff.depends_on_power);
-    let end_ms = cdr.end_date_time.timestamp_millis();
-    let mut periods = cdr.charging_periods.iter().enumerate().peekable();
-    let starts = |period: &ChargingPeriod| period.start_date_time.timestamp_millis();
-    let mut start_ms = periods.peek().map_or(end_ms, |(_, period)| starts(period));
-    while let Some((index, period)) = periods.next() {
-        let end_ms = periods.peek().map_or(end_ms, |(_, next)| starts(next));
+    let mut reader = Reader::new(&cdr.charging_periods, tariff);
+    let mut clock = Clock::default();
+    let end_ms = clock.ms(cdr.end_date_time);
+    let mut starts = cdr.charging_periods.iter().map(|period| period.start_date_time);
+    let mut start_ms = starts.next().map_or(end_ms, |start| clock.ms(start));
+    for (index, period) in cdr.charging_periods.iter().enumerate() {
+        let end_ms = starts.next().map_or(end_ms, |next| clock.ms(next));
         reader.period(index, period, start_ms, end_ms)?;
         start_ms = end_ms;
     }
@@ -44,6 +45,26 @@ pub(crate) fn course(cdr: &Cdr, tariff: &Compiled) -> Result<Course, RatingError
     }
     let Reader { stretches, findings, .. } = reader;
     Ok(Course { stretches, session_start_ms, reservation_expired, stated: true, findings })
+}
+
+/// Milliseconds since 1970, quick for one moment after another of the same day.
+#[derive(Default)]
+struct Clock {
+    day: NaiveDate,
+    midnight_ms: i64,
+}
+
+impl Clock {
+    #[inline]
+    fn ms(&mut self, at: DateTime<Utc>) -> i64 {
+        let at = at.naive_utc();
+        if at.date() != self.day {
+            self.day = at.date();
+            self.midnight_ms = at.date().and_time(NaiveTime::MIN).and_utc().timestamp_millis();
+        }
+        let seconds = i64::from(at.time().num_seconds_from_midnight());
+        self.midnight_ms + seconds * 1000 + i64::from(at.time().nanosecond() / 1_000_000)
+    }
 }
 
 /// The most energy of a period that is believed: a million kWh, in millionths of a Wh.
@@ -71,20 +92,20 @@ struct Volumes {
 struct Time {
     kind: SegmentKind,
     ms: i64,
-    /// How many decimals its hours have; none of a time of nothing.
-    decimals: u32,
+    /// As they are stated.
+    hours: Decimal,
 }
 
 impl Time {
     /// Less than a millisecond is something.
     const fn is_zero(self) -> bool {
-        self.ms == 0 && self.decimals == 0
+        self.hours.is_zero()
     }
 
     /// One unit of the last digit of its hours in milliseconds, rounded up. A number with fewer than
     /// two decimals is taken to have had three, such as `0.500` written `0.5`.
-    const fn last_digit_ms(self) -> i64 {
-        match self.decimals {
+    fn last_digit_ms(self) -> i64 {
+        match decimals(self.hours) {
             2 => 36_000,
             0 | 1 | 3 => 3_600,
             4 => 360,
@@ -93,6 +114,22 @@ impl Time {
             _ => 1,
         }
     }
+}
+
+/// The energy of `period`, in millionths of a Wh, and its time, where it states these two and
+/// nothing is odd about them: the usual case, and the quick one.
+#[inline]
+fn plain(period: &ChargingPeriod) -> Option<(i64, Time)> {
+    let [energy, time] = period.dimensions.as_slice() else { return None };
+    let kind = match (energy.dimension, time.dimension) {
+        (CdrDimensionType::Energy, CdrDimensionType::Time) => SegmentKind::Charging,
+        (CdrDimensionType::Energy, CdrDimensionType::ParkingTime) => SegmentKind::Idle,
+        _ => return None,
+    };
+    let uwh = micro_wh_of(energy.volume).filter(|uwh| (1..=UWH_MAX).contains(uwh))?;
+    let hours = time.volume;
+    let ms = hours_to_ms(hours).filter(|ms| (1..=MS_MAX).contains(ms))?;
+    Some((uwh, Time { kind, ms, hours }))
 }
 
 /// Reservation, charging and parking.
@@ -118,7 +155,7 @@ impl Volumes {
             };
             if self.times.iter().all(|time| time.kind != kind) {
                 let ms = check(index, name, volume, hours_to_ms(volume), MS_MAX)?;
-                self.times.push(Time { kind, ms, decimals: decimals(volume) });
+                self.times.push(Time { kind, ms, hours: volume });
             }
         }
         match self.times.as_slice() {
@@ -179,6 +216,8 @@ struct Reader<'a> {
     /// The id of the tariff that it is priced with.
     tariff_id: &'a str,
     asks_power: bool,
+    /// Whether a price can change within a period.
+    can_change: bool,
     some_name_a_tariff: bool,
     names_another: bool,
     /// The energy of the periods so far, in millionths of a Wh.
@@ -188,10 +227,11 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn new(periods: &[ChargingPeriod], tariff_id: &'a str, asks_power: bool) -> Self {
+    fn new(periods: &[ChargingPeriod], tariff: &'a Compiled) -> Self {
         Self {
-            tariff_id,
-            asks_power,
+            tariff_id: &tariff.id,
+            asks_power: tariff.depends_on_power,
+            can_change: tariff.can_change(),
             some_name_a_tariff: periods.iter().any(|period| period.tariff_id.is_some()),
             names_another: false,
             uwh: 0,
@@ -213,20 +253,42 @@ impl<'a> Reader<'a> {
             return Err(RatingError::PeriodOutOfOrder { period: index, start });
         }
         let billable = self.is_billable(period);
+        let from = Reading { at_ms: start_ms, uwh: self.uwh };
+        let lasts_ms = end_ms - start_ms;
+        if !self.asks_power
+            && let Some((uwh, time)) = plain(period)
+            && (lasts_ms - time.ms).abs() < time.last_digit_ms()
+        {
+            self.uwh = self.uwh.checked_add(uwh).ok_or(MoneyError::Overflow)?;
+            let to = Reading { at_ms: end_ms, uwh: self.uwh };
+            self.add(Stretch::between(from, to, time.kind, lasts_ms, billable));
+            return Ok(());
+        }
         let mut volumes = Volumes::default();
         volumes.take(index, period)?;
-        let from = Reading { at_ms: start_ms, uwh: self.uwh };
         let energy = volumes.uwh.unwrap_or_default();
         self.uwh = self.uwh.checked_add(energy).ok_or(MoneyError::Overflow)?;
         let to = Reading { at_ms: end_ms, uwh: self.uwh };
-        self.set_straight(&mut volumes.times, period, end_ms - start_ms);
-        match volumes.times.as_slice() {
-            // It states its time: the usual case, and the quick one.
-            [time] if time.ms == end_ms - start_ms && !self.asks_power => {
-                self.stretches.push(Stretch::between(from, to, time.kind, time.ms, billable));
-                Ok(())
+        self.set_straight(&mut volumes.times, period, lasts_ms);
+        self.split(period, &volumes.times, from, to, billable)
+    }
+
+    /// Adds `stretch`. Where no price can change within, it is one with the last that is like it.
+    fn add(&mut self, stretch: Stretch) {
+        let consumes = |stretch: &Stretch| {
+            stretch.billable && stretch.time_ms > 0 && stretch.from.uwh < stretch.to.uwh
+        };
+        match self.stretches.last_mut() {
+            Some(last)
+                if !self.can_change
+                    && last.kind == stretch.kind
+                    && consumes(last)
+                    && consumes(&stretch) =>
+            {
+                last.time_ms += stretch.time_ms;
+                (last.end_ms, last.to) = (stretch.end_ms, stretch.to);
             }
-            times => self.split(period, times, from, to, billable),
+            _ => self.stretches.push(stretch),
         }
     }
 

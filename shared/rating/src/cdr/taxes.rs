@@ -49,7 +49,7 @@ fn sums(priced: &PricedSession, tax: usize) -> Result<Totals, MoneyError> {
 
 fn named_amount(tax: &TaxTotal, due: Amount) -> TaxAmount {
     TaxAmount {
-        name: tax.name.clone(),
+        name: tax.name.clone().into_owned(),
         account_number: tax.account_number.clone(),
         percentage: Some(tax.percent.percent()),
         amount: due.to_money().value,

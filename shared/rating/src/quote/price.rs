@@ -79,8 +79,8 @@ impl<'a> View<'a> {
             element: component.element,
             component: component.position,
             listed: component.price,
-            excl_vat: excl.major()?.normalize(),
-            incl_vat: incl.major()?.normalize(),
+            excl_vat: excl.major()?.trimmed().into(),
+            incl_vat: incl.major()?.trimmed().into(),
             unit,
             tax_percent: TaxPercent::try_from(percent)?,
             taxes: taxes
