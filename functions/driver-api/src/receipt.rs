@@ -233,7 +233,7 @@ fn view(
 ) -> Result<ReceiptView, Problem> {
     let Receipt { session, site, price, .. } = receipt;
     let tax = |sum: &TaxTotal| TaxView {
-        name: sum.name.clone(),
+        name: sum.name.clone().into_owned(),
         percent: sum.percent.percent().normalize(),
         account_number: sum.account_number.clone(),
         excl_tax: sum.base.into(),
@@ -387,7 +387,7 @@ pub(crate) mod tests {
             },
             // 21 %: 4.20 + 1.00 without tax, 0.88 + 0.21 of tax; nothing stated on the flat 0.50.
             taxes: vec![TaxTotal {
-                name: "VAT".to_owned(),
+                name: "VAT".into(),
                 percent: TaxPercent::try_from(Decimal::from(21)).unwrap(),
                 account_number: None,
                 base: Amount::new(520, Currency::EUR),

@@ -13,7 +13,7 @@ use crate::{
     charges::{Charge, Charges},
     compile::{Bounds, Compiled},
     draft::Drafts,
-    exact::{Exact, Number, UWH_DECIMALS, trimmed},
+    exact::{Exact, Number, Overflow, UWH_DECIMALS, trimmed},
     limit::{Span, cap_idle, limit, set_free},
     plan::Applier,
     round::settle,
@@ -305,7 +305,7 @@ impl Extent {
 }
 
 /// What `quantity` (Wh, milliseconds, or 1, without zeros at the end) of `item` costs at `price`.
-pub(crate) fn price_of(item: Item, price: Decimal, quantity: Number) -> Result<Exact, MoneyError> {
+pub(crate) fn price_of(item: Item, price: Decimal, quantity: Number) -> Result<Exact, Overflow> {
     match item {
         Item::Energy => Exact::for_energy(price, quantity),
         Item::Time | Item::ParkingTime | Item::ReservationTime => Exact::for_time(price, quantity),
@@ -323,7 +323,7 @@ pub(crate) const fn units(item: Item) -> (Unit, Unit) {
 }
 
 /// `quantity` (Wh, milliseconds, or 1) of `item` in the unit of its line.
-pub(crate) fn in_units(item: Item, quantity: Number) -> Result<Decimal, MoneyError> {
+pub(crate) fn in_units(item: Item, quantity: Number) -> Result<Decimal, Overflow> {
     Ok(match units(item).0 {
         Unit::KilowattHour | Unit::Second => quantity.thousandth()?.trimmed().into(),
         Unit::Session | Unit::Hour => quantity.trimmed().into(),

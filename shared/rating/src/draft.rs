@@ -5,7 +5,7 @@ use smallvec::{SmallVec, smallvec};
 
 use crate::{
     Item, Line, LineTax,
-    exact::Exact,
+    exact::{Exact, Overflow},
     round::{Settled, settle_line},
     taxes::{TaxSet, Taxes},
 };
@@ -190,8 +190,8 @@ impl Sums {
     ///
     /// # Errors
     ///
-    /// [`MoneyError::Overflow`].
-    pub(crate) fn of(drafts: &[Draft], taxes: &Taxes<'_>) -> Result<Self, MoneyError> {
+    /// [`Overflow`].
+    pub(crate) fn of(drafts: &[Draft], taxes: &Taxes<'_>) -> Result<Self, Overflow> {
         let mut sums = Self::default();
         for draft in drafts.iter().filter(|draft| !draft.is_given) {
             sums.add(draft.set, draft.excl, draft.incl)?;
@@ -210,7 +210,7 @@ impl Sums {
         Ok(sums)
     }
 
-    fn add(&mut self, set: TaxSet, excl: Exact, incl: Exact) -> Result<(), MoneyError> {
+    fn add(&mut self, set: TaxSet, excl: Exact, incl: Exact) -> Result<(), Overflow> {
         let Some(group) = self.groups.iter_mut().find(|group| group.set == set) else {
             self.groups.push(Group { set, excl, incl });
             return Ok(());
@@ -224,8 +224,8 @@ impl Sums {
     ///
     /// # Errors
     ///
-    /// [`MoneyError::Overflow`].
-    pub(crate) fn total(&self) -> Result<(Exact, Exact), MoneyError> {
+    /// [`Overflow`].
+    pub(crate) fn total(&self) -> Result<(Exact, Exact), Overflow> {
         let mut groups = self.groups.iter().map(|group| (group.excl, group.incl));
         let first = groups.next().unwrap_or((Exact::ZERO, Exact::ZERO));
         groups.try_fold(first, |(excl, incl), (of_excl, of_incl)| {
@@ -237,8 +237,8 @@ impl Sums {
     ///
     /// # Errors
     ///
-    /// [`MoneyError::Overflow`].
-    pub(crate) fn by_row(&self, taxes: &Taxes<'_>) -> Result<SmallVec<[Exact; 4]>, MoneyError> {
+    /// [`Overflow`].
+    pub(crate) fn by_row(&self, taxes: &Taxes<'_>) -> Result<SmallVec<[Exact; 4]>, Overflow> {
         let mut rows: SmallVec<[Exact; 4]> = smallvec![Exact::ZERO; taxes.len()];
         for group in &self.groups {
             let tax = group.incl.minus(group.excl)?;

@@ -5,10 +5,29 @@ use std::cmp::Ordering;
 use quantities::MoneyError;
 use rust_decimal::Decimal;
 
+use crate::RatingError;
+
 /// Wh in a kWh.
 pub(crate) const WH_PER_KWH: Decimal = Decimal::ONE_THOUSAND;
 /// Milliseconds in an hour.
 pub(crate) const MS_PER_HOUR: i64 = 3_600_000;
+
+/// What does not fit a [`Decimal`]: [`MoneyError::Overflow`] without anything to carry about, for it
+/// is asked for at every step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Overflow;
+
+impl From<Overflow> for MoneyError {
+    fn from(_: Overflow) -> Self {
+        Self::Overflow
+    }
+}
+
+impl From<Overflow> for RatingError {
+    fn from(overflow: Overflow) -> Self {
+        Self::Money(overflow.into())
+    }
+}
 
 /// A decimal, kept as a whole number while it has few digits: that is the usual case, and the quick
 /// one. Its arithmetic is that of [`Decimal`].
@@ -64,7 +83,7 @@ impl Number {
     pub(crate) const ZERO: Self = Self::Few(0, 0);
 
     #[inline]
-    pub(crate) fn plus(self, other: Self) -> Result<Self, MoneyError> {
+    pub(crate) fn plus(self, other: Self) -> Result<Self, Overflow> {
         let sum = aligned(self, other);
         match sum.and_then(|(left, right, decimals)| Some((left.checked_add(right)?, decimals))) {
             Some((sum, decimals)) => Ok(Self::Few(sum, decimals)),
@@ -73,7 +92,7 @@ impl Number {
     }
 
     #[inline]
-    fn minus(self, other: Self) -> Result<Self, MoneyError> {
+    fn minus(self, other: Self) -> Result<Self, Overflow> {
         let rest = aligned(self, other);
         match rest.and_then(|(left, right, decimals)| Some((left.checked_sub(right)?, decimals))) {
             Some((rest, decimals)) => Ok(Self::Few(rest, decimals)),
@@ -82,7 +101,7 @@ impl Number {
     }
 
     #[inline]
-    fn times(self, other: Self) -> Result<Self, MoneyError> {
+    fn times(self, other: Self) -> Result<Self, Overflow> {
         if let (Self::Few(left, of_left), Self::Few(right, of_right)) = (self, other)
             && let Some(product) = left.checked_mul(right)
             && of_left + of_right <= Decimal::MAX_SCALE
@@ -96,8 +115,8 @@ impl Number {
     ///
     /// # Errors
     ///
-    /// [`MoneyError::Overflow`].
-    fn shifted(self, decimals: u32) -> Result<Self, MoneyError> {
+    /// [`Overflow`].
+    fn shifted(self, decimals: u32) -> Result<Self, Overflow> {
         self.times(Self::Few(1, decimals))
     }
 
@@ -105,8 +124,8 @@ impl Number {
     ///
     /// # Errors
     ///
-    /// [`MoneyError::Overflow`].
-    pub(crate) fn thousandth(self) -> Result<Self, MoneyError> {
+    /// [`Overflow`].
+    pub(crate) fn thousandth(self) -> Result<Self, Overflow> {
         self.shifted(3)
     }
 
@@ -153,8 +172,8 @@ fn slowly(
     compute: fn(Decimal, Decimal) -> Option<Decimal>,
     left: Number,
     right: Number,
-) -> Result<Number, MoneyError> {
-    compute(left.into(), right.into()).map(Number::from).ok_or(MoneyError::Overflow)
+) -> Result<Number, Overflow> {
+    compute(left.into(), right.into()).map(Number::from).ok_or(Overflow)
 }
 
 /// An amount in 3600ths of the major unit. A price per hour times seconds, and a price per kWh
@@ -166,54 +185,50 @@ impl Exact {
     pub(crate) const ZERO: Self = Self(Number::ZERO);
 
     /// `price` per hour for `ms` milliseconds.
-    pub(crate) fn for_time(price: Decimal, ms: Number) -> Result<Self, MoneyError> {
+    pub(crate) fn for_time(price: Decimal, ms: Number) -> Result<Self, Overflow> {
         Number::from(price).times(ms.thousandth()?).map(Self)
     }
 
     /// `price` per kWh for `wh` watt-hours.
-    pub(crate) fn for_energy(price: Decimal, wh: Number) -> Result<Self, MoneyError> {
+    pub(crate) fn for_energy(price: Decimal, wh: Number) -> Result<Self, Overflow> {
         Number::from(price).times(wh)?.times(Number::Few(36, 1)).map(Self)
     }
 
     /// `price` once.
-    pub(crate) fn for_once(price: Decimal) -> Result<Self, MoneyError> {
+    pub(crate) fn for_once(price: Decimal) -> Result<Self, Overflow> {
         Number::from(price).times(Number::Few(3600, 0)).map(Self)
     }
 
     /// This with `percent` added.
-    pub(crate) fn plus_percent(self, percent: Decimal) -> Result<Self, MoneyError> {
+    pub(crate) fn plus_percent(self, percent: Decimal) -> Result<Self, Overflow> {
         let hundredths = Number::Few(100, 0).plus(percent.into())?;
         self.0.times(hundredths.shifted(2)?).map(Self)
     }
 
     /// What gives this with `percent` added; exact to the digits that a decimal has.
-    pub(crate) fn less_percent(self, percent: Decimal) -> Result<Self, MoneyError> {
+    pub(crate) fn less_percent(self, percent: Decimal) -> Result<Self, Overflow> {
         let hundredths = Number::Few(100, 0).plus(percent.into())?;
         let parts = self.0.times(Number::Few(100, 0))?;
         slowly(Decimal::checked_div, parts, hundredths).map(Self)
     }
 
     /// This times `numerator` by `denominator`.
-    pub(crate) fn scaled(self, numerator: Self, denominator: Self) -> Result<Self, MoneyError> {
+    pub(crate) fn scaled(self, numerator: Self, denominator: Self) -> Result<Self, Overflow> {
         slowly(Decimal::checked_div, self.0.times(numerator.0)?, denominator.0).map(Self)
     }
 
     /// This times `numerator` by `denominator`, both plain numbers.
-    pub(crate) fn times(
-        self,
-        numerator: Decimal,
-        denominator: Decimal,
-    ) -> Result<Self, MoneyError> {
+    pub(crate) fn times(self, numerator: Decimal, denominator: Decimal) -> Result<Self, Overflow> {
         self.scaled(Self(numerator.into()), Self(denominator.into()))
     }
 
     #[inline]
-    pub(crate) fn plus(self, other: Self) -> Result<Self, MoneyError> {
+    pub(crate) fn plus(self, other: Self) -> Result<Self, Overflow> {
         self.0.plus(other.0).map(Self)
     }
 
     #[inline]
-    pub(crate) fn minus(self, other: Self) -> Result<Self, MoneyError> {
+    pub(crate) fn minus(self, other: Self) -> Result<Self, Overflow> {
         self.0.minus(other.0).map(Self)
     }
 
@@ -223,7 +238,7 @@ impl Exact {
 
     /// In major units.
     #[inline]
-    pub(crate) fn major(self) -> Result<Number, MoneyError> {
+    pub(crate) fn major(self) -> Result<Number, Overflow> {
         // What was multiplied by 36 before has an end in decimals: no long division.
         match self.0 {
             Number::Few(units, decimals)

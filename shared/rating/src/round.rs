@@ -16,7 +16,7 @@ use smallvec::SmallVec;
 use crate::{
     Cost, Item, Line, LineTax, LineTaxes, TaxTotal,
     draft::{Draft, Drafts, Sums},
-    exact::{Exact, Number, power_of_ten},
+    exact::{Exact, Number, Overflow, power_of_ten},
     taxes::{TaxSet, Taxes},
 };
 
@@ -67,15 +67,12 @@ const fn in_words(rounding: Rounding, fixed: Fixed) -> Cow<'static, str> {
 /// add up to can fall short of a half by the last of them. Products have fewer decimals than these.
 const SOUND_DECIMALS: u32 = 20;
 
-/// Rounds `exact`.
-pub(crate) fn round(
-    exact: Exact,
-    currency: Currency,
-    mode: RoundingMode,
-) -> Result<Amount, MoneyError> {
+/// Rounds `exact` to minor units.
+fn round(exact: Exact, currency: Currency, mode: RoundingMode) -> Result<i64, Overflow> {
     let major = Decimal::from(exact.major()?);
     let sound = if major.scale() > SOUND_DECIMALS { major.round_dp(SOUND_DECIMALS) } else { major };
-    Money::new(sound, currency).round(mode)
+    // All that can go wrong with one amount is that it is too large.
+    Money::new(sound, currency).round(mode).map(|amount| amount.minor).map_err(|_| Overflow)
 }
 
 /// As many as most bills have lines, or taxes.
@@ -130,8 +127,10 @@ pub(crate) fn settle_line(
     }
     let fixed = if is_given { Fixed::Both } else { Fixed::of_prices(taxes) };
     let rounded = fixed.round((excl, incl), &parts, currency, mode)?;
-    let settled = rows.zip(rounded.taxes).map(|(tax, amount)| LineTax { tax, amount });
-    let amount = Cost { excl_vat: rounded.excl, incl_vat: rounded.incl };
+    let amount = |minor| Amount::new(minor, currency);
+    let settled =
+        rows.zip(rounded.taxes).map(|(tax, minor)| LineTax { tax, amount: amount(minor) });
+    let amount = Cost { excl_vat: amount(rounded.excl), incl_vat: amount(rounded.incl) };
     Ok(Settled { amount, taxes: settled.collect() })
 }
 
@@ -146,11 +145,12 @@ enum Fixed {
     Both,
 }
 
-/// An amount rounded: what there is without tax and the taxes are what there is with tax.
+/// An amount rounded to minor units: what there is without tax and the taxes are what there is with
+/// tax.
 struct Rounded {
-    excl: Amount,
-    incl: Amount,
-    taxes: Few<Amount>,
+    excl: i64,
+    incl: i64,
+    taxes: Few<i64>,
 }
 
 impl Fixed {
@@ -175,36 +175,36 @@ impl Fixed {
         taxes: &[Exact],
         currency: Currency,
         mode: RoundingMode,
-    ) -> Result<Rounded, MoneyError> {
+    ) -> Result<Rounded, Overflow> {
         if self == Self::Both {
             let (excl, incl) = (round(excl, currency, mode)?, round(incl, currency, mode)?);
             // Of a limit over several taxes one can be left with less than none: it has none.
-            let excl = if incl.minor >= 0 { excl.min(incl)? } else { excl };
+            let excl = if incl >= 0 { excl.min(incl) } else { excl };
             let mut parts: Few<Part> = Few::new();
             for (place, tax) in taxes.iter().enumerate() {
                 let exact = tax.major()?;
                 parts.push(Part { place, group: place, exact, room: None, minor: 0 });
             }
-            apportion(&mut parts, incl.checked_sub(excl)?)?;
-            let taxes: Few<Amount> =
-                parts.iter().map(|part| Amount::new(part.minor, currency)).collect();
+            let tax = incl.checked_sub(excl).ok_or(Overflow)?;
+            apportion(&mut parts, tax, currency.minor_digits())?;
+            let taxes: Few<i64> = parts.iter().map(|part| part.minor).collect();
             // Without a tax there is one price; both views of it are the same.
             let incl = if taxes.is_empty() { excl } else { incl };
             return Ok(Rounded { excl, incl, taxes });
         }
         let mut rounded = Few::new();
-        let mut sum = Amount::zero(currency);
+        let mut sum = 0_i64;
         for tax in taxes {
             let tax = round(*tax, currency, mode)?;
-            sum = sum.checked_add(tax)?;
+            sum = sum.checked_add(tax).ok_or(Overflow)?;
             rounded.push(tax);
         }
         let (excl, incl) = if self == Self::Net {
             let excl = round(excl, currency, mode)?;
-            (excl, excl.checked_add(sum)?)
+            (excl, excl.checked_add(sum).ok_or(Overflow)?)
         } else {
             let incl = round(incl, currency, mode)?;
-            (incl.checked_sub(sum)?, incl)
+            (incl.checked_sub(sum).ok_or(Overflow)?, incl)
         };
         Ok(Rounded { excl, incl, taxes: rounded })
     }
@@ -242,6 +242,7 @@ pub(crate) fn settle(
 fn share_out(drafts: &mut Drafts<'_>, fixed: Fixed) -> Result<(), MoneyError> {
     let Drafts { lines, list: drafts, taxes, currency, rounding } = drafts;
     let (currency, mode) = (*currency, rounding.mode);
+    let digits = currency.minor_digits();
     let sums = Sums::of(drafts, taxes)?;
     let rounded = fixed.round(sums.total()?, &sums.by_row(taxes)?, currency, mode)?;
     let groups = Groups::of(drafts);
@@ -252,7 +253,7 @@ fn share_out(drafts: &mut Drafts<'_>, fixed: Fixed) -> Result<(), MoneyError> {
         let group = groups.of_line(place, draft, drafts);
         parts.push(Part { place, group, exact, room: None, minor: 0 });
     }
-    share(&mut parts, if from_net { rounded.excl } else { rounded.incl })?;
+    share(&mut parts, if from_net { rounded.excl } else { rounded.incl }, digits)?;
     for (line, part) in lines.iter_mut().zip(&parts) {
         let amount = Amount::new(part.minor, currency);
         line.amount = Cost { excl_vat: amount, incl_vat: amount };
@@ -268,7 +269,7 @@ fn share_out(drafts: &mut Drafts<'_>, fixed: Fixed) -> Result<(), MoneyError> {
                 parts.push(Part { place, group, exact, room, minor: 0 });
             }
         }
-        share(&mut parts, *total)?;
+        share(&mut parts, *total, digits)?;
         book_tax(row, &parts, from_net, currency, lines)?;
     }
     Ok(())
@@ -344,11 +345,12 @@ struct Part {
     minor: i64,
 }
 
-/// Shares `total` out to `parts`, first to their groups, then within these.
-fn share(parts: &mut [Part], total: Amount) -> Result<(), MoneyError> {
+/// Shares `total`, in minor units of so many `digits`, out to `parts`, first to their groups, then
+/// within these.
+fn share(parts: &mut [Part], total: i64, digits: u32) -> Result<(), Overflow> {
     if parts.is_sorted_by(|earlier, later| earlier.group < later.group) {
         // Each part is a group of its own.
-        return apportion(parts, total);
+        return apportion(parts, total, digits);
     }
     let mut groups: BTreeMap<usize, Vec<Part>> = BTreeMap::new();
     for (place, part) in parts.iter().enumerate() {
@@ -360,9 +362,9 @@ fn share(parts: &mut [Part], total: Amount) -> Result<(), MoneyError> {
         let exact = exacts.into_iter().try_fold(Number::ZERO, Number::plus)?;
         sums.push(Part { place: *group, group: *group, exact, room: None, minor: 0 });
     }
-    apportion(&mut sums, total)?;
+    apportion(&mut sums, total, digits)?;
     for (own, sum) in groups.values_mut().zip(&sums) {
-        apportion(own, Amount::new(sum.minor, total.currency))?;
+        apportion(own, sum.minor, digits)?;
         for part in own {
             if let Some(share) = parts.get_mut(part.place) {
                 share.minor = part.minor;
@@ -382,12 +384,11 @@ struct Claim<R> {
 
 /// Shares `total` out to `parts` by largest remainder; nothing is lost, unless there is nobody to
 /// share it out to. A part of nothing comes last.
-fn apportion(parts: &mut [Part], total: Amount) -> Result<(), MoneyError> {
+fn apportion(parts: &mut [Part], total: i64, digits: u32) -> Result<(), Overflow> {
     if let [only] = parts {
-        only.minor = total.minor;
+        only.minor = total;
         return Ok(());
     }
-    let digits = total.currency.minor_digits();
     let mut rests: Few<i64> = Few::new();
     for part in &mut *parts {
         let Some((minor, rest)) = quick_floor(part.exact, digits) else { break };
@@ -395,7 +396,7 @@ fn apportion(parts: &mut [Part], total: Amount) -> Result<(), MoneyError> {
         rests.push(rest);
     }
     if rests.len() == parts.len() {
-        return by_remainder(parts, &rests, total.minor);
+        return by_remainder(parts, &rests, total);
     }
     let mut rests: Few<Decimal> = Few::new();
     for part in &mut *parts {
@@ -403,7 +404,7 @@ fn apportion(parts: &mut [Part], total: Amount) -> Result<(), MoneyError> {
         part.minor = minor;
         rests.push(rest);
     }
-    by_remainder(parts, &rests, total.minor)
+    by_remainder(parts, &rests, total)
 }
 
 /// Shares `total` out to `parts`, which have their whole minor units; `rests` are what is left of
@@ -412,10 +413,10 @@ fn by_remainder<R: Copy + Ord + Neg<Output = R>>(
     parts: &mut [Part],
     rests: &[R],
     total: i64,
-) -> Result<(), MoneyError> {
+) -> Result<(), Overflow> {
     let mut rest = total;
     for part in &*parts {
-        rest = rest.checked_sub(part.minor).ok_or(MoneyError::Overflow)?;
+        rest = rest.checked_sub(part.minor).ok_or(Overflow)?;
     }
     if rest == 0 || parts.is_empty() {
         return Ok(());
@@ -451,26 +452,26 @@ fn quick_floor(part: Number, minor_digits: u32) -> Option<(i64, i64)> {
 }
 
 /// The whole minor units in `part`, and what is left of it in minor units, from 0 to 1.
-fn floor(part: Number, minor_digits: u32) -> Result<(i64, Decimal), MoneyError> {
-    let scale = 10_i64.checked_pow(minor_digits).ok_or(MoneyError::Overflow)?;
+fn floor(part: Number, minor_digits: u32) -> Result<(i64, Decimal), Overflow> {
+    let scale = 10_i64.checked_pow(minor_digits).ok_or(Overflow)?;
     let exact = Decimal::from(part).checked_mul(Decimal::from(scale));
-    let exact = exact.ok_or(MoneyError::Overflow)?;
+    let exact = exact.ok_or(Overflow)?;
     let whole = exact.floor();
-    let remainder = exact.checked_sub(whole).ok_or(MoneyError::Overflow)?;
-    Ok((whole.to_i64().ok_or(MoneyError::Overflow)?, remainder))
+    let remainder = exact.checked_sub(whole).ok_or(Overflow)?;
+    Ok((whole.to_i64().ok_or(Overflow)?, remainder))
 }
 
 /// Adds `rest` minor units to `parts`, one each in the order of `claims`, and again from the first;
 /// a negative rest is taken away likewise.
-fn hand_out<R>(rest: i64, claims: &[Claim<R>], parts: &mut [Part]) -> Result<(), MoneyError> {
-    let people = i64::try_from(claims.len()).map_err(|_| MoneyError::Overflow)?;
+fn hand_out<R>(rest: i64, claims: &[Claim<R>], parts: &mut [Part]) -> Result<(), Overflow> {
+    let people = i64::try_from(claims.len()).map_err(|_| Overflow)?;
     let (each, odd) = (rest / people, rest % people);
-    let count = usize::try_from(odd.unsigned_abs()).map_err(|_| MoneyError::Overflow)?;
+    let count = usize::try_from(odd.unsigned_abs()).map_err(|_| Overflow)?;
     for (order, claim) in claims.iter().enumerate() {
         let more = if order < count { odd.signum() } else { 0 };
         let Some(part) = parts.get_mut(claim.place) else { continue };
         let minor = part.minor.checked_add(each).and_then(|minor| minor.checked_add(more));
-        part.minor = minor.ok_or(MoneyError::Overflow)?;
+        part.minor = minor.ok_or(Overflow)?;
     }
     Ok(())
 }

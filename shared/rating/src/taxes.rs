@@ -8,7 +8,10 @@ use quantities::{Amount, Currency, MoneyError, TaxPercent};
 use rust_decimal::Decimal;
 use smallvec::SmallVec;
 
-use crate::{TaxTotal, exact::Exact};
+use crate::{
+    TaxTotal,
+    exact::{Exact, Overflow},
+};
 
 /// What a tax is called that nobody has named.
 const UNNAMED: &str = "VAT";
@@ -160,8 +163,8 @@ impl<'a> Taxes<'a> {
     ///
     /// # Errors
     ///
-    /// [`MoneyError::Overflow`].
-    pub(crate) fn part(&self, set: TaxSet, row: usize, tax: Exact) -> Result<Exact, MoneyError> {
+    /// [`Overflow`].
+    pub(crate) fn part(&self, set: TaxSet, row: usize, tax: Exact) -> Result<Exact, Overflow> {
         let rows = self.rows(set);
         if !rows.contains(&row) {
             return Ok(Exact::ZERO);

@@ -217,7 +217,7 @@ fn of_lines(price: &PricedSession, positions: &[u32]) -> Result<Part, CreditErro
         for due in &line.taxes {
             let Some(tax) = price.taxes.get(due.tax) else { continue };
             let owed = TaxOwed {
-                name: tax.name.clone(),
+                name: tax.name.clone().into_owned(),
                 percent: tax.percent,
                 account_number: tax.account_number.clone(),
             };

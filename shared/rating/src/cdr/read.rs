@@ -434,7 +434,10 @@ mod tests {
         let dimensions = vec![CdrDimension { dimension: CdrDimensionType::Time, volume }];
         let period = ChargingPeriod { start_date_time, dimensions, tariff_id: None };
         let periods = [period];
-        let mut reader = Reader::new(&periods, "T", false);
+        let text = r#"{"id":"T","currency":"EUR","elements":[
+            {"price_components":[{"type":"TIME","price":1}]}]}"#;
+        let tariff = Compiled::new(&ocpi::read::tariff(text).unwrap()).unwrap();
+        let mut reader = Reader::new(&periods, &tariff);
         reader.period(0, &periods[0], 0, lasts_s * 1000).unwrap();
         reader.stretches[0].time_ms
     }

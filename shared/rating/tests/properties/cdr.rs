@@ -1,7 +1,7 @@
 //! What is billed can be sent: the CDR of a priced session prices to the same.
 
 use chrono::{DateTime, Duration, Utc};
-use ocpi::{CdrDimension, CdrDimensionType, ChargingPeriod};
+use ocpi::{Cdr, CdrDimension, CdrDimensionType, ChargingPeriod, TariffRestrictions};
 use proptest::{collection::vec, prelude::*, sample::select};
 use rating::{PricedSession, Rules, TariffVersion};
 use rust_decimal::Decimal;
@@ -10,7 +10,7 @@ use crate::{
     generators::{
         percent,
         sessions::{at, timeline},
-        tariffs::tariff,
+        tariffs::{elements, tariff, version},
         tax, taxes, zone,
     },
     net_and_gross, rate,
@@ -49,6 +49,27 @@ fn extreme_dimension() -> impl Strategy<Value = CdrDimensionType> {
     ])
 }
 
+/// Periods one after the other: a start and what each states, and the end.
+fn periods() -> impl Strategy<Value = (Vec<ChargingPeriod>, DateTime<Utc>)> {
+    let stated = select(vec![CdrDimensionType::Time, CdrDimensionType::ParkingTime]);
+    let off_s = prop_oneof![8 => Just(0_i64), 1 => -40_i64..40];
+    let period = (0_i64..4_000, off_s, 0_u32..7, stated, 0_i64..30_000);
+    vec(period, 1..12).prop_map(|periods| {
+        let mut start = at("2026-03-28T21:00:00Z");
+        let mut stated = Vec::new();
+        for (lasts_s, off_s, digits, dimension, wh) in periods {
+            let hours = Decimal::new((lasts_s + off_s).max(0), 0) / Decimal::from(3_600);
+            let energy = (CdrDimensionType::Energy, Decimal::new(wh, 3));
+            let dimensions = [energy, (dimension, hours.round_dp(digits))]
+                .map(|(dimension, volume)| CdrDimension { dimension, volume })
+                .to_vec();
+            stated.push(ChargingPeriod { start_date_time: start, dimensions, tariff_id: None });
+            start += Duration::seconds(lasts_s);
+        }
+        (stated, start)
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -84,6 +105,34 @@ proptest! {
             };
             prop_assert_eq!(amounts(&again), amounts(&priced));
         }
+    }
+
+    #[test]
+    fn the_order_of_what_a_period_states_and_prices_that_never_apply_change_nothing(
+        elements in elements(&[]), (periods, end_date_time) in periods(), reversed: u16,
+        taxes in taxes(), zone in zone(),
+    ) {
+        let tariff = version(elements, "EUR", 0).tariff;
+        let mut cdr = Cdr { end_date_time, charging_periods: periods, ..support::empty_cdr() };
+        cdr.start_date_time = cdr.charging_periods[0].start_date_time;
+        let rules = Rules { taxes: Some(&taxes), ..Rules::unknown(zone) };
+        let priced = rating::cdr::price(&tariff, &cdr, &rules).unwrap();
+
+        let mut longer = tariff.clone();
+        let mut never = tariff.elements[0].clone();
+        never.restrictions = Some(TariffRestrictions {
+            min_duration: Some(86_400),
+            ..TariffRestrictions::default()
+        });
+        longer.elements.push(never);
+        prop_assert_eq!(&rating::cdr::price(&longer, &cdr, &rules).unwrap(), &priced);
+
+        for (index, period) in cdr.charging_periods.iter_mut().enumerate() {
+            if reversed >> index & 1 == 1 {
+                period.dimensions.reverse();
+            }
+        }
+        prop_assert_eq!(rating::cdr::price(&tariff, &cdr, &rules).unwrap(), priced);
     }
 
     #[test]
