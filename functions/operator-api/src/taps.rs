@@ -98,6 +98,8 @@ enum TapReason {
     NoSession,
     /// Whoever asked for it did not want it any more.
     Canceled,
+    /// Somebody captured it at Stripe, and no session used it: a person gives it back.
+    Captured,
 }
 
 impl From<Tap> for TapView {
@@ -116,6 +118,7 @@ impl From<Tap> for TapView {
             Some(Why::NotPresented) => (Some(TapReason::NotPresented), None),
             Some(Why::NoSession) => (Some(TapReason::NoSession), None),
             Some(Why::Canceled) => (Some(TapReason::Canceled), None),
+            Some(Why::Captured { .. }) => (Some(TapReason::Captured), None),
         };
         Self {
             id: tap.id.to_string(),

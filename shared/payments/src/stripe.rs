@@ -160,6 +160,15 @@ enum CaptureOutcome {
     Refused(Refusal),
 }
 
+/// What became of a hold that was to be released.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReleaseOutcome {
+    /// Nothing is held, and nothing was taken.
+    Released,
+    /// Somebody had captured it at Stripe: so much was taken.
+    Captured(Amount),
+}
+
 /// A client for one Stripe account.
 #[derive(Clone)]
 pub struct StripeClient {
@@ -307,21 +316,21 @@ impl StripeClient {
         Err(PaymentError::unknown(call))
     }
 
-    /// Releases a hold. One that is gone already is as good.
+    /// Releases a hold in `currency`. One that is gone already is as good.
     ///
     /// <https://docs.stripe.com/api/payment_intents/cancel>
     ///
     /// # Errors
     ///
-    /// [`PaymentError`]; [`PaymentError::Unexpected`] when it was captured.
+    /// [`PaymentError`].
     pub async fn cancel(
         &self,
         reference: &Reference,
         payment_intent: &StripePaymentIntentId,
-    ) -> Result<(), PaymentError> {
+        currency: Currency,
+    ) -> Result<ReleaseOutcome, PaymentError> {
         let key = reference.key(CANCEL);
-        let ended = self.within("cancel", self.end_hold(&key, payment_intent)).await?;
-        canceled(&ended)
+        self.within("cancel", self.end_hold(&key, payment_intent, currency)).await
     }
 
     /// Releases a hold, or finds that it is none any more.
@@ -329,17 +338,18 @@ impl StripeClient {
         &self,
         key: &str,
         payment_intent: &StripePaymentIntentId,
-    ) -> Result<Intent, PaymentError> {
+        currency: Currency,
+    ) -> Result<ReleaseOutcome, PaymentError> {
         let call = "cancel";
         for attempt in 1..=self.keys_max {
             let key = numbered(key.to_owned(), attempt);
             let failure = match self.write(call, &key, &Cancel { payment_intent }).await {
-                Ok(intent) => return Ok(intent),
+                Ok(intent) => return released(&intent, currency),
                 Err(failure) => failure.worth_a_look(call)?,
             };
             let intent = self.read(call, payment_intent).await?;
             if matches!(intent.status.as_str(), "canceled" | "succeeded") {
-                return Ok(intent);
+                return released(&intent, currency);
             }
             failure.another_key(call)?;
         }
@@ -468,6 +478,10 @@ fn captured(intent: &Intent, currency: Currency) -> Result<CaptureOutcome, Payme
     Err(intent.unexpected("capture"))
 }
 
-fn canceled(intent: &Intent) -> Result<(), PaymentError> {
-    if intent.status == "canceled" { Ok(()) } else { Err(intent.unexpected("cancel")) }
+fn released(intent: &Intent, currency: Currency) -> Result<ReleaseOutcome, PaymentError> {
+    match intent.status.as_str() {
+        "canceled" => Ok(ReleaseOutcome::Released),
+        "succeeded" => Ok(ReleaseOutcome::Captured(intent.amount_received.exactly(currency)?)),
+        _ => Err(intent.unexpected("cancel")),
+    }
 }

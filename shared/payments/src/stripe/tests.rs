@@ -240,10 +240,24 @@ async fn a_hold_placed_before_the_session_is_captured_by_it() {
 async fn an_abandoned_hold_is_released_once_and_again() {
     let bench = bench("pm_card_visa").await;
     let hold = bench.hold(&start("s1"), 5000).await;
-    bench.stripe.cancel(&start("s1"), &hold).await.unwrap();
-    bench.twin.advance(2 * DAY);
-    bench.stripe.cancel(&start("s1"), &hold).await.unwrap();
-    assert_eq!(bench.taken_and_open(), (0, 0));
+    for _ in 0..2 {
+        let ended = bench.stripe.cancel(&start("s1"), &hold, Currency::EUR).await.unwrap();
+        assert_eq!((ended, bench.taken_and_open()), (ReleaseOutcome::Released, (0, 0)));
+        bench.twin.advance(2 * DAY);
+    }
+}
+
+#[tokio::test]
+async fn a_hold_that_somebody_captured_at_stripe_is_told_of_when_it_is_released() {
+    let bench = bench("pm_card_visa").await;
+    let hold = bench.hold(&start("s1"), 5000).await;
+    let path = format!("payment_intents/{hold}/capture");
+    post(&bench.twin, &path, &[("amount_to_capture", "900")]).await;
+    for _ in 0..2 {
+        let ended = bench.stripe.cancel(&start("s1"), &hold, Currency::EUR).await.unwrap();
+        assert_eq!(ended, ReleaseOutcome::Captured(eur(900)));
+        bench.twin.advance(2 * DAY);
+    }
 }
 
 #[tokio::test]
