@@ -46,6 +46,9 @@ const CLOCK_SKEW: TimeDelta = TimeDelta::hours(1);
 /// What the two writes for a start from the app are for.
 const HOLD: &str = "hold";
 const CANCEL: &str = "cancel";
+/// The status of a PaymentIntent whose issuer has not decided yet.
+/// <https://docs.stripe.com/payments/paymentintents/lifecycle>
+const PROCESSING: &str = "processing";
 /// How often a key that remembers a 500 is replaced by the next one, at the first try of a write.
 const KEYS_AT_FIRST: u32 = 3;
 
@@ -368,20 +371,20 @@ impl StripeClient {
         if asked.requested_at.is_some_and(|at| failure::now() - at > KEY_LIFE)
             && let Some(intent) = self.find(reference, purpose, asked.customer, since).await?
         {
-            return Ok(Made::Intent(intent));
+            return self.decided(intent).await;
         }
         let create = Create::new(reference, purpose, &asked, capture_method)?;
         for attempt in 1..=self.keys_max {
             let key = numbered(reference.key(purpose), attempt);
             let failure = match self.write("create", &key, &create).await {
-                Ok(intent) => return Ok(Made::Intent(intent)),
+                Ok(intent) => return self.decided(intent).await,
                 Err(Failure::Refused { refusal, payment_intent }) => {
                     return Ok(Made::Refused { refusal, payment_intent });
                 }
                 Err(failure) => failure.worth_a_look("create")?,
             };
             if let Some(intent) = self.find(reference, purpose, asked.customer, since).await? {
-                return Ok(Made::Intent(intent));
+                return self.decided(intent).await;
             }
             if let Some(refusal) = self.card_gone(&failure, &asked).await? {
                 return Ok(Made::Refused { refusal, payment_intent: None });
@@ -390,6 +393,20 @@ impl StripeClient {
             failure.another_key_for("create", asked.requested_at)?;
         }
         Err(PaymentError::unknown("create"))
+    }
+
+    /// An intent once its issuer has decided. A key tells only how it stood at first, so one that was
+    /// not decided then is read. While it is not, nobody knows: whoever asks again sees it.
+    async fn decided(&self, intent: Intent) -> Result<Made, PaymentError> {
+        let call = "create";
+        if intent.status != PROCESSING {
+            return Ok(Made::Intent(intent));
+        }
+        let intent = self.read(call, &intent.id()).await?;
+        if intent.status == PROCESSING {
+            return Err(PaymentError::unknown(call));
+        }
+        Ok(Made::Intent(intent))
     }
 
     /// Whether a request was rejected because its card is not its customer's any more. Stripe names

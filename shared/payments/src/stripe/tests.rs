@@ -327,6 +327,51 @@ async fn what_was_captured_by_somebody_else_is_told_with_its_amount() {
     assert_eq!(again, CaptureOutcome::Captured(eur(900)));
 }
 
+#[tokio::test]
+async fn a_charge_that_its_issuer_takes_time_for_goes_on_when_it_has_decided() {
+    for pays in [true, false] {
+        let bench = bench("pm_card_visa").await;
+        let rule = |code: &str| DeclineRule {
+            payment_method: bench.card.0.clone(),
+            capture_method: Some("automatic".to_owned()),
+            above: 0,
+            code: code.to_owned(),
+            decline_code: None,
+        };
+        bench.twin.decline(rule("processing"));
+        let payment = bench.payment(1, 0).with_total(eur(900)).unwrap();
+        let (mut asked, step) = money::request(payment, failure::now()).unwrap();
+        for _ in 0..2 {
+            let error = bench.stripe.carry_out(&asked, &step).await.unwrap_err();
+            assert!(error.is_retryable(), "it is not decided yet: {error}");
+            asked = money::request(asked, failure::now()).unwrap().0;
+        }
+        if !pays {
+            bench.twin.decline(rule("card_declined"));
+        }
+        let intent = bench.intents()[0]["id"].as_str().unwrap().to_owned();
+        let decides = format!("{}/_twin/payment_intents/{intent}/process", bench.twin.url());
+        assert!(reqwest::Client::new().post(decides).send().await.unwrap().status().is_success());
+        let payment = bench.carry_on(asked).await;
+        let (taken, owed) = if pays { (900, 0) } else { (0, 900) };
+        assert_eq!((payment.captured, payment.owed), (eur(taken), eur(owed)));
+        assert_eq!((bench.taken_and_open(), bench.intents().len()), ((taken, 0), 1));
+    }
+}
+
+#[tokio::test]
+async fn a_500_after_attempts_without_an_answer_uses_no_other_key() {
+    let bench = bench("pm_card_visa").await;
+    bench.twin.fault(Fault::next(FaultKind::ResetBefore, 3));
+    bench.twin.fault(Fault::next(FaultKind::ServerError, 1));
+    let asked = bench.stripe.place_hold(&start("s1"), bench.off_session(5000)).await;
+    assert!(asked.unwrap_err().is_retryable(), "one of the first may still be running");
+    assert!(bench.intents().is_empty());
+    // Two with nothing before them: the second is a replay.
+    bench.hold(&start("s1"), 5000).await;
+    assert_eq!(bench.intents().len(), 1);
+}
+
 /// Three minutes after it was intended no request with other parameters still runs.
 fn some_time_ago() -> DateTime<Utc> {
     failure::now() - TimeDelta::minutes(3)
