@@ -602,6 +602,27 @@ fn a_payment_that_is_stuck_is_tried_again_only_when_somebody_says_so_or_news_com
 }
 
 #[test]
+fn a_charge_that_is_stuck_goes_on_when_stripe_tells_that_it_was_taken() {
+    let payment = self::payment(0).with_total(eur(900)).unwrap();
+    let (requested, charge) = request(payment, at(0)).unwrap();
+    let why = StuckWhy::Unexpected { status: "requires_action".to_owned() };
+    let payment = give_up_on(requested, why, at(0));
+    assert!(idle(&learn(payment.clone(), News::LinkExpired { id: String::new() }).unwrap(), at(1)));
+    let told = learn(payment, taken("pi_d", 900, "difference/1")).unwrap();
+    assert_eq!((next_step(&told, at(1)), told.captured), (Some(charge), eur(0)));
+    assert!(after(told, at(1), "difference/1", charged()).is_settled());
+}
+
+#[test]
+fn a_hold_that_is_needed_no_more_does_not_wait_for_a_refund() {
+    let payment = learn(held(5000), taken("pi_0", 2000, "")).unwrap();
+    let payment = payment.with_total(eur(1200)).unwrap();
+    assert_eq!(payment.refunds[0].amount, eur(800));
+    let payment = after(payment, at(0), "hold/1/cancel", Outcome::Canceled);
+    assert_eq!(next_step(&payment, at(0)), Some(Step::Refund { number: 1 }));
+}
+
+#[test]
 fn what_stripe_rejected_for_good_holds_up_no_decision() {
     let payment = stuck(held(5000).with_total(eur(900)).unwrap());
     assert!(!payment.is_collecting());
