@@ -309,9 +309,9 @@ pub(crate) async fn a_card_that_is_captured_at_stripe_and_pays_for_nothing_is_to
     suite: &Suite,
 ) -> anyhow::Result<()> {
     let world = &*suite.shared().await?;
+    let station = world.station("TERM-08").await?;
     let differs = json!({ "starts_charger": false });
     let terminal = Terminal::new(world, "R-TERM-08", &["TERM-08"], &differs).await?;
-    let _station = world.station("TERM-08").await?;
     let tap = terminal.asked("key-1", &json!({})).await?;
     terminal.present(GOOD).await?;
     terminal.tap_when(&tap, "held").await?;
@@ -326,7 +326,9 @@ pub(crate) async fn a_card_that_is_captured_at_stripe_and_pays_for_nothing_is_to
     let told = exception(world, "unused_capture", "TERM-08").await?["detail"].to_string();
     ensure!(told.contains("9.00 EUR") && told.contains(&intent), "{told}");
     // The connector is free for the next.
-    terminal.asked("key-2", &json!({})).await.map(drop)
+    terminal.asked("key-2", &json!({})).await?;
+    station.leave().await;
+    Ok(())
 }
 
 pub(crate) async fn a_session_without_a_card_is_stopped_and_held(
