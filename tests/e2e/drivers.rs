@@ -6,7 +6,10 @@ use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use tallywatt::platform::Service;
 
-use crate::harness::{Charge, Suite, World, eventually};
+use crate::{
+    harness::{Charge, Suite, World, eventually},
+    terminal::exception,
+};
 
 /// 5 kWh by day: 5 × 0.40 = 2.00, with 21 % VAT 2.42; half of it 1.21.
 const CHARGE: Charge = Charge { hour: 10, minutes: 30, start_wh: 1_000, wh: 5_000 };
@@ -142,6 +145,28 @@ pub(crate) async fn a_charger_that_refuses_to_start_releases_the_hold(
         Ok(()) => Ok(()),
         Err(error) => Err(error.context(world.troubles().await)),
     }
+}
+
+pub(crate) async fn a_start_whose_hold_is_captured_at_stripe_and_comes_to_nothing_is_told(
+    suite: &Suite,
+) -> anyhow::Result<()> {
+    let world = &*suite.shared().await?;
+    let (driver, id) = ("driver-app-5", "APP-05");
+    let card = world.card("pm_card_visa").await?;
+    world.tag("APP-CARD-05", driver, &card, json!({})).await?;
+    let mut station = world.station(id).await?;
+    station.refuse();
+    let (status, start) = world.app_start(driver, id, "key-1").await?;
+    assert_eq!(status, 202, "{start:#}");
+    let mut all = world.all_intents().into_iter();
+    let intent = all.find(|intent| intent["customer"] == card.customer.as_str());
+    let intent = intent.context("no hold")?["id"].as_str().context("no id")?.to_owned();
+    let capture = format!("/v1/payment_intents/{intent}/capture");
+    world.stripe("POST", &capture, &[("amount_to_capture", "900")]).await?;
+    station.awaits("RemoteStartTransaction").await?;
+    let told = exception(world, "unused_capture", id).await?["detail"].to_string();
+    ensure!(told.contains("9.00 EUR") && told.contains(&intent), "{told}");
+    Ok(())
 }
 
 pub(crate) async fn a_start_that_dies_while_its_hold_is_placed_leaves_no_hold(

@@ -143,7 +143,7 @@ impl<'a> Terminal<'a> {
 }
 
 /// The open exception for `reason` at a charger, once there is one.
-async fn exception(world: &World, reason: &str, charger: &str) -> anyhow::Result<Value> {
+pub(crate) async fn exception(world: &World, reason: &str, charger: &str) -> anyhow::Result<Value> {
     eventually(format!("an exception {reason}"), async || {
         let open = world.operator(Method::GET, "/exceptions", None).await?;
         let open = open.as_array().context("no list")?.iter();
@@ -302,6 +302,32 @@ pub(crate) async fn a_card_without_a_session_is_released_and_told(
     terminal.released(&tap, "no_session").await?;
     let told = exception(world, "unmatched_tap", "TERM-05").await?;
     ensure!(told["detail"].to_string().contains("R-TERM-05"), "{told:#}");
+    Ok(())
+}
+
+pub(crate) async fn a_card_that_is_captured_at_stripe_and_pays_for_nothing_is_told(
+    suite: &Suite,
+) -> anyhow::Result<()> {
+    let world = &*suite.shared().await?;
+    let station = world.station("TERM-08").await?;
+    let differs = json!({ "starts_charger": false });
+    let terminal = Terminal::new(world, "R-TERM-08", &["TERM-08"], &differs).await?;
+    let tap = terminal.asked("key-1", &json!({})).await?;
+    terminal.present(GOOD).await?;
+    terminal.tap_when(&tap, "held").await?;
+    let intent = terminal.intent(&tap)?["id"].as_str().context("no id")?.to_owned();
+    let capture = format!("/v1/payment_intents/{intent}/capture");
+    world.stripe("POST", &capture, &[("amount_to_capture", "900")]).await?;
+    let token = world.platform.token("kiosk", &["kiosk"])?;
+    let cancel = format!("/operator/readers/R-TERM-08/taps/{tap}/cancel");
+    world.http().ask(&token, Method::POST, &cancel, None).await?;
+    let seen = terminal.tap_when(&tap, "released").await?;
+    assert_eq!(seen["reason"], "captured", "{seen:#}");
+    let told = exception(world, "unused_capture", "TERM-08").await?["detail"].to_string();
+    ensure!(told.contains("9.00 EUR") && told.contains(&intent), "{told}");
+    // The connector is free for the next.
+    terminal.asked("key-2", &json!({})).await?;
+    station.leave().await;
     Ok(())
 }
 

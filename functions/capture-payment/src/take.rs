@@ -1,16 +1,17 @@
 //! Load, decide, store, reply.
 
 use anyhow::{Context as _, bail};
+use collection::taps;
 use messages::{Envelope, Event};
-use network::HoldRequest;
+use network::HoldRef;
 use payments::{
     MoneyError, Payment, StripeClient,
-    stripe::{HoldOutcome, OffSession, Reference},
+    stripe::{HoldOutcome, OffSession, Reference, ReleaseOutcome},
 };
-use quantities::{Amount, SessionId};
-use runtime::Invocation;
+use quantities::{Amount, ChargePointId, SessionId};
+use runtime::{Invocation, Metric};
 use session::{Session, SessionState};
-use store::Store;
+use store::{Saved, Store};
 
 pub(crate) async fn take(
     store: &Store,
@@ -32,16 +33,31 @@ pub(crate) async fn take(
         Event::PaymentDue { session_id, .. } => {
             when_due(store, stripe, session_id, invocation).await
         }
-        Event::StartAbandoned { hold, .. } => {
+        Event::StartAbandoned { id_tag, hold } => {
             let start = Reference::Start(hold.payment_intent.to_string());
-            stripe.cancel(&start, &hold.payment_intent).await?;
-            invocation.outcome("released");
-            Ok(())
+            let charger = async || {
+                let start = store.entitlement(&id_tag).await?.and_then(|tag| tag.app_start);
+                Ok(start.context("a start that nobody knows")?.charge_point_id)
+            };
+            release(store, stripe, &start, &hold, charger, invocation).await
         }
+        // Nobody knows whether its hold was placed. The same request again, under the same key, gives
+        // the same PaymentIntent; at worst it is made now, and released at once.
         Event::StartInterrupted { start_id, hold } => {
-            let released = release_if_placed(stripe, start_id, &hold).await?;
-            invocation.outcome(if released { "released" } else { "nothing held" });
-            Ok(())
+            let charger = async || {
+                let start = store.start_intent(&start_id).await?;
+                Ok(start.context("a start that nobody knows")?.terms.charge_point_id)
+            };
+            let start = Reference::Start(start_id.clone());
+            match stripe.place_hold(&start, OffSession::from(&hold)).await? {
+                HoldOutcome::Held(placed) => {
+                    release(store, stripe, &start, &placed, charger, invocation).await
+                }
+                HoldOutcome::Refused { .. } => {
+                    invocation.outcome("nothing held");
+                    Ok(())
+                }
+            }
         }
         other => bail!("capture-payment does not know what to do with {}", other.event_type()),
     }
@@ -72,21 +88,29 @@ fn free(payment: Payment) -> Result<Payment, MoneyError> {
     payment.with_total(nothing)
 }
 
-/// Releases a hold of which nobody knows whether it was placed. The same request again, under the
-/// same key, gives the same PaymentIntent; at worst it is made now, and released at once.
-async fn release_if_placed(
+/// Releases the hold of a start that came to nothing. Of what somebody captured at Stripe a person
+/// is told, once.
+async fn release(
+    store: &Store,
     stripe: &StripeClient,
-    start_id: String,
-    hold: &HoldRequest,
-) -> anyhow::Result<bool> {
-    let reference = Reference::Start(start_id);
-    match stripe.place_hold(&reference, OffSession::from(hold)).await? {
-        HoldOutcome::Held(placed) => {
-            stripe.cancel(&reference, &placed.payment_intent).await?;
-            Ok(true)
+    start: &Reference,
+    hold: &HoldRef,
+    charger: impl AsyncFnOnce() -> anyhow::Result<ChargePointId>,
+    invocation: &Invocation,
+) -> anyhow::Result<()> {
+    let HoldRef { payment_intent, amount, .. } = hold;
+    match stripe.cancel(start, payment_intent, amount.currency).await? {
+        ReleaseOutcome::Released => invocation.outcome("released"),
+        ReleaseOutcome::Captured(taken) => {
+            let charger = charger().await?;
+            let exception = taps::unused_capture(&charger, payment_intent, taken, invocation);
+            if store.raise(&exception).await? == Saved::New {
+                invocation.count(Metric::Exceptions, 1);
+            }
+            invocation.outcome("captured at Stripe");
         }
-        HoldOutcome::Refused { .. } => Ok(false),
     }
+    Ok(())
 }
 
 /// Makes `change` to a session's payment, and takes what is to be taken.

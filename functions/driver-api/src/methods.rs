@@ -9,7 +9,7 @@ use axum::{
     http::{HeaderMap, StatusCode},
 };
 use futures_util::future::try_join_all;
-use http_api::{Driver, Log, Param, Problem, ProblemType};
+use http_api::{Driver, Log, Param, Problem, ProblemType, idempotency_key};
 use network::{Entitlement, Payer, StripeCustomerId, StripePaymentMethodId, Wallet};
 use payments::{
     SavedMethod,
@@ -23,10 +23,7 @@ use tokio::try_join;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{
-    api::Api,
-    starts::{idempotency_key, no_outcome},
-};
+use crate::{api::Api, starts::no_outcome};
 
 /// The newest sessions of a driver that are looked through before a method is removed.
 const SESSIONS_LOOKED_AT: i32 = 50;

@@ -9,7 +9,10 @@ use axum::{
     http::{HeaderMap, StatusCode},
 };
 use chrono::TimeDelta;
-use http_api::{AmountView, Body, Check, Driver, Log, Param, Problem, ProblemType, TariffRefView};
+use http_api::{
+    AmountView, Body, Check, Driver, Log, Param, Problem, ProblemType, TariffRefView,
+    idempotency_key,
+};
 use messages::{ChargerAction, ChargerCall, Envelope, Event};
 use network::{
     Entitlement, EntitlementStatus, HoldRef, HoldRequest, OnOutage, Owed, Payer, PlanMembership,
@@ -36,8 +39,6 @@ use crate::{
     words::RefusalView,
 };
 
-/// The header that makes a start the same one when it is sent again.
-const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// How long the one-time tag opens the charger.
 const TAG_GOOD_FOR: TimeDelta = TimeDelta::minutes(10);
 /// How long the charger is asked to start.
@@ -239,16 +240,6 @@ fn read(driver: &DriverId, headers: &HeaderMap, body: StartBody) -> Result<Asked
         connector_id: ConnectorId(body.connector_id),
         tariff: body.tariff,
         pay_with: pay_with.flatten(),
-    })
-}
-
-/// The key that makes a request the same one when it is sent again.
-pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<&str, Problem> {
-    let key = headers.get(IDEMPOTENCY_KEY).and_then(|key| key.to_str().ok());
-    key.filter(|key| (1..=255).contains(&key.len())).ok_or_else(|| {
-        let detail = "Send the header Idempotency-Key: 1 to 255 visible ASCII characters, new for \
-                      every request, the same when a request is sent again.";
-        Problem::new(ProblemType::MalformedRequest, detail)
     })
 }
 

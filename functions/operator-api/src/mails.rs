@@ -6,7 +6,9 @@ use axum::{
     http::{HeaderMap, StatusCode},
 };
 use chrono::{DateTime, Utc};
-use http_api::{Body, Check, Log, MailReceipts, Operator, Param, Problem, ProblemType};
+use http_api::{
+    Body, Check, Log, MailReceipts, Operator, Param, Problem, ProblemType, idempotency_key,
+};
 use messages::{Envelope, Event};
 use network::EmailAddress;
 use quantities::SessionId;
@@ -19,7 +21,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     api::Api,
-    refunds::{idempotency_key, key_reused, priced},
+    refunds::{key_reused, priced},
 };
 
 pub(crate) fn router() -> OpenApiRouter<Api> {

@@ -15,7 +15,7 @@ use axum::{
 use chrono::{DateTime, Utc};
 use http_api::{
     AmountView, Body, Check, CreditPartners, ForgiveDebts, Log, Operator, Param, Problem,
-    ProblemType, ReadSessions, RefundDrivers, Role,
+    ProblemType, ReadSessions, RefundDrivers, Role, idempotency_key,
 };
 use ledger::{Account, Sold};
 use messages::{Envelope, Event};
@@ -36,8 +36,6 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::api::Api;
 
-/// The header that makes a request one decision, however often it is sent.
-const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// How often a decision is made anew because somebody else changed the payment meanwhile.
 const ATTEMPTS_MAX: u32 = 5;
 /// Of a roaming session there is one credit.
@@ -327,16 +325,6 @@ impl Draft {
         let (id, request) = (id.clone(), request.clone());
         Decision { id, request, what, reason: reason.clone(), by: by.clone(), at }
     }
-}
-
-/// The key that makes a request the same one when it is sent again.
-pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<&str, Problem> {
-    let key = headers.get(IDEMPOTENCY_KEY).and_then(|key| key.to_str().ok());
-    key.filter(|key| (1..=255).contains(&key.len())).ok_or_else(|| {
-        let detail = "Send the header Idempotency-Key: 1 to 255 visible ASCII characters, new for \
-                      every request, the same when one is sent again.";
-        Problem::new(ProblemType::MalformedRequest, detail)
-    })
 }
 
 /// The key has made another request before.

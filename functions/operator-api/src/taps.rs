@@ -5,7 +5,9 @@ use axum::{
     extract::State,
     http::{HeaderMap, StatusCode},
 };
-use http_api::{AmountView, Body, Check, Log, Operator, Param, Problem, ProblemType, TakeCards};
+use http_api::{
+    AmountView, Body, Check, Log, Operator, Param, Problem, ProblemType, TakeCards, idempotency_key,
+};
 use messages::{Envelope, Event};
 use network::{Connector, Reader, Tier};
 use payments::reader::{Stand, Tap, TapState, Why};
@@ -19,8 +21,6 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{api::Api, readers::known};
 
-/// The header that makes a tap the same one when it is asked for again.
-const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// How often a change is made anew because somebody else was faster.
 const CHANGES_MAX: u32 = 5;
 
@@ -98,6 +98,8 @@ enum TapReason {
     NoSession,
     /// Whoever asked for it did not want it any more.
     Canceled,
+    /// Somebody captured it at Stripe, and no session used it: a person gives it back.
+    Captured,
 }
 
 impl From<Tap> for TapView {
@@ -116,6 +118,7 @@ impl From<Tap> for TapView {
             Some(Why::NotPresented) => (Some(TapReason::NotPresented), None),
             Some(Why::NoSession) => (Some(TapReason::NoSession), None),
             Some(Why::Canceled) => (Some(TapReason::Canceled), None),
+            Some(Why::Captured { .. }) => (Some(TapReason::Captured), None),
         };
         Self {
             id: tap.id.to_string(),
@@ -149,7 +152,7 @@ async fn post(
     Body(body): Body<TapBody>,
 ) -> Result<(StatusCode, Json<TapView>), Problem> {
     let reader = known(&api, &id).await?;
-    let tap_id = TapId::of(&id, key(&headers)?);
+    let tap_id = TapId::of(&id, idempotency_key(&headers)?);
     log.field("tap_id", tap_id.to_string());
     let connector = chosen(&reader, &body)?;
     if let Some(standing) = api.store.tap(tap_id).await? {
@@ -253,15 +256,6 @@ async fn change(
 async fn of_reader(api: &Api, id: &ReaderId, tap_id: TapId) -> Result<Tap, Problem> {
     let tap = api.store.tap(tap_id).await?.filter(|tap| tap.reader_id == *id);
     tap.ok_or_else(|| Problem::not_found("tap"))
-}
-
-fn key(headers: &HeaderMap) -> Result<&str, Problem> {
-    let key = headers.get(IDEMPOTENCY_KEY).and_then(|key| key.to_str().ok());
-    key.filter(|key| (1..=255).contains(&key.len())).ok_or_else(|| {
-        let detail = "Send the header Idempotency-Key: 1 to 255 visible ASCII characters, new for \
-                      every tap, the same when a tap is asked for again.";
-        Problem::new(ProblemType::MalformedRequest, detail)
-    })
 }
 
 /// The connector that is named, or the only one.

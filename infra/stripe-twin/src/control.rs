@@ -8,6 +8,7 @@
 //! | `POST`, `DELETE /_twin/declines` | adds ([`DeclineRule`]), clears rules of issuers |
 //! | `POST /_twin/webhook_endpoints` | adds a [`WebhookEndpoint`] |
 //! | `POST /_twin/payment_intents/{id}/authenticate` | the customer passes 3-D Secure |
+//! | `POST /_twin/payment_intents/{id}/process` | the issuer decides at last about one in `processing` |
 //! | `POST /_twin/payment_intents/{id}/expire` | the hold runs out before its time |
 //! | `POST /_twin/setup_intents/{id}/authenticate` | the same for a card that is saved |
 //! | `POST /_twin/payment_methods` `{"card":"pm_card_visa","wallet":"apple_pay"}` | a wallet gives a card |
@@ -46,6 +47,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/_twin/declines", post(add_decline).delete(clear_declines))
         .route("/_twin/webhook_endpoints", post(add_endpoint))
         .route("/_twin/payment_intents/{id}/authenticate", post(authenticate))
+        .route("/_twin/payment_intents/{id}/process", post(process))
         .route("/_twin/payment_intents/{id}/expire", post(expire_hold))
         .route("/_twin/setup_intents/{id}/authenticate", post(authenticate_setup))
         .route("/_twin/payment_methods", post(from_wallet))
@@ -112,6 +114,10 @@ async fn add_endpoint(
 
 async fn authenticate(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Response {
     answered(shared.with_world(|world| api::authenticate(world, &id)))
+}
+
+async fn process(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Response {
+    answered(shared.with_world(|world| api::process(world, &id)))
 }
 
 async fn expire_hold(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Response {

@@ -142,7 +142,8 @@ pub struct DeclineRule {
     /// Only amounts above this, in minor units.
     #[serde(default)]
     pub above: i64,
-    /// `error.code`; `authentication_required` does what the cards do that want their customer.
+    /// `error.code`; `authentication_required` does what the cards do that want their customer, and
+    /// `processing` refuses nothing: the intent stays in that status until it is processed.
     pub code: String,
     /// `error.decline_code`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -6,11 +6,12 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use messages::{ChargerAction, ChargerCall, Envelope, Event};
+use network::StripePaymentIntentId;
 use payments::{
     PaymentError, StripeClient,
     reader::{Outcome, Stand, Tap, TapState, Waiting, Why},
 };
-use quantities::{ChargePointId, ConnectorId, SessionId};
+use quantities::{Amount, ChargePointId, ConnectorId, SessionId};
 use runtime::{Invocation, Metric};
 use session::{ExceptionReason, ExceptionRecord, Session, SessionState};
 use store::{Paired, Saved, Store, StoreError};
@@ -169,7 +170,14 @@ async fn save(
             invocation.outcome("held");
         }
         TapState::Released { why } => {
-            exception = (*why == Why::NoSession).then(|| unmatched(tap, invocation));
+            exception = match (why, &tap.payment_intent) {
+                (Why::NoSession, _) => Some(unmatched(tap, invocation)),
+                (Why::Captured { amount }, Some(payment_intent)) => {
+                    let charger = &tap.charge_point_id;
+                    Some(unused_capture(charger, payment_intent, *amount, invocation))
+                }
+                _ => None,
+            };
             invocation.outcome("released");
         }
         TapState::Releasing { why: Why::Refused { code } } => {
@@ -273,6 +281,24 @@ fn unmatched(tap: &Tap, invocation: &Invocation) -> ExceptionRecord {
     let (reason, subject) = (ExceptionReason::UnmatchedTap, tap.id.to_string());
     let raised_at = invocation.now();
     ExceptionRecord::of_message(reason, &tap.charge_point_id, &subject, detail, raised_at)
+}
+
+/// Somebody captured at Stripe what no session used: who did that knows why, and whether it is to
+/// be given back.
+#[must_use]
+pub fn unused_capture(
+    charge_point_id: &ChargePointId,
+    payment_intent: &StripePaymentIntentId,
+    amount: Amount,
+    invocation: &Invocation,
+) -> ExceptionRecord {
+    let detail = format!(
+        "{amount} was captured at Stripe by {payment_intent}, a hold that no session used; unless \
+         it was given back since, refund it in Stripe's dashboard"
+    );
+    let (reason, subject) = (ExceptionReason::UnusedCapture, payment_intent.to_string());
+    let raised_at = invocation.now();
+    ExceptionRecord::of_message(reason, charge_point_id, &subject, detail, raised_at)
 }
 
 fn no_card(session: &Session, invocation: &Invocation) -> ExceptionRecord {

@@ -14,7 +14,7 @@ mod views;
 
 pub use claims::{Driver, Operator};
 pub use problem::{Check, Problem, ProblemDetails, ProblemType, Violation};
-pub use read::{Body, Param, Params};
+pub use read::{Body, Param, Params, idempotency_key};
 pub use roles::{
     AnswerDisputes, CreditPartners, ForgiveDebts, MailReceipts, Permission, ReadExceptions,
     ReadNetwork, ReadQueues, ReadSessions, RedriveQueues, RefundDrivers, ResolveExceptions, Role,

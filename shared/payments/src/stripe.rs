@@ -46,6 +46,9 @@ const CLOCK_SKEW: TimeDelta = TimeDelta::hours(1);
 /// What the two writes for a start from the app are for.
 const HOLD: &str = "hold";
 const CANCEL: &str = "cancel";
+/// The status of a PaymentIntent whose issuer has not decided yet.
+/// <https://docs.stripe.com/payments/paymentintents/lifecycle>
+const PROCESSING: &str = "processing";
 /// How often a key that remembers a 500 is replaced by the next one, at the first try of a write.
 const KEYS_AT_FIRST: u32 = 3;
 
@@ -158,6 +161,15 @@ enum CaptureOutcome {
     HoldLost,
     /// Stripe refused this amount: nothing was taken, the hold stands.
     Refused(Refusal),
+}
+
+/// What became of a hold that was to be released.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReleaseOutcome {
+    /// Nothing is held, and nothing was taken.
+    Released,
+    /// Somebody had captured it at Stripe: so much was taken.
+    Captured(Amount),
 }
 
 /// A client for one Stripe account.
@@ -307,21 +319,21 @@ impl StripeClient {
         Err(PaymentError::unknown(call))
     }
 
-    /// Releases a hold. One that is gone already is as good.
+    /// Releases a hold in `currency`. One that is gone already is as good.
     ///
     /// <https://docs.stripe.com/api/payment_intents/cancel>
     ///
     /// # Errors
     ///
-    /// [`PaymentError`]; [`PaymentError::Unexpected`] when it was captured.
+    /// [`PaymentError`].
     pub async fn cancel(
         &self,
         reference: &Reference,
         payment_intent: &StripePaymentIntentId,
-    ) -> Result<(), PaymentError> {
+        currency: Currency,
+    ) -> Result<ReleaseOutcome, PaymentError> {
         let key = reference.key(CANCEL);
-        let ended = self.within("cancel", self.end_hold(&key, payment_intent)).await?;
-        canceled(&ended)
+        self.within("cancel", self.end_hold(&key, payment_intent, currency)).await
     }
 
     /// Releases a hold, or finds that it is none any more.
@@ -329,17 +341,18 @@ impl StripeClient {
         &self,
         key: &str,
         payment_intent: &StripePaymentIntentId,
-    ) -> Result<Intent, PaymentError> {
+        currency: Currency,
+    ) -> Result<ReleaseOutcome, PaymentError> {
         let call = "cancel";
         for attempt in 1..=self.keys_max {
             let key = numbered(key.to_owned(), attempt);
             let failure = match self.write(call, &key, &Cancel { payment_intent }).await {
-                Ok(intent) => return Ok(intent),
+                Ok(intent) => return released(&intent, currency),
                 Err(failure) => failure.worth_a_look(call)?,
             };
             let intent = self.read(call, payment_intent).await?;
             if matches!(intent.status.as_str(), "canceled" | "succeeded") {
-                return Ok(intent);
+                return released(&intent, currency);
             }
             failure.another_key(call)?;
         }
@@ -358,20 +371,20 @@ impl StripeClient {
         if asked.requested_at.is_some_and(|at| failure::now() - at > KEY_LIFE)
             && let Some(intent) = self.find(reference, purpose, asked.customer, since).await?
         {
-            return Ok(Made::Intent(intent));
+            return self.decided(intent).await;
         }
         let create = Create::new(reference, purpose, &asked, capture_method)?;
         for attempt in 1..=self.keys_max {
             let key = numbered(reference.key(purpose), attempt);
             let failure = match self.write("create", &key, &create).await {
-                Ok(intent) => return Ok(Made::Intent(intent)),
+                Ok(intent) => return self.decided(intent).await,
                 Err(Failure::Refused { refusal, payment_intent }) => {
                     return Ok(Made::Refused { refusal, payment_intent });
                 }
                 Err(failure) => failure.worth_a_look("create")?,
             };
             if let Some(intent) = self.find(reference, purpose, asked.customer, since).await? {
-                return Ok(Made::Intent(intent));
+                return self.decided(intent).await;
             }
             if let Some(refusal) = self.card_gone(&failure, &asked).await? {
                 return Ok(Made::Refused { refusal, payment_intent: None });
@@ -380,6 +393,20 @@ impl StripeClient {
             failure.another_key_for("create", asked.requested_at)?;
         }
         Err(PaymentError::unknown("create"))
+    }
+
+    /// An intent once its issuer has decided. A key tells only how it stood at first, so one that was
+    /// not decided then is read. While it is not, nobody knows: whoever asks again sees it.
+    async fn decided(&self, intent: Intent) -> Result<Made, PaymentError> {
+        let call = "create";
+        if intent.status != PROCESSING {
+            return Ok(Made::Intent(intent));
+        }
+        let intent = self.read(call, &intent.id()).await?;
+        if intent.status == PROCESSING {
+            return Err(PaymentError::unknown(call));
+        }
+        Ok(Made::Intent(intent))
     }
 
     /// Whether a request was rejected because its card is not its customer's any more. Stripe names
@@ -468,6 +495,10 @@ fn captured(intent: &Intent, currency: Currency) -> Result<CaptureOutcome, Payme
     Err(intent.unexpected("capture"))
 }
 
-fn canceled(intent: &Intent) -> Result<(), PaymentError> {
-    if intent.status == "canceled" { Ok(()) } else { Err(intent.unexpected("cancel")) }
+fn released(intent: &Intent, currency: Currency) -> Result<ReleaseOutcome, PaymentError> {
+    match intent.status.as_str() {
+        "canceled" => Ok(ReleaseOutcome::Released),
+        "succeeded" => Ok(ReleaseOutcome::Captured(intent.amount_received.exactly(currency)?)),
+        _ => Err(intent.unexpected("cancel")),
+    }
 }

@@ -34,6 +34,9 @@ pub enum ExceptionReason {
     NoCardPresented,
     /// A payment does not go on: a call at Stripe fails, and a repeat would. The detail says why.
     PaymentStuck,
+    /// Money was captured at Stripe, without us, on a hold that no session used: it is to be given
+    /// back there.
+    UnusedCapture,
     /// Money was given back at Stripe, without us, and it is not clear what part of the sale that
     /// was: no credit note is issued for it.
     UncreditedRefund,
@@ -120,6 +123,7 @@ impl ExceptionReason {
             Self::UnmatchedTap => "unmatched_tap",
             Self::NoCardPresented => "no_card_presented",
             Self::PaymentStuck => "payment_stuck",
+            Self::UnusedCapture => "unused_capture",
             Self::UncreditedRefund => "uncredited_refund",
         }
     }

@@ -1,5 +1,7 @@
 //! The template and the code name the same things.
 
+use std::path::Path;
+
 use messages::Queue;
 
 use crate::{folder, read};
@@ -31,5 +33,28 @@ fn every_queue_has_its_variable_its_dead_letters_and_its_alarms() -> anyhow::Res
     assert_eq!(alarmed("ApproximateAgeOfOldestMessage"), Queue::ALL.len());
     // The dead letters of each, and what the stream's relay could not take.
     assert_eq!(alarmed("ApproximateNumberOfMessagesVisible"), Queue::ALL.len() + 1);
+    Ok(())
+}
+
+#[test]
+fn each_function_that_carries_payments_forward_alarms_when_stripe_finds_a_call_wrong()
+-> anyhow::Result<()> {
+    let template = read("infra/template.yaml")?;
+    let mut carrying = 0;
+    for function in folder("functions")? {
+        let source = format!("functions/{function}/src");
+        let is_code = |name: &String| Path::new(name).extension().is_some_and(|it| it == "rs");
+        let files = folder(&source)?.into_iter().filter(is_code);
+        let code: Vec<_> =
+            files.map(|name| read(&format!("{source}/{name}"))).collect::<Result<_, _>>()?;
+        if !code.concat().contains("collection::advance(") {
+            continue;
+        }
+        carrying += 1;
+        let dimensions = format!("Dimensions: [{{Name: Function, Value: {function}}}]");
+        let alarm = format!("MetricName: RejectedCalls\n      {dimensions}\n");
+        assert!(template.contains(&alarm), "{function} has no alarm of rejected calls");
+    }
+    assert_eq!(carrying, template.matches("MetricName: RejectedCalls\n").count());
     Ok(())
 }

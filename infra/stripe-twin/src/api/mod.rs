@@ -29,7 +29,7 @@ pub(crate) use disputes::{
 };
 pub(crate) use error::{Answer, ApiError};
 pub(crate) use params::Params;
-pub(crate) use payment_intents::{authenticate, expire as expire_hold};
+pub(crate) use payment_intents::{authenticate, expire as expire_hold, process};
 pub(crate) use payment_methods::from_wallet;
 pub(crate) use setup_intents::authenticate as authenticate_setup;
 pub(crate) use terminal::set_refusal as refuse_at_reader;

@@ -13,7 +13,7 @@ use super::{
     charges::{self, Hold},
     minimum, payment_methods,
 };
-pub(crate) use confirm::{authenticate, charge_off_session, of_checkout, pay, present};
+pub(crate) use confirm::{authenticate, charge_off_session, of_checkout, pay, present, process};
 pub(crate) use increment::increment_authorization;
 
 /// `payment_intent.status`.
@@ -22,6 +22,7 @@ pub(crate) enum Status {
     RequiresPaymentMethod,
     RequiresConfirmation,
     RequiresAction,
+    Processing,
     RequiresCapture,
     Succeeded,
     Canceled,
@@ -33,6 +34,7 @@ impl Status {
             Self::RequiresPaymentMethod => "requires_payment_method",
             Self::RequiresConfirmation => "requires_confirmation",
             Self::RequiresAction => "requires_action",
+            Self::Processing => "processing",
             Self::RequiresCapture => "requires_capture",
             Self::Succeeded => "succeeded",
             Self::Canceled => "canceled",
@@ -391,7 +393,7 @@ pub(crate) fn cancel(world: &mut World, id: &str, mut params: Params) -> Answer<
     let reason = params.one_of("cancellation_reason", &reasons)?;
     params.finish()?;
     let intent = world.payment_intents.get(id)?;
-    if matches!(intent.status, Status::Succeeded | Status::Canceled) {
+    if matches!(intent.status, Status::Processing | Status::Succeeded | Status::Canceled) {
         let allowed = "requires_payment_method, requires_capture, requires_confirmation, \
             requires_action";
         return Err(intent.unexpected_state("canceled", allowed));

@@ -29,7 +29,8 @@ const RAISES_MAX: u32 = 10;
 /// The next write at Stripe, or `None` when there is nothing to do now.
 ///
 /// Nothing, while it is stuck. What is pending is asked again before anything else; holds that were
-/// replaced are released before others; then refunds; then what the session needs.
+/// replaced, and then one that is needed no more, are released before anything that Stripe may not
+/// answer; then refunds; then what the session needs.
 #[must_use]
 pub fn next_step(payment: &Payment, now: DateTime<Utc>) -> Option<Step> {
     if payment.stuck.is_some() {
@@ -40,6 +41,9 @@ pub fn next_step(payment: &Payment, now: DateTime<Utc>) -> Option<Step> {
     }
     if let Some(old) = payment.to_release.first() {
         return Some(Step::CancelHold { number: old.number });
+    }
+    if let Some(hold) = payment.hold.as_ref().filter(|hold| is_over(payment, hold)) {
+        return Some(Step::CancelHold { number: hold.number });
     }
     let wanted = |refund: &&super::Refund| refund.state == RefundState::Wanted;
     if let Some(refund) = payment.refunds.iter().find(wanted) {
@@ -140,13 +144,16 @@ fn while_running(payment: &Payment, now: DateTime<Utc>) -> Option<Step> {
     (policy.beyond == Beyond::NewHold && may_ask).then_some(another)
 }
 
+/// Whether nothing is to be captured of a hold any more.
+fn is_over(payment: &Payment, hold: &Hold) -> bool {
+    let settled = payment.owed.is_zero() || hold.uncapturable || payment.is_captured();
+    payment.total.is_some() && settled
+}
+
 fn when_priced(payment: &Payment, now: DateTime<Utc>) -> Option<Step> {
     let amount = payment.owed;
     if let Some(hold) = &payment.hold {
         let number = hold.number;
-        if amount.is_zero() || hold.uncapturable || payment.is_captured() {
-            return Some(Step::CancelHold { number });
-        }
         let attempt = hold.captures_refused.saturating_add(1);
         // Both are in one currency: `balanced` saw to it.
         let amount = amount.min(hold.terms.most).ok()?;

@@ -113,7 +113,8 @@ fn lose(payment: &mut Payment, payment_intent: &StripePaymentIntentId) {
     }
 }
 
-/// Money was taken. A call in progress that may have done it finds out itself.
+/// Money was taken. A call in progress that may have done it finds out itself, even if it was stuck
+/// before.
 fn taken(
     payment: &mut Payment,
     payment_intent: StripePaymentIntentId,
@@ -122,6 +123,7 @@ fn taken(
 ) {
     let pending = payment.pending.as_ref().map(|pending| pending.step.purpose());
     if pending.is_some_and(|pending| pending == purpose) {
+        payment.stuck = None;
         return;
     }
     if let Some(number) = hold(payment, &payment_intent) {

@@ -489,6 +489,71 @@ fn what_is_given_back_at_stripe_is_surplus_first_and_then_of_the_sale() {
 }
 
 #[test]
+fn a_surplus_that_somebody_gave_back_at_stripe_is_not_tried_again() {
+    let payment = held(5000).with_total(eur(2000)).unwrap();
+    let payment = after(payment, at(0), "hold/1/capture/1", captured(3000));
+    let failed = after(payment, at(1), "refund/1", refused("expired_or_canceled_card"));
+    assert!(refund_again(failed.clone(), 1).is_ok());
+    let news = refund_news(None, "re_9", 1000, RefundState::Succeeded);
+    let given = learn(failed, news).unwrap();
+    assert_eq!(given.refundable().unwrap(), eur(2000), "it could be paid out of the sale");
+    assert!(matches!(refund_again(given, 1), Err(MoneyError::OutOfStep { .. })));
+}
+
+#[test]
+fn surplus_that_was_given_back_at_stripe_and_failed_there_goes_back_once() {
+    let payment = held(5000).with_total(eur(1200)).unwrap();
+    let payment = after(payment, at(0), "hold/1/capture/1", captured(3000));
+    let made = |state| refund_news(None, "re_1", 2300, state);
+    let told = |payment: Payment, news| learn(payment, news).unwrap();
+    // All of the surplus and 5.00 of the sale, which are credited.
+    let given = told(payment.clone(), made(RefundState::Succeeded));
+    assert_eq!((given.surplus_left(), given.refunds[0].made_of_sale()), (None, Some(eur(500))));
+    assert!(idle(&given, at(1)));
+    let failed = told(given, made(RefundState::Failed));
+    assert_eq!(failed.refunds[0].still_owed(), eur(500), "a person has credited that");
+    let again = Outcome::Refunded { id: "re_2".to_owned(), state: RefundState::Pending };
+    let done = after(failed, at(2), "refund/3", again);
+    let ours = &done.refunds[1];
+    let surplus = Some(eur(1800));
+    assert_eq!((ours.by, ours.amount, ours.surplus), (RefundBy::Surplus, eur(1800), surplus));
+    assert!(idle(&done, at(3)) && done.surplus_left().is_none());
+    for state in [RefundState::Succeeded, RefundState::Failed] {
+        assert_eq!(told(done.clone(), made(state)), done, "it is no news");
+    }
+    let of_sale = refund_again(done.clone(), 2).unwrap();
+    let last = of_sale.refunds.last().unwrap();
+    assert_eq!((last.amount, last.surplus), (eur(500), Some(eur(0))));
+    assert!(matches!(refund_again(of_sale, 2), Err(MoneyError::OutOfStep { .. })));
+    // Ours fails, too: then a person decides, and that is once.
+    let twice = told(done, refund_news(Some(3), "re_2", 1800, RefundState::Failed));
+    assert_eq!((twice.surplus_left(), idle(&twice, at(4))), (surplus, true));
+    let person = refund_again(twice, 3).unwrap();
+    assert_eq!(person.surplus_left(), None);
+    assert!(matches!(refund_again(person, 3), Err(MoneyError::OutOfStep { .. })));
+    // Told that it failed before it was told that it was made, it comes to the same.
+    let late = told(payment, made(RefundState::Failed));
+    let parts: Vec<_> = late.refunds.iter().map(|r| (r.by, r.amount)).collect();
+    assert_eq!(parts, [(RefundBy::Stripe, eur(2300)), (RefundBy::Surplus, eur(1800))]);
+}
+
+#[test]
+fn a_lost_dispute_takes_the_place_of_surplus_that_failed_at_stripe() {
+    let payment = held(5000).with_total(eur(1200)).unwrap();
+    let payment = after(payment, at(0), "hold/1/capture/1", captured(3000));
+    let made = |state| refund_news(None, "re_1", 1800, state);
+    let given = learn(payment, made(RefundState::Succeeded)).unwrap();
+    let lost = Dispute { amount: eur(1200), withdrawn: eur(1200), ..dispute("lost", 2) };
+    let disputed = learn(given, News::Dispute(lost)).unwrap();
+    assert_eq!(disputed.surplus_left(), None);
+    let failed = learn(disputed, made(RefundState::Failed)).unwrap();
+    // The driver has 12.00 of the 18.00 from the bank.
+    let parts: Vec<_> = failed.refunds.iter().skip(1).map(|r| (r.amount, r.state)).collect();
+    let (bank, ours) = ((eur(1200), RefundState::Failed), (eur(600), RefundState::Wanted));
+    assert_eq!((parts, failed.surplus_left()), (vec![bank, ours], None));
+}
+
+#[test]
 fn a_refund_made_at_stripe_takes_the_place_of_one_that_is_only_wanted() {
     let wanted = refund(paid(), eur(4000), "slow", &[]).unwrap();
     let news = refund_news(None, "re_9", 3000, RefundState::Succeeded);
@@ -534,6 +599,27 @@ fn a_payment_that_is_stuck_is_tried_again_only_when_somebody_says_so_or_news_com
     assert_eq!(learn(payment.clone(), no_news).unwrap(), payment);
     let running = stuck(self::payment(5000));
     assert!(running.with_total(eur(900)).unwrap().stuck.is_none(), "the price is new");
+}
+
+#[test]
+fn a_charge_that_is_stuck_goes_on_when_stripe_tells_that_it_was_taken() {
+    let payment = self::payment(0).with_total(eur(900)).unwrap();
+    let (requested, charge) = request(payment, at(0)).unwrap();
+    let why = StuckWhy::Unexpected { status: "requires_action".to_owned() };
+    let payment = give_up_on(requested, why, at(0));
+    assert!(idle(&learn(payment.clone(), News::LinkExpired { id: String::new() }).unwrap(), at(1)));
+    let told = learn(payment, taken("pi_d", 900, "difference/1")).unwrap();
+    assert_eq!((next_step(&told, at(1)), told.captured), (Some(charge), eur(0)));
+    assert!(after(told, at(1), "difference/1", charged()).is_settled());
+}
+
+#[test]
+fn a_hold_that_is_needed_no_more_does_not_wait_for_a_refund() {
+    let payment = learn(held(5000), taken("pi_0", 2000, "")).unwrap();
+    let payment = payment.with_total(eur(1200)).unwrap();
+    assert_eq!(payment.refunds[0].amount, eur(800));
+    let payment = after(payment, at(0), "hold/1/cancel", Outcome::Canceled);
+    assert_eq!(next_step(&payment, at(0)), Some(Step::Refund { number: 1 }));
 }
 
 #[test]

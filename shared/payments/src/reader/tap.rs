@@ -91,6 +91,11 @@ pub enum Why {
     NoSession,
     /// Whoever asked for it does not want it any more.
     Canceled,
+    /// Somebody captured it at Stripe, and no session used it: a person gives it back.
+    Captured {
+        /// What was taken.
+        amount: Amount,
+    },
 }
 
 /// One call to Stripe.
@@ -134,6 +139,11 @@ pub enum Outcome {
     },
     /// To [`Step::Release`]: nothing is held, and no card can be presented for it any more.
     Released,
+    /// To [`Step::Release`]: somebody had captured it at Stripe.
+    Captured {
+        /// What was taken.
+        amount: Amount,
+    },
 }
 
 impl Tap {
@@ -212,6 +222,9 @@ impl Tap {
             (TapState::Releasing { why }, Outcome::Released) => {
                 let state = TapState::Released { why: why.clone() };
                 Self { state, ..self }
+            }
+            (TapState::Releasing { .. }, Outcome::Captured { amount }) => {
+                Self { state: TapState::Released { why: Why::Captured { amount } }, ..self }
             }
             _ => self,
         }

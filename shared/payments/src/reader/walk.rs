@@ -1,6 +1,7 @@
-//! Random walks: cards, sessions, cancellations, crashes, late starts and a Stripe that does not
-//! answer against a strict reader. At the end every card that was held pays for one session or is
-//! released, and a card and a start that lie within the window have met.
+//! Random walks: cards, sessions, cancellations, crashes, late starts, captures at Stripe's
+//! dashboard and a Stripe that does not answer against a strict reader. At the end every card that
+//! was held pays for one session or is released, or a person is told once that it was captured; and
+//! a card and a start that lie within the window have met.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use network::{HoldRef, StripePaymentIntentId, StripeReaderId};
@@ -28,6 +29,8 @@ enum Happens {
     Silence { silent: bool },
     /// Whoever asked for a card wants it no more.
     Cancel,
+    /// Somebody captures the newest hold in Stripe's dashboard.
+    Capture,
     /// Somebody carries the stand on; a crash loses the answer to so many a call.
     Advance { crash_at: Option<u8> },
     /// Time passes.
@@ -48,6 +51,8 @@ enum Card {
     None,
     Declined,
     Held(DateTime<Utc>),
+    /// By somebody at Stripe.
+    Captured(DateTime<Utc>),
     Canceled,
 }
 
@@ -79,7 +84,7 @@ impl Stripe {
                 Outcome::Presented
             }
             Step::Look => match *self.card(tap.id) {
-                Card::Held(at) => held(payment_intent, tap, at),
+                Card::Held(at) | Card::Captured(at) => held(payment_intent, tap, at),
                 Card::Declined => {
                     Outcome::Nothing { why: Why::Refused { code: "card_declined".to_owned() } }
                 }
@@ -91,7 +96,10 @@ impl Stripe {
                     self.shown = None;
                 }
                 match self.card(tap.id) {
-                    Card::Held(at) if tap.may_be_held() => held(payment_intent, tap, *at),
+                    Card::Held(at) | Card::Captured(at) if tap.may_be_held() => {
+                        held(payment_intent, tap, *at)
+                    }
+                    Card::Captured(_) => Outcome::Captured { amount: tap.amount },
                     card => {
                         *card = Card::Canceled;
                         Outcome::Released
@@ -172,6 +180,15 @@ impl World {
                     self.stand = self.stand.clone().cancel(tap.id);
                 }
                 self.clear();
+            }
+            Happens::Capture => {
+                let mut cards = self.stripe.intents.iter_mut().rev().map(|(_, card)| card);
+                if let Some((card, at)) = cards.find_map(|card| match *card {
+                    Card::Held(at) => Some((card, at)),
+                    _ => None,
+                }) {
+                    *card = Card::Captured(at);
+                }
             }
             Happens::Advance { crash_at } => self.advance(crash_at),
             Happens::Pass { seconds } => self.pass(seconds),
@@ -291,8 +308,18 @@ impl World {
         for (tap, card) in &self.stripe.intents {
             let paid = self.paid.iter().filter(|(_, by)| by == tap).count();
             prop_assert!(paid <= 1, "a tap that pays twice");
-            let is_held = matches!(card, Card::Held(_));
-            prop_assert_eq!(is_held, paid == 1, "{:?} of {:?}", card, tap);
+            let is_told = |known: &&Tap| {
+                let is_captured = |why: &Why| matches!(why, Why::Captured { .. });
+                known.id == *tap
+                    && matches!(&known.state, TapState::Released { why } if is_captured(why))
+            };
+            let told = self.decided.iter().filter(is_told).count();
+            let (uses, tells) = match card {
+                Card::Held(_) => (1, 0),
+                Card::Captured(_) => (1 - told, told),
+                Card::None | Card::Declined | Card::Canceled => (0, 0),
+            };
+            prop_assert_eq!((paid, told), (uses, tells), "{:?} of {:?}", card, tap);
         }
         for (session, since) in &self.started {
             let paid = self.paid.iter().filter(|(known, _)| known == session).count();
@@ -317,6 +344,7 @@ fn happens() -> impl Strategy<Value = Happens> {
         1 => Just(Happens::Stop),
         1 => any::<bool>().prop_map(|silent| Happens::Silence { silent }),
         1 => Just(Happens::Cancel),
+        1 => Just(Happens::Capture),
         6 => prop::option::of(0..4_u8).prop_map(|crash_at| Happens::Advance { crash_at }),
         2 => prop_oneof![1..20_i64, 50..70_i64, 110..130_i64]
             .prop_map(|seconds| Happens::Pass { seconds }),

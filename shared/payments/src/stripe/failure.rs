@@ -250,6 +250,7 @@ impl StripeClient {
         let mut pause = self.backoff;
         let mut attempt = 1;
         let mut server_errors = 0;
+        let mut unanswered = false;
         loop {
             let strategy = match key {
                 Some(key) => RequestStrategy::Idempotent(idempotency_key(key)?),
@@ -263,11 +264,18 @@ impl StripeClient {
                     Verdict::Again(failure) => failure,
                 },
             };
-            server_errors += u32::from(matches!(failure, Failure::ServerError));
-            // A second 500 under one key is a replay of the first: the key is spent.
-            let is_spent = key.is_some() && server_errors > 1;
-            if is_spent || attempt >= ATTEMPTS_MAX {
-                return Err(failure);
+            let is_server_error = matches!(failure, Failure::ServerError);
+            server_errors += u32::from(is_server_error);
+            unanswered |= !is_server_error;
+            // A second 500 under one key is a replay of the first: the key is spent. The library
+            // does not show the header that says so (`Idempotent-Replayed`). One 500 need not come
+            // from the endpoint, and what an attempt without an answer began may still be running.
+            let is_spent = server_errors > 1 && !unanswered;
+            if key.is_some() && is_spent {
+                return Err(Failure::ServerError);
+            }
+            if attempt >= ATTEMPTS_MAX {
+                return Err(Failure::Unknown);
             }
             tracing::warn!(call, attempt, "no outcome from Stripe, asking again");
             tokio::time::sleep(pause).await;

@@ -10,8 +10,8 @@ use quantities::Amount;
 
 use self::wire::{Checkout, Expire, HeldIntent, Increment, MakeCheckout, MakeRefund, Refunds};
 use super::{
-    CaptureOutcome, ChargeOutcome, Made, OffSession, PaymentError, Reference, StripeAmount,
-    StripeClient, failure::Failure, numbered,
+    CaptureOutcome, ChargeOutcome, Made, OffSession, PaymentError, Reference, ReleaseOutcome,
+    StripeAmount, StripeClient, failure::Failure, numbered,
 };
 use crate::{
     Refusal,
@@ -56,13 +56,10 @@ impl StripeClient {
             }
             Step::CancelHold { number } => {
                 let held = &hold(payment, number)?.payment_intent;
-                let intent = self.end_hold(&key, held).await?;
-                if intent.status == "succeeded" {
-                    let amount = intent.amount_received.exactly(payment.wanted.currency)?;
-                    return Ok(Outcome::Captured { amount });
-                }
-                super::canceled(&intent)?;
-                Ok(Outcome::Canceled)
+                Ok(match self.end_hold(&key, held, payment.wanted.currency).await? {
+                    ReleaseOutcome::Released => Outcome::Canceled,
+                    ReleaseOutcome::Captured(amount) => Outcome::Captured { amount },
+                })
             }
             Step::ChargeDifference { amount, .. } => {
                 let made =

@@ -8,14 +8,14 @@ mod tests;
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use network::{StripePaymentIntentId, StripeReaderId};
+use network::{HoldRef, StripePaymentIntentId, StripeReaderId};
 use quantities::Amount;
 use serde::Serialize;
 use stripe::StripeRequest;
 use stripe_client_core::{RequestBuilder, StripeMethod};
 
 use super::{
-    HOLD, PaymentError, Reference, StripeAmount, StripeClient, amount,
+    HOLD, PaymentError, Reference, ReleaseOutcome, StripeAmount, StripeClient, amount,
     calls::{Intent, LastPaymentError, metadata, refusal},
     failure::Failure,
     numbered,
@@ -60,8 +60,10 @@ impl StripeClient {
                 {
                     return Ok(held);
                 }
-                self.cancel(&reference, intent).await?;
-                Ok(Outcome::Released)
+                Ok(match self.cancel(&reference, intent, tap.amount.currency).await? {
+                    ReleaseOutcome::Released => Outcome::Released,
+                    ReleaseOutcome::Captured(amount) => Outcome::Captured { amount },
+                })
             }
             // It never had one, so nothing can be at the reader.
             (Step::Release, None) => Ok(Outcome::Released),
@@ -141,7 +143,16 @@ impl StripeClient {
                 let hold = self.hold_ref(payment_intent.clone(), amount).await?;
                 return Ok(Outcome::Held { hold, at });
             }
-            // Ours are captured only after this, or never.
+            // Somebody captured it at Stripe, before it was looked at: what it holds is taken. Its
+            // session finds that out; without one, its release does.
+            "succeeded" => {
+                let at = intent.presented_at().ok_or(PaymentError::unknown(call))?;
+                let amount = intent.amount.exactly(asked.currency)?;
+                return Ok(Outcome::Held {
+                    hold: HoldRef::plain(payment_intent.clone(), amount),
+                    at,
+                });
+            }
             "canceled" => return Ok(Outcome::Nothing { why: Why::NotPresented }),
             _ => {}
         }
@@ -150,13 +161,13 @@ impl StripeClient {
             return Ok(Outcome::Nothing { why: Why::Refused { code } });
         }
         let reader = self.reader(call, reader).await?;
-        Ok(match reader.action_for(payment_intent) {
+        Ok(match reader.as_ref().and_then(|reader| reader.action_for(payment_intent)) {
             Some(action) if action.status == "failed" => {
                 let code = action.failure_code.clone().unwrap_or_else(|| "unknown".to_owned());
                 Outcome::Nothing { why: Why::Refused { code } }
             }
             Some(_) => Outcome::Waiting,
-            // Another payment took its place, or somebody cleared the reader.
+            // Another payment took its place, or somebody cleared the reader or took it away.
             None => Outcome::Nothing { why: Why::NotPresented },
         })
     }
@@ -171,13 +182,8 @@ impl StripeClient {
         payment_intent: &StripePaymentIntentId,
     ) -> Result<(), PaymentError> {
         let call = "clear reader";
-        let shown = match self.reader(call, reader).await {
-            Ok(shown) => shown,
-            // A reader that is not there any more shows nothing.
-            Err(PaymentError::Rejected { status: 404, .. }) => return Ok(()),
-            Err(error) => return Err(error),
-        };
-        let shown = shown.action_for(payment_intent);
+        let shown = self.reader(call, reader).await?;
+        let shown = shown.as_ref().and_then(|shown| shown.action_for(payment_intent));
         if shown.is_none_or(|action| action.status != "in_progress") {
             return Ok(());
         }
@@ -197,13 +203,18 @@ impl StripeClient {
         Err(PaymentError::unknown(call))
     }
 
+    /// `None`: it is not there any more, and shows nothing.
     async fn reader(
         &self,
         call: &'static str,
         reader: &StripeReaderId,
-    ) -> Result<ReaderView, PaymentError> {
+    ) -> Result<Option<ReaderView>, PaymentError> {
         let read = self.send(call, None, &RetrieveReader { reader }).await;
-        read.map_err(|failure| failure.into_error(call))
+        match read.map_err(|failure| failure.into_error(call)) {
+            Ok(view) => Ok(Some(view)),
+            Err(PaymentError::Rejected { status: 404, .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 }
 

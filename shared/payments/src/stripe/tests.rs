@@ -240,10 +240,24 @@ async fn a_hold_placed_before_the_session_is_captured_by_it() {
 async fn an_abandoned_hold_is_released_once_and_again() {
     let bench = bench("pm_card_visa").await;
     let hold = bench.hold(&start("s1"), 5000).await;
-    bench.stripe.cancel(&start("s1"), &hold).await.unwrap();
-    bench.twin.advance(2 * DAY);
-    bench.stripe.cancel(&start("s1"), &hold).await.unwrap();
-    assert_eq!(bench.taken_and_open(), (0, 0));
+    for _ in 0..2 {
+        let ended = bench.stripe.cancel(&start("s1"), &hold, Currency::EUR).await.unwrap();
+        assert_eq!((ended, bench.taken_and_open()), (ReleaseOutcome::Released, (0, 0)));
+        bench.twin.advance(2 * DAY);
+    }
+}
+
+#[tokio::test]
+async fn a_hold_that_somebody_captured_at_stripe_is_told_of_when_it_is_released() {
+    let bench = bench("pm_card_visa").await;
+    let hold = bench.hold(&start("s1"), 5000).await;
+    let path = format!("payment_intents/{hold}/capture");
+    post(&bench.twin, &path, &[("amount_to_capture", "900")]).await;
+    for _ in 0..2 {
+        let ended = bench.stripe.cancel(&start("s1"), &hold, Currency::EUR).await.unwrap();
+        assert_eq!(ended, ReleaseOutcome::Captured(eur(900)));
+        bench.twin.advance(2 * DAY);
+    }
 }
 
 #[tokio::test]
@@ -311,6 +325,51 @@ async fn what_was_captured_by_somebody_else_is_told_with_its_amount() {
     bench.stripe.capture("tallywatt/1", &hold, eur(900), all).await.unwrap();
     let again = bench.stripe.capture("tallywatt/2", &hold, eur(901), all).await.unwrap();
     assert_eq!(again, CaptureOutcome::Captured(eur(900)));
+}
+
+#[tokio::test]
+async fn a_charge_that_its_issuer_takes_time_for_goes_on_when_it_has_decided() {
+    for pays in [true, false] {
+        let bench = bench("pm_card_visa").await;
+        let rule = |code: &str| DeclineRule {
+            payment_method: bench.card.0.clone(),
+            capture_method: Some("automatic".to_owned()),
+            above: 0,
+            code: code.to_owned(),
+            decline_code: None,
+        };
+        bench.twin.decline(rule("processing"));
+        let payment = bench.payment(1, 0).with_total(eur(900)).unwrap();
+        let (mut asked, step) = money::request(payment, failure::now()).unwrap();
+        for _ in 0..2 {
+            let error = bench.stripe.carry_out(&asked, &step).await.unwrap_err();
+            assert!(error.is_retryable(), "it is not decided yet: {error}");
+            asked = money::request(asked, failure::now()).unwrap().0;
+        }
+        if !pays {
+            bench.twin.decline(rule("card_declined"));
+        }
+        let intent = bench.intents()[0]["id"].as_str().unwrap().to_owned();
+        let decides = format!("{}/_twin/payment_intents/{intent}/process", bench.twin.url());
+        assert!(reqwest::Client::new().post(decides).send().await.unwrap().status().is_success());
+        let payment = bench.carry_on(asked).await;
+        let (taken, owed) = if pays { (900, 0) } else { (0, 900) };
+        assert_eq!((payment.captured, payment.owed), (eur(taken), eur(owed)));
+        assert_eq!((bench.taken_and_open(), bench.intents().len()), ((taken, 0), 1));
+    }
+}
+
+#[tokio::test]
+async fn a_500_after_attempts_without_an_answer_uses_no_other_key() {
+    let bench = bench("pm_card_visa").await;
+    bench.twin.fault(Fault::next(FaultKind::ResetBefore, 3));
+    bench.twin.fault(Fault::next(FaultKind::ServerError, 1));
+    let asked = bench.stripe.place_hold(&start("s1"), bench.off_session(5000)).await;
+    assert!(asked.unwrap_err().is_retryable(), "one of the first may still be running");
+    assert!(bench.intents().is_empty());
+    // Two with nothing before them: the second is a replay.
+    bench.hold(&start("s1"), 5000).await;
+    assert_eq!(bench.intents().len(), 1);
 }
 
 /// Three minutes after it was intended no request with other parameters still runs.

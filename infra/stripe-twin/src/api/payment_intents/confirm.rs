@@ -12,6 +12,9 @@ use super::{
     PaymentIntent, Status,
 };
 
+/// The code of a rule that leaves the issuer time
+/// (<https://docs.stripe.com/payments/paymentintents/lifecycle>).
+const PROCESSING: &str = "processing";
 const DAY_S: i64 = 24 * 3600;
 /// Online holds that the customer was there for, and all but Visa's
 /// (<https://docs.stripe.com/payments/place-a-hold-on-a-payment-method>, "Authorization validity
@@ -98,6 +101,7 @@ enum Verdict {
     Approved,
     Declined { code: String, decline_code: Option<String> },
     AuthenticationRequired,
+    Processing,
 }
 
 fn verdict(
@@ -106,11 +110,14 @@ fn verdict(
     method: &PaymentMethod,
     off_session: bool,
 ) -> Verdict {
-    let rule = world
-        .decline_rules
-        .iter()
-        .find(|rule| rule.applies_to(&method.id, &intent.capture_method, intent.amount));
+    let rule = world.decline_rules.iter().find(|rule| {
+        let is_over = rule.code == PROCESSING && intent.status == Status::Processing;
+        !is_over && rule.applies_to(&method.id, &intent.capture_method, intent.amount)
+    });
     if let Some(rule) = rule {
+        if rule.code == PROCESSING {
+            return Verdict::Processing;
+        }
         if rule.code == "authentication_required" {
             return Verdict::AuthenticationRequired;
         }
@@ -164,6 +171,26 @@ pub(super) fn run(world: &mut World, id: &str, options: &Options) -> Answer<()> 
             world.emit("payment_intent.requires_action", rendered);
             Ok(())
         }
+        Verdict::Processing => {
+            let intent = world.payment_intents.get_mut(id)?;
+            intent.status = Status::Processing;
+            let rendered = intent.render();
+            world.emit("payment_intent.processing", rendered);
+            Ok(())
+        }
+    }
+}
+
+/// The issuer of an intent in `processing` decides; no page of Stripe's API, a control of the twin.
+pub(crate) fn process(world: &mut World, id: &str) -> Answer<serde_json::Value> {
+    let intent = world.payment_intents.get(id)?;
+    if intent.status != Status::Processing {
+        return Err(intent.unexpected_state("processed", "processing"));
+    }
+    match run(world, id, &Options { off_session: Some(true), ..Options::default() }) {
+        // Declined is decided, too.
+        Err(error) if error.status != 402 => Err(error),
+        _ => Ok(world.payment_intents.get(id)?.render()),
     }
 }
 

@@ -154,8 +154,58 @@ async fn a_payment_that_is_canceled_is_taken_off_the_reader() {
     let tap_id = stand.tap.clone().unwrap().id;
     let stand = bench.carry(stand.cancel(tap_id)).await;
     assert_eq!(state(&stand), TapState::Released { why: Why::Canceled });
-    let view = bench.stripe.reader("test", &reader).await.unwrap();
+    let view = bench.stripe.reader("test", &reader).await.unwrap().unwrap();
     assert!(view.action.is_none(), "{view:?}");
+}
+
+#[tokio::test]
+async fn a_card_that_somebody_captures_at_stripe_pays_for_a_session_or_a_person_is_told() {
+    // Captured before the card is looked at, and after.
+    for captured_first in [true, false] {
+        let bench = bench("pm_card_visa").await;
+        let reader = reader(&bench).await;
+        let mut stand = bench.carry(stand(&reader, 1)).await;
+        bench.present_card(&reader, GOOD).await;
+        if !captured_first {
+            stand = bench.carry(stand).await;
+        }
+        let intent = stand.tap.clone().unwrap().payment_intent.unwrap();
+        let capture = format!("payment_intents/{intent}/capture");
+        post(&bench.twin, &capture, &[("amount_to_capture", "900")]).await;
+        let stand = bench.carry(stand).await;
+        let TapState::Held { hold, .. } = state(&stand) else { panic!("{stand:?}") };
+        let session = SessionId::of(&"CP1".parse().unwrap(), TransactionId(1));
+        let policy = PaymentPolicy::default();
+        let payment = Payment::with_placed_hold(session, Card::Present, hold, policy);
+        let payment = bench.carry_on(payment.with_total(eur(500)).unwrap()).await;
+        assert_eq!((payment.captured, payment.surplus), (eur(900), Some(eur(400))));
+        // No session came for it.
+        let tap_id = stand.tap.clone().unwrap().id;
+        let told = bench.carry(stand.cancel(tap_id)).await;
+        assert_eq!(state(&told), TapState::Released { why: Why::Captured { amount: eur(900) } });
+    }
+}
+
+#[tokio::test]
+async fn a_reader_that_somebody_took_away_holds_up_neither_a_release_nor_a_look() {
+    let bench = bench("pm_card_visa").await;
+    let reader = reader(&bench).await;
+    let gone = |mut stand: Stand| {
+        stand.tap.as_mut().unwrap().stripe_reader = StripeReaderId("tmr_gone".to_owned());
+        stand
+    };
+    let shown = gone(bench.carry(stand(&reader, 1)).await);
+    let tap_id = shown.tap.clone().unwrap().id;
+    let canceled = bench.carry(shown.clone().cancel(tap_id)).await;
+    assert_eq!(state(&canceled), TapState::Released { why: Why::Canceled });
+    assert_eq!(bench.status(&canceled), "canceled");
+    let looked_at = bench.carry(gone(bench.carry(stand(&reader, 2)).await)).await;
+    assert_eq!(state(&looked_at), TapState::Released { why: Why::NotPresented });
+    // A card that was presented before is held all the same.
+    let shown = bench.carry(stand(&reader, 3)).await;
+    bench.present_card(&reader, GOOD).await;
+    let held = bench.carry(gone(shown)).await;
+    assert!(matches!(state(&held), TapState::Held { .. }), "{held:?}");
 }
 
 /// <https://docs.stripe.com/terminal/features/incremental-authorizations>

@@ -292,3 +292,26 @@ fn surplus_that_the_bank_took_for_good_is_not_given_back_again() {
     assert_eq!(world.net(Account::ChargebackLosses), 0);
     assert!(request(world.payment, at(2)).is_none());
 }
+
+#[test]
+fn surplus_that_fails_at_stripe_is_booked_back_and_given_back_once() {
+    let mut world = World::new();
+    let payment_intent = StripePaymentIntentId("pi_2".to_owned());
+    let purpose = String::new();
+    let taken = payment_intent.clone();
+    world.hear(News::Taken { payment_intent: taken, amount: eur(250), purpose });
+    let made = |state| {
+        let (id, payment_intent) = ("re_9".to_owned(), payment_intent.clone());
+        News::Refund { number: None, id, payment_intent, amount: eur(250), state }
+    };
+    world.hear(made(RefundState::Succeeded));
+    assert_eq!(world.net(Account::RefundsPayable), 0);
+    world.hear(made(RefundState::Failed));
+    assert_eq!(world.net(Account::RefundsPayable), -250);
+    world.happens(Turn::Ask);
+    assert_eq!((world.given_back(), world.net(Account::RefundsPayable)), (250, 0));
+    // The capture of the 2.50 is told elsewhere.
+    assert_eq!(world.net(Account::StripeClearing), TAKEN - 250);
+    world.hear(made(RefundState::Failed));
+    assert!(request(world.payment, at(9)).is_none());
+}
