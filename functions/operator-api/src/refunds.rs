@@ -529,14 +529,17 @@ fn again(
     number: u32,
 ) -> Result<(Option<Payment>, Decided), Problem> {
     let failed = payment.refunds.iter().find(|refund| refund.number == number);
-    let amount = failed.map(Refund::still_owed).filter(|amount| amount.minor > 0);
+    let failed = failed.filter(|refund| refund.still_owed().minor > 0);
     // One that was made at Stripe may be nothing that is owed to the driver.
     let failed = failed.filter(|refund| refund.by != RefundBy::Stripe || is_credited(file, refund));
-    let Some((_, amount)) = failed.zip(amount) else {
+    if failed.is_none() {
         return Err(conflict("There is no such refund that failed and is still owed."));
-    };
+    }
     let known = payment.refunds.len();
     let payment = refund_again(payment.clone(), number).map_err(refused)?;
+    // Less than was still owed, where some of it was given back at Stripe meanwhile.
+    let asked = payment.refunds.iter().skip(known).map(|refund| refund.amount.minor);
+    let amount = Amount::new(asked.sum(), payment.wanted.currency);
     let refunds = numbers_after(&payment, known);
     Ok((Some(payment), Decided::RefundAgain { failed: number, refunds, amount }))
 }

@@ -291,7 +291,7 @@ pub(crate) mod tests {
     pub(crate) fn books(price: &PricedSession) -> Vec<JournalEntry> {
         let taxes = price.taxes.iter().map(|tax| {
             let owed = TaxOwed {
-                name: tax.name.clone(),
+                name: tax.name.clone().into_owned(),
                 percent: tax.percent,
                 account_number: tax.account_number.clone(),
             };

@@ -75,7 +75,7 @@ pub(crate) fn priced() -> PricedSession {
         },
         // 21 %: 4.20 + 1.00 without tax, 0.88 + 0.21 of tax; nothing stated on the flat 0.50.
         taxes: vec![TaxTotal {
-            name: "VAT".to_owned(),
+            name: "VAT".into(),
             percent: TaxPercent::try_from(Decimal::from(21)).unwrap(),
             account_number: None,
             base: Amount::new(520, Currency::EUR),

@@ -30,20 +30,24 @@ pub fn refund(
     decided(payment, &asked)
 }
 
-/// Gives back once more what the refund `number` did not, which failed, as far as it is still owed.
+/// Gives back once more what the refund `number` did not, which failed, as far as it is still owed
+/// and nobody has given it back at Stripe meanwhile.
 ///
 /// # Errors
 ///
-/// [`MoneyError::OutOfStep`] when there is none that failed; as [`refund`].
+/// [`MoneyError::OutOfStep`] when there is none that failed, or nothing of it is left; as
+/// [`refund`].
 pub fn refund_again(payment: Payment, number: u32) -> Result<Payment, MoneyError> {
     let mut failed = payment.refunds.iter().filter(|known| !known.still_owed().is_zero());
     let Some(failed) = failed.find(|known| known.number == number).cloned() else {
         return Err(payment.out_of_step("another try of a refund that is owed no more"));
     };
     let Refund { reason, lines, .. } = &failed;
-    let (amount, surplus) = (failed.still_owed(), failed.surplus_still_owed());
-    // Somebody may have given it back at Stripe meanwhile.
-    if surplus.minor > payment.surplus_left().map_or(0, |left| left.minor) {
+    let left = payment.surplus_left().unwrap_or(Amount::zero(payment.wanted.currency));
+    let surplus = payment.sum(failed.surplus_still_owed().min(left))?;
+    let given_back = payment.sum(failed.surplus_still_owed().checked_sub(surplus))?;
+    let amount = payment.sum(failed.still_owed().checked_sub(given_back))?;
+    if amount.minor < 1 {
         return Err(payment.out_of_step("another try of a surplus that is given back"));
     }
     let mut next = decided(payment, &Asked { amount, surplus, reason, lines })?;

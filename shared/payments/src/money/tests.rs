@@ -494,6 +494,12 @@ fn a_surplus_that_somebody_gave_back_at_stripe_is_not_tried_again() {
     let payment = after(payment, at(0), "hold/1/capture/1", captured(3000));
     let failed = after(payment, at(1), "refund/1", refused("expired_or_canceled_card"));
     assert!(refund_again(failed.clone(), 1).is_ok());
+    // A part of it: the rest is.
+    let news = refund_news(None, "re_8", 300, RefundState::Succeeded);
+    let rest = refund_again(learn(failed.clone(), news).unwrap(), 1).unwrap();
+    let last = rest.refunds.last().unwrap();
+    assert_eq!((last.amount, last.surplus, rest.surplus_left()), (eur(700), Some(eur(700)), None));
+    assert!(matches!(refund_again(rest, 1), Err(MoneyError::OutOfStep { .. })));
     let news = refund_news(None, "re_9", 1000, RefundState::Succeeded);
     let given = learn(failed, news).unwrap();
     assert_eq!(given.refundable().unwrap(), eur(2000), "it could be paid out of the sale");

@@ -230,10 +230,12 @@ impl Tap {
         }
     }
 
-    /// Not wanted any more, unless it is decided.
+    /// Not wanted any more, unless it is decided. A card that was not presented in time still counts
+    /// until it is off the reader, but not for who has given up.
     pub(super) fn canceled(self) -> Self {
-        let decided = matches!(self.state, TapState::Releasing { .. }) || self.is_final();
-        if decided { self } else { self.releasing(Why::Canceled) }
+        let waits = matches!(self.state, TapState::Releasing { why: Why::NotPresented });
+        let decided = matches!(self.state, TapState::Releasing { .. }) && !waits;
+        if decided || self.is_final() { self } else { self.releasing(Why::Canceled) }
     }
 
     fn releasing(self, why: Why) -> Self {

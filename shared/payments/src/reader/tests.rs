@@ -234,6 +234,12 @@ fn who_asked_for_a_card_can_want_it_no_more_until_it_is_decided() {
     let paired = stand.clone().arrive(waiting(1, at(12)));
     let paired = paired.clone().paired(&paired.pair().unwrap());
     assert_eq!(paired.clone().cancel(tap_id), paired, "the session has it");
+    // While the reader is cleared, a card of the last moment would count.
+    let late = on_reader(empty()).apply(Outcome::Waiting, at(120));
+    assert!(matches!(state(&held(late.clone(), 121)), TapState::Held { .. }));
+    let given_up = late.cancel(tap_id);
+    assert_eq!(state(&given_up), TapState::Releasing { why: Why::Canceled });
+    assert_eq!(held(given_up.clone(), 121), given_up);
 }
 
 #[test]
