@@ -376,7 +376,7 @@ pub(crate) mod tests {
             tariff: quantities::TariffRef { id: "AMS-RETAIL".parse().unwrap(), version: 3 },
             currency: Currency::EUR,
             lines,
-            segments: vec![].into(),
+            segments: vec![],
             totals: Totals {
                 total: cost(570, 679),
                 fixed: cost(50, 50),

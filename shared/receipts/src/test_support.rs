@@ -64,7 +64,7 @@ pub(crate) fn priced() -> PricedSession {
         tariff: quantities::TariffRef { id: "AMS-RETAIL".parse().unwrap(), version: 3 },
         currency: Currency::EUR,
         lines,
-        segments: vec![].into(),
+        segments: vec![],
         totals: Totals {
             total: cost(570, 679),
             fixed: cost(50, 50),

@@ -213,9 +213,8 @@ fn check(
 }
 
 struct Reader<'a> {
-    /// The id of the tariff that it is priced with.
-    tariff_id: &'a str,
-    asks_power: bool,
+    /// What it is priced with.
+    tariff: &'a Compiled,
     /// Whether a price can change within a period.
     can_change: bool,
     some_name_a_tariff: bool,
@@ -229,8 +228,7 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     fn new(periods: &[ChargingPeriod], tariff: &'a Compiled) -> Self {
         Self {
-            tariff_id: &tariff.id,
-            asks_power: tariff.depends_on_power,
+            tariff,
             can_change: tariff.can_change(),
             some_name_a_tariff: periods.iter().any(|period| period.tariff_id.is_some()),
             names_another: false,
@@ -255,7 +253,7 @@ impl<'a> Reader<'a> {
         let billable = self.is_billable(period);
         let from = Reading { at_ms: start_ms, uwh: self.uwh };
         let lasts_ms = end_ms - start_ms;
-        if !self.asks_power
+        if !self.tariff.depends_on_power
             && let Some((uwh, time)) = plain(period)
             && (lasts_ms - time.ms).abs() < time.last_digit_ms()
         {
@@ -302,7 +300,7 @@ impl<'a> Reader<'a> {
             }
             return !self.some_name_a_tariff;
         };
-        if named != self.tariff_id && !named.eq_ignore_ascii_case(self.tariff_id) {
+        if *named != self.tariff.id && !named.eq_ignore_ascii_case(&self.tariff.id) {
             self.names_another = true;
         }
         true
@@ -344,7 +342,7 @@ impl<'a> Reader<'a> {
     ) -> Result<(), RatingError> {
         let (before, after) = (start.uwh, end.uwh);
         let spans = spans(times, end.at_ms - start.at_ms);
-        let stated = self.asks_power.then(|| powers(period));
+        let stated = self.tariff.depends_on_power.then(|| powers(period));
         // Energy flows while the vehicle charges, or all along where nothing says when.
         let charges = |span: &&Span| span.kind == SegmentKind::Charging;
         let flows = spans.iter().find(charges).or(spans.first()).map_or(0, |span| span.from_ms);
