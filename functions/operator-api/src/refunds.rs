@@ -280,23 +280,33 @@ async fn let_go(
     id: SessionId,
     how: Forgiven,
 ) -> Result<(StatusCode, Json<DecisionView>), Problem> {
-    let decide = |file: &SessionFile| {
-        let payment = collected(file)?;
-        if payment.owed.is_zero() {
-            return Err(conflict("Nothing is owed."));
-        }
-        // What is being taken may be taken: then there is nothing to let off, and nobody would
-        // know.
-        if payment.is_collecting() {
-            return Err(conflict("The payment is being collected. Try again in a moment."));
-        }
-        let what = match how {
-            Forgiven::Waived => Decided::Waive,
-            Forgiven::WrittenOff => Decided::WriteOff,
-        };
-        Ok((what, Some(forgive(payment.clone(), how).map_err(refused)?), None))
+    made(api, id, log, &draft, |file| forgiven(file, how), None).await
+}
+
+/// What is owed, let go.
+fn forgiven(file: &SessionFile, how: Forgiven) -> Result<Outcome, Problem> {
+    let payment = collected(file)?;
+    if payment.owed.is_zero() {
+        return Err(conflict("Nothing is owed."));
+    }
+    // What is being taken may be taken: then there is nothing to let off, and nobody would know.
+    if payment.is_collecting() {
+        return Err(conflict("The payment is being collected. Try again in a moment."));
+    }
+    let what = match how {
+        Forgiven::Waived => Decided::Waive,
+        Forgiven::WrittenOff => Decided::WriteOff,
     };
-    made(api, id, log, &draft, decide, None).await
+    Ok((what, Some(let_off(payment, how)?), None))
+}
+
+/// The payment with what is owed let off, unless somebody else has decided otherwise.
+fn let_off(payment: &Payment, how: Forgiven) -> Result<Payment, Problem> {
+    forgive(payment.clone(), how).map_err(|error| match payment.forgive {
+        Some(Forgiven::Waived) => conflict("What is owed is being waived already."),
+        Some(Forgiven::WrittenOff) => conflict("What is owed is being written off already."),
+        None => refused(error),
+    })
 }
 
 /// A decision to be made.
@@ -504,7 +514,7 @@ fn able_to_give(
     if limits.is_some() {
         return Err(beyond("something is still owed, and only finance lets that off"));
     }
-    forgive(payment.clone(), Forgiven::Waived).map_err(refused)
+    let_off(payment, Forgiven::Waived)
 }
 
 /// How much `scope` is, if so much is left and may be given back; `all` is what all is.

@@ -1,5 +1,6 @@
 //! What is refused after the sale, and what it is refused for.
 
+use chrono::TimeDelta;
 use ledger::{JournalEntry, Sale};
 use network::{HoldRef, PaymentPolicy, StripePaymentIntentId};
 use payments::money::{Card, News, Outcome as Answer, apply, learn, request};
@@ -166,4 +167,29 @@ fn what_failed_is_not_given_back_again_while_it_may_have_been_made_again_at_stri
     conflicts(asks(&other, &Asked::Again(1)), "Refund 2 was made at Stripe");
     let credited = asks(&other, &Asked::Made(2)).unwrap();
     assert!(asks(&decided(other, "made", credited), &Asked::Again(1)).is_ok());
+}
+
+#[test]
+fn a_debt_is_let_go_as_it_was_decided_first() {
+    // 10.00 of 20.00 are owed on a page that is open: it is closed before anything is let off.
+    let file = sold(2_000);
+    let page = Answer::LinkMade {
+        id: "cs_1".to_owned(),
+        url: "https://pay/cs_1".to_owned(),
+        expires_at: noon() + TimeDelta::hours(24),
+    };
+    let payment = file.payment.clone().map(|payment| answered(payment, page));
+    let file = SessionFile { payment, ..file };
+    let after = |how| {
+        let (what, payment, _) = forgiven(&file, how).unwrap();
+        decided(file.clone(), "first", (payment, what))
+    };
+    let waived = after(Forgiven::Waived);
+    assert_eq!(waived.payment.as_ref().unwrap().forgive, Some(Forgiven::Waived));
+    conflicts(forgiven(&waived, Forgiven::WrittenOff), "being waived already");
+    assert!(forgiven(&waived, Forgiven::Waived).is_ok());
+    let written_off = after(Forgiven::WrittenOff);
+    conflicts(forgiven(&written_off, Forgiven::Waived), "being written off already");
+    conflicts(asks(&written_off, &Asked::New(Scope::All)), "being written off already");
+    assert!(asks(&waived, &Asked::New(Scope::All)).is_ok());
 }
