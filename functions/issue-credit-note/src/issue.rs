@@ -181,16 +181,20 @@ async fn ask_a_person(
     let detail = format!("{} was given back at Stripe and is not credited: {why}", asked.amount);
     let reason = ExceptionReason::UncreditedRefund;
     let exception = ExceptionRecord::of_session(reason, &file.session, detail, invocation.now());
-    // What was decided upon an exception is another one: the first may be resolved.
-    let by = match event {
-        Event::RefundDecided { decision, .. } => decision,
-        _ => &asked.key,
-    };
-    if store.raise(&exception.distinguished(by)).await? == Saved::New {
+    if store.raise(&exception.distinguished(known_by(event, asked))).await? == Saved::New {
         invocation.count(Metric::Exceptions, 1);
     }
     invocation.outcome("left to a person");
     Ok(())
+}
+
+/// What the exception is known by in its session. What a person decides about one that was raised
+/// can raise another, for the first may be resolved.
+fn known_by<'a>(event: &'a Event, asked: &'a Asked) -> &'a str {
+    match event {
+        Event::RefundDecided { decision, .. } => decision,
+        _ => &asked.key,
+    }
 }
 
 async fn issue(
