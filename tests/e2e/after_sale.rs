@@ -247,6 +247,44 @@ pub(crate) async fn a_refund_that_fails_later_is_still_owed_and_can_be_tried_aga
     let notes = decisions.as_array().into_iter().flatten();
     let notes = notes.filter(|decision| decision["credit_note"].is_string()).count();
     assert_eq!(notes, 1, "it was credited once: {decisions:#}");
+    what_fails_at_stripe_and_is_made_again_there_is_credited_once(world).await
+}
+
+/// A part of the test above: no other moves Stripe's clock, by which these refunds fail.
+async fn what_fails_at_stripe_and_is_made_again_there_is_credited_once(
+    world: &World,
+) -> anyhow::Result<()> {
+    let session = paid(world, "SALE-03", "SALE-32", "pm_card_refundFail").await?;
+    let file = world.file(session).await?;
+    let intent = file["payment"]["taken"][0]["payment_intent"].as_str().context("not taken")?;
+    let form = [("payment_intent", intent), ("amount", "200")];
+    world.stripe("POST", "/v1/refunds", &form).await?;
+    // 2.00 of 3.63 are credited in proportion: 1.65 and 0.35 VAT.
+    let (revenue, tax) = (("charging_revenue", -135), ("tax_payable", -28));
+    booked(world, session, &[revenue, ("stripe_clearing", GROSS - 200), tax]).await?;
+    world.platform.stripe().advance(std::time::Duration::from_secs(3_700));
+    let failed = [revenue, ("refunds_payable", -200), ("stripe_clearing", GROSS), tax];
+    booked(world, session, &failed).await?;
+    world.stripe("POST", "/v1/refunds", &form).await?;
+    let detail = eventually("the refund that is not credited", async || {
+        let open = world.operator(Method::GET, "/exceptions", None).await?;
+        let mut ours = open.as_array().into_iter().flatten();
+        let ours = ours.find(|one| one["session_id"] == session.to_string());
+        Ok(ours.filter(|one| one["reason"] == "uncredited_refund").cloned())
+    })
+    .await?;
+    let why = detail["detail"].as_str().unwrap_or_default();
+    ensure!(why.contains("refund 2 may be in place of refund 1"), "{detail:#}");
+    booked(world, session, &[revenue, ("stripe_clearing", GROSS - 200), tax]).await?;
+    // Nothing is owed of the first, and no more than 1.63 is left of the sale.
+    for (key, what) in [("1 again", "again"), ("2 made", "made")] {
+        let number = if what == "again" { 1 } else { 2 };
+        let body = json!({ what: number, "reason": "the card works again" });
+        let answer = decide(world, FINANCE, session, "refunds", key, &body).await;
+        ensure!(answer.is_err_and(|error| error.to_string().contains("409")), "{key}");
+    }
+    world.settled().await?;
+    booked(world, session, &[revenue, ("stripe_clearing", GROSS - 200), tax]).await?;
     Ok(())
 }
 

@@ -240,6 +240,11 @@ pub(crate) async fn a_kiosk_takes_cards_for_several_chargers(suite: &Suite) -> a
     let (status, unnamed) = terminal.ask("key-0", &json!({})).await?;
     assert_eq!(status, 422, "{unnamed}");
     let at = |charger: &str| json!({ "charge_point_id": charger, "connector_id": 1 });
+    // It is sent twice at once, and again.
+    let (twice, at_once) = (at(a), at(a));
+    let (one, other) = tokio::join!(terminal.ask("key-1", &twice), terminal.ask("key-1", &at_once));
+    let ((one, of_one), (other, of_other)) = (one?, other?);
+    assert_eq!((one, other, &of_one["id"]), (202, 202, &of_other["id"]), "{of_one} {of_other}");
     let of_first = terminal.asked("key-1", &at(a)).await?;
     terminal.present(GOOD).await?;
     terminal.tap_when(&of_first, "held").await?;

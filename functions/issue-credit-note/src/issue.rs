@@ -1,11 +1,14 @@
 //! Load, compose, store.
 
+#[cfg(test)]
+mod test_unclear;
+
 use anyhow::{Context as _, bail};
 use chrono::{DateTime, Utc};
 use ledger::{Account, Sold};
 use messages::{Envelope, Event};
 use network::Payer;
-use payments::money::RefundBy;
+use payments::money::{Refund, RefundBy};
 use quantities::Amount;
 use rating::PricedSession;
 use receipts::{CreditNote, Decided, Decision, Scope, Seller, credited};
@@ -21,6 +24,8 @@ const ATTEMPTS_MAX: u32 = 8;
 struct Asked {
     /// What it is known by in its session.
     key: String,
+    /// The refund that was made at Stripe, if it is for one.
+    made: Option<u32>,
     scope: Scope,
     amount: Amount,
     reason: String,
@@ -49,7 +54,7 @@ pub(crate) async fn on_event(
             return Ok(());
         }
         if let Some(why) = unclear(&event, &asked, &file)? {
-            return ask_a_person(store, &file, &asked, &why, invocation).await;
+            return ask_a_person(store, &file, &event, &asked, &why, invocation).await;
         }
         let outcome = match issue(store, &file, &asked, (&seller, issued), invocation).await? {
             Issued::New => "issued",
@@ -68,13 +73,14 @@ fn asked(event: &Event, at: DateTime<Utc>, file: &SessionFile) -> anyhow::Result
         Event::RefundDecided { decision, .. } => {
             let decided = file.decisions.iter().find(|known| known.id == *decision);
             let decided = decided.context("a refund that nobody decided")?;
-            let (key, scope, amount) = match &decided.what {
+            let (key, made, scope, amount) = match &decided.what {
                 Decided::Refund { scope, amount, .. } => {
-                    (decided.id.clone(), scope.clone(), *amount)
+                    (decided.id.clone(), None, scope.clone(), *amount)
                 }
                 // As by itself: it is credited once, whoever says so.
                 Decided::RefundMade { refund, amount } => {
-                    (id_at_stripe(file, *refund)?, Scope::Amount(*amount), *amount)
+                    let key = id_at_stripe(file, *refund)?;
+                    (key, Some(*refund), Scope::Amount(*amount), *amount)
                 }
                 _ => bail!("decision {decision} is not to refund"),
             };
@@ -83,10 +89,11 @@ fn asked(event: &Event, at: DateTime<Utc>, file: &SessionFile) -> anyhow::Result
                 _ => Account::RefundsPayable,
             };
             let reason = decided.reason.clone();
-            Ok(Asked { key, scope, amount, reason, account })
+            Ok(Asked { key, made, scope, amount, reason, account })
         }
-        Event::RefundMade { refund, amount, .. } => Ok(Asked {
+        Event::RefundMade { number, refund, amount, .. } => Ok(Asked {
             key: refund.clone(),
+            made: Some(*number),
             scope: Scope::Amount(*amount),
             amount: *amount,
             reason: "given back".to_owned(),
@@ -96,6 +103,7 @@ fn asked(event: &Event, at: DateTime<Utc>, file: &SessionFile) -> anyhow::Result
             let waived = waived_by(&file.decisions, at);
             Ok(Asked {
                 key: "waiver".to_owned(),
+                made: None,
                 scope: Scope::Amount(*amount),
                 amount: *amount,
                 reason: waived.map_or("waived", |decision| &decision.reason).to_owned(),
@@ -124,17 +132,13 @@ fn waived_by(decisions: &[Decision], at: DateTime<Utc>) -> Option<&Decision> {
     decisions.iter().filter(lets_off).min_by_key(|known| known.at)
 }
 
-/// Why it is not clear what a refund that was made at Stripe takes back, if it is not.
+/// Why it is not clear what a refund that was made at Stripe takes back, if it is not. A person who
+/// says that it takes back a part of the sale can be wrong only in that there is less.
 fn unclear(event: &Event, asked: &Asked, file: &SessionFile) -> anyhow::Result<Option<String>> {
-    let Event::RefundMade { number, .. } = event else { return Ok(None) };
-    let mut refunds = file.payment.iter().flat_map(|payment| &payment.refunds);
-    let failed =
-        refunds.find(|refund| refund.by == RefundBy::Decision && !refund.still_owed().is_zero());
-    if let Some(failed) = failed {
-        return Ok(Some(format!(
-            "refund {number} may be in place of refund {}, which failed and is credited",
-            failed.number
-        )));
+    let Some(number) = asked.made else { return Ok(None) };
+    let by_itself = matches!(event, Event::RefundMade { .. });
+    if let Some(why) = in_place_of(number, file).filter(|_| by_itself) {
+        return Ok(Some(why));
     }
     let left = Sold::of(&file.journal, asked.amount.currency)?.all().gross()?;
     let is_more = asked.amount.minor > left.minor;
@@ -142,9 +146,34 @@ fn unclear(event: &Event, asked: &Asked, file: &SessionFile) -> anyhow::Result<O
         .then(|| format!("refund {number} is more than the {left} that are left of the sale")))
 }
 
+/// Which refunds the refund `number` may be the repetition of, or repeated by: one of them failed,
+/// and the money is given back, and credited, already by the other.
+fn in_place_of(number: u32, file: &SessionFile) -> Option<String> {
+    let refunds = || file.payment.iter().flat_map(|payment| &payment.refunds);
+    let is_credited = |refund: &Refund| match refund.by {
+        RefundBy::Decision => true,
+        RefundBy::Stripe => file.credits_made(refund),
+        RefundBy::Surplus => false,
+    };
+    let others = || refunds().filter(|other| other.number != number && is_credited(other));
+    let has_failed = |refund: &&Refund| !refund.still_owed().is_zero();
+    if let Some(failed) = others().find(has_failed) {
+        let failed = failed.number;
+        return Some(format!(
+            "refund {number} may be in place of refund {failed}, which failed and is credited"
+        ));
+    }
+    // It failed before this was heard, and what was made after it was credited first.
+    refunds().filter(has_failed).find(|refund| refund.number == number)?;
+    let later = others().find(|later| later.by == RefundBy::Stripe && later.number > number)?;
+    let later = later.number;
+    Some(format!("refund {number} failed; refund {later} may be in its place, and is credited"))
+}
+
 async fn ask_a_person(
     store: &Store,
     file: &SessionFile,
+    event: &Event,
     asked: &Asked,
     why: &str,
     invocation: &Invocation,
@@ -152,11 +181,20 @@ async fn ask_a_person(
     let detail = format!("{} was given back at Stripe and is not credited: {why}", asked.amount);
     let reason = ExceptionReason::UncreditedRefund;
     let exception = ExceptionRecord::of_session(reason, &file.session, detail, invocation.now());
-    if store.raise(&exception.distinguished(&asked.key)).await? == Saved::New {
+    if store.raise(&exception.distinguished(known_by(event, asked))).await? == Saved::New {
         invocation.count(Metric::Exceptions, 1);
     }
     invocation.outcome("left to a person");
     Ok(())
+}
+
+/// What the exception is known by in its session. What a person decides about one that was raised
+/// can raise another, for the first may be resolved.
+fn known_by<'a>(event: &'a Event, asked: &'a Asked) -> &'a str {
+    match event {
+        Event::RefundDecided { decision, .. } => decision,
+        _ => &asked.key,
+    }
 }
 
 async fn issue(

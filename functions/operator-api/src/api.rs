@@ -106,7 +106,7 @@ pub(crate) fn router() -> OpenApiRouter<Api> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::path::Path;
 
     use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig};
@@ -140,12 +140,12 @@ mod tests {
             .build()
     }
 
-    fn service() -> Router {
-        let aws = nowhere();
-        let api = Api {
-            store: Store::new(&aws, Tables::with_prefix("test")),
-            queues: Queues::new(&aws),
-            secrets: Arc::new(Secrets::new(&aws)),
+    /// The state of the handlers on this AWS.
+    pub(crate) fn api(aws: &SdkConfig) -> Api {
+        Api {
+            store: Store::new(aws, Tables::with_prefix("test")),
+            queues: Queues::new(aws),
+            secrets: Arc::new(Secrets::new(aws)),
             stack: "test".into(),
             country_code: "DE".into(),
             party_id: "TWT".into(),
@@ -154,8 +154,11 @@ mod tests {
             stripe_base: "http://127.0.0.1:1".into(),
             limits: Limits { session: 5_000, day: 25_000 },
             sends_mail: true,
-        };
-        router().split_for_parts().0.with_state(api)
+        }
+    }
+
+    fn service() -> Router {
+        router().split_for_parts().0.with_state(api(&nowhere()))
     }
 
     fn request(method: &str, path: &str, claims: Option<Value>) -> Request<Body> {

@@ -278,23 +278,33 @@ async fn let_go(
     id: SessionId,
     how: Forgiven,
 ) -> Result<(StatusCode, Json<DecisionView>), Problem> {
-    let decide = |file: &SessionFile| {
-        let payment = collected(file)?;
-        if payment.owed.is_zero() {
-            return Err(conflict("Nothing is owed."));
-        }
-        // What is being taken may be taken: then there is nothing to let off, and nobody would
-        // know.
-        if payment.is_collecting() {
-            return Err(conflict("The payment is being collected. Try again in a moment."));
-        }
-        let what = match how {
-            Forgiven::Waived => Decided::Waive,
-            Forgiven::WrittenOff => Decided::WriteOff,
-        };
-        Ok((what, Some(forgive(payment.clone(), how).map_err(refused)?), None))
+    made(api, id, log, &draft, |file| forgiven(file, how), None).await
+}
+
+/// What is owed, let go.
+fn forgiven(file: &SessionFile, how: Forgiven) -> Result<Outcome, Problem> {
+    let payment = collected(file)?;
+    if payment.owed.is_zero() {
+        return Err(conflict("Nothing is owed."));
+    }
+    // What is being taken may be taken: then there is nothing to let off, and nobody would know.
+    if payment.is_collecting() {
+        return Err(conflict("The payment is being collected. Try again in a moment."));
+    }
+    let what = match how {
+        Forgiven::Waived => Decided::Waive,
+        Forgiven::WrittenOff => Decided::WriteOff,
     };
-    made(api, id, log, &draft, decide, None).await
+    Ok((what, Some(let_off(payment, how)?), None))
+}
+
+/// The payment with what is owed let off, unless somebody else has decided otherwise.
+fn let_off(payment: &Payment, how: Forgiven) -> Result<Payment, Problem> {
+    forgive(payment.clone(), how).map_err(|error| match payment.forgive {
+        Some(Forgiven::Waived) => conflict("What is owed is being waived already."),
+        Some(Forgiven::WrittenOff) => conflict("What is owed is being written off already."),
+        None => refused(error),
+    })
 }
 
 /// A decision to be made.
@@ -492,7 +502,7 @@ fn able_to_give(
     if limits.is_some() {
         return Err(beyond("something is still owed, and only finance lets that off"));
     }
-    forgive(payment.clone(), Forgiven::Waived).map_err(refused)
+    let_off(payment, Forgiven::Waived)
 }
 
 /// How much `scope` is, if so much is left and may be given back; `all` is what all is.
@@ -531,9 +541,20 @@ fn again(
     let failed = payment.refunds.iter().find(|refund| refund.number == number);
     let failed = failed.filter(|refund| refund.still_owed().minor > 0);
     // One that was made at Stripe may be nothing that is owed to the driver.
-    let failed = failed.filter(|refund| refund.by != RefundBy::Stripe || is_credited(file, refund));
-    if failed.is_none() {
+    let failed = failed.filter(|refund| refund.by != RefundBy::Stripe || file.credits_made(refund));
+    let Some(failed) = failed else {
         return Err(conflict("There is no such refund that failed and is still owed."));
+    };
+    // What was made at Stripe may be this one, made again there: then nothing is owed any more.
+    let is_unclear = |made: &&Refund| made.made_of_sale().is_some() && !file.credits_made(made);
+    if let Some(made) = payment.refunds.iter().find(is_unclear)
+        && failed.by != RefundBy::Surplus
+    {
+        return Err(conflict(&format!(
+            "Refund {} was made at Stripe and may be in its place. If it is not, say first that it \
+             is to be credited.",
+            made.number
+        )));
     }
     let known = payment.refunds.len();
     let payment = refund_again(payment.clone(), number).map_err(refused)?;
@@ -551,23 +572,28 @@ fn made_at_stripe(
     number: u32,
 ) -> Result<(Option<Payment>, Decided), Problem> {
     let made = payment.refunds.iter().find(|refund| refund.number == number);
-    let made = made.filter(|refund| !is_credited(file, refund));
+    let made = made.filter(|refund| !file.credits_made(refund));
     let Some(amount) = made.and_then(Refund::made_of_sale) else {
         return Err(conflict(
             "There is no such refund that was made at Stripe and is not credited.",
         ));
     };
+    let left = to_be_credited(file)?;
+    if amount.minor > left.minor {
+        return Err(conflict(&format!("{left} are left of the sale to be credited.")));
+    }
     Ok((None, Decided::RefundMade { refund: number, amount }))
 }
 
-/// Whether a refund that was made at Stripe has its credit note, or will have it.
-fn is_credited(file: &SessionFile, refund: &Refund) -> bool {
-    let by_itself = file.credit_notes.iter().any(|(key, _)| Some(key) == refund.id.as_ref());
-    let is_its = |decision: &Decision| match decision.what {
-        Decided::RefundMade { refund: number, .. } => number == refund.number,
-        _ => false,
-    };
-    by_itself || file.decisions.iter().any(is_its)
+/// What is left of the sale without what is credited of it, and what is decided to be.
+fn to_be_credited(file: &SessionFile) -> Result<Amount, Problem> {
+    let sold = Sold::of(&file.journal, priced(file)?.currency).map_err(anyhow::Error::from)?;
+    let has_note =
+        |decision: &&Decision| file.credit_notes.iter().any(|(key, _)| *key == decision.id);
+    let to_come = file.decisions.iter().filter(|decision| !has_note(decision));
+    let mut to_come = to_come.filter_map(|decision| decision.what.credits());
+    let left = sum(to_come.try_fold(sum(sold.all().gross())?, Amount::checked_sub))?;
+    Ok(Amount::new(left.minor.max(0), left.currency))
 }
 
 /// The payment with these refunds wanted, and their numbers.
@@ -595,7 +621,7 @@ fn credited(file: &SessionFile) -> Result<Amount, Problem> {
     let refunds = file.payment.iter().flat_map(|payment| &payment.refunds);
     let made = refunds.filter_map(|refund| match refund.made_of_sale() {
         // It failed, and its credit note stands.
-        None if refund.by == RefundBy::Stripe && is_credited(file, refund) => {
+        None if refund.by == RefundBy::Stripe && file.credits_made(refund) => {
             let surplus = refund.surplus.unwrap_or(zero);
             refund.amount.checked_sub(surplus).ok()
         }
@@ -685,3 +711,6 @@ fn view(decision: &Decision, file: &SessionFile) -> DecisionView {
         credit_note: note.map(|(_, note)| note.number.clone()),
     }
 }
+
+#[cfg(test)]
+mod tests;

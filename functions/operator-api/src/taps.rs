@@ -1,5 +1,8 @@
 //! Cards that kiosks and chargers' terminals ask for: stored here, asked for by `authorize-payment`.
 
+#[cfg(test)]
+mod test_begin;
+
 use axum::{
     Json,
     extract::State,
@@ -11,7 +14,7 @@ use http_api::{
 use messages::{Envelope, Event};
 use network::{Connector, Reader, Tier};
 use payments::reader::{Stand, Tap, TapState, Why};
-use quantities::{Amount, ChargePointId, ConnectorId, ReaderId, TapId};
+use quantities::{Amount, ConnectorId, ReaderId, TapId};
 use rating::Rules;
 use serde::{Deserialize, Serialize};
 use session::ConnectorStatus;
@@ -156,14 +159,7 @@ async fn post(
     log.field("tap_id", tap_id.to_string());
     let connector = chosen(&reader, &body)?;
     if let Some(standing) = api.store.tap(tap_id).await? {
-        let same = standing.charge_point_id == connector.charge_point_id
-            && standing.connector_id == connector.connector_id;
-        if !same {
-            let detail = "This Idempotency-Key was used for another connector. Use a new one.";
-            return Err(Problem::new(ProblemType::KeyReused, detail));
-        }
-        log.outcome("repeat");
-        return Ok((StatusCode::ACCEPTED, Json(standing.into())));
+        return same(standing, connector, &log);
     }
     available(&api, connector).await?;
     let tap = Tap {
@@ -179,17 +175,27 @@ async fn post(
         payment_intent: None,
         state: TapState::Requested,
     };
-    let begun = |stand: Stand| {
-        let begun = stand.begin(tap.clone()).map_err(|_| {
-            let detail = "Another card is asked for at this connector, or is held for it.";
-            Problem::new(ProblemType::Conflict, detail)
-        })?;
-        let told = look(&begun, format!("begin:{tap_id}"), &log);
-        Ok(Some((begun, told)))
-    };
-    change(&api, &connector.charge_point_id, connector.connector_id, begun).await?;
+    if let Some(standing) = begin(&api, &tap, &log).await? {
+        return same(standing, connector, &log);
+    }
     log.outcome("requested");
     Ok((StatusCode::ACCEPTED, Json(tap.into())))
+}
+
+/// The answer to a request for a tap that was begun before.
+fn same(
+    standing: Tap,
+    connector: &Connector,
+    log: &Log,
+) -> Result<(StatusCode, Json<TapView>), Problem> {
+    let is_same = standing.charge_point_id == connector.charge_point_id
+        && standing.connector_id == connector.connector_id;
+    if !is_same {
+        let detail = "This Idempotency-Key was used for another connector. Use a new one.";
+        return Err(Problem::new(ProblemType::KeyReused, detail));
+    }
+    log.outcome("repeat");
+    Ok((StatusCode::ACCEPTED, Json(standing.into())))
 }
 
 /// Gets a tap: what became of the card.
@@ -221,31 +227,49 @@ async fn cancel(
 ) -> Result<(StatusCode, Json<TapView>), Problem> {
     let tap = of_reader(&api, &id, tap_id).await?;
     log.field("tap_id", tap_id.to_string());
-    let canceled = |stand: Stand| {
-        let canceled = stand.clone().cancel(tap_id);
-        let told = look(&canceled, format!("cancel:{tap_id}"), &log);
-        Ok((canceled != stand).then_some((canceled, told)))
-    };
-    if change(&api, &tap.charge_point_id, tap.connector_id, canceled).await? {
+    if cancel_at_stand(&api, &tap, &log).await? {
         log.outcome("canceled");
     }
     Ok((StatusCode::ACCEPTED, Json(of_reader(&api, &id, tap_id).await?.into())))
 }
 
-/// Changes what there is at a connector, with what that tells: of what is there now, so again when
-/// somebody else was faster. Whether there was something to change.
-async fn change(
-    api: &Api,
-    charge_point_id: &ChargePointId,
-    connector_id: ConnectorId,
-    change: impl Fn(Stand) -> Result<Option<(Stand, Envelope)>, Problem>,
-) -> Result<bool, Problem> {
+/// Begins a tap at what there is at its connector now, so again when somebody else was faster. Gives
+/// the one that stands, if it was begun before.
+async fn begin(api: &Api, tap: &Tap, log: &Log) -> Result<Option<Tap>, Problem> {
     let mut attempt = 0;
     loop {
         attempt += 1;
-        let stand = api.store.stand(charge_point_id, connector_id).await?;
-        let Some((next, told)) = change(stand)? else { return Ok(false) };
-        match api.store.save_stand(next, &[told], None).await {
+        let stand = api.store.stand(&tap.charge_point_id, tap.connector_id).await?;
+        // Read after the stand: whatever of it the stand has, or had, is seen.
+        if let Some(standing) = api.store.tap(tap.id).await? {
+            return Ok(Some(standing));
+        }
+        let begun = stand.begin(tap.clone()).map_err(|_| {
+            let detail = "Another card is asked for at this connector, or is held for it.";
+            Problem::new(ProblemType::Conflict, detail)
+        })?;
+        let told = look(&begun, format!("begin:{}", tap.id), log);
+        match api.store.begin_tap(begun, &told).await {
+            Ok(_) => return Ok(None),
+            Err(StoreError::Stale { .. }) if attempt < CHANGES_MAX => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Gives a tap up as it is now, so again when somebody else was faster. Whether there was something
+/// to give up.
+async fn cancel_at_stand(api: &Api, tap: &Tap, log: &Log) -> Result<bool, Problem> {
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
+        let stand = api.store.stand(&tap.charge_point_id, tap.connector_id).await?;
+        let canceled = stand.clone().cancel(tap.id);
+        if canceled == stand {
+            return Ok(false);
+        }
+        let told = look(&canceled, format!("cancel:{}", tap.id), log);
+        match api.store.save_stand(canceled, &[told], None).await {
             Ok(_) => return Ok(true),
             Err(StoreError::Stale { .. }) if attempt < CHANGES_MAX => {}
             Err(error) => return Err(error.into()),

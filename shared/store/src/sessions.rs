@@ -12,10 +12,10 @@ use ledger::JournalEntry;
 use messages::Envelope;
 use network::{Entitlement, Offers, Site};
 use ocpi::Cdr;
-use payments::Payment;
+use payments::{Payment, money::Refund};
 use quantities::{DriverId, IdTag, SessionId, SiteId, WattHours};
 use rating::PricedSession;
-use receipts::{CreditNote, Decision, Mail};
+use receipts::{CreditNote, Decided, Decision, Mail};
 use session::{ExceptionRecord, Session, SessionState};
 
 use crate::{
@@ -88,6 +88,20 @@ pub struct SessionFile {
     pub credit_notes: Vec<(String, CreditNote)>,
     /// What was mailed of it, or is to be, each with its key.
     pub mails: Vec<(String, Mail)>,
+}
+
+impl SessionFile {
+    /// Whether a refund that was made at Stripe has its credit note, or will have it: a person said
+    /// so.
+    #[must_use]
+    pub fn credits_made(&self, made: &Refund) -> bool {
+        let is_its = |decision: &Decision| match decision.what {
+            Decided::RefundMade { refund, .. } => refund == made.number,
+            _ => false,
+        };
+        let has_note = self.credit_notes.iter().any(|(key, _)| Some(key) == made.id.as_ref());
+        has_note || self.decisions.iter().any(is_its)
+    }
 }
 
 /// How a transaction ended.

@@ -87,7 +87,7 @@ impl Store {
         envelopes: &[Envelope],
         exception: Option<&ExceptionRecord>,
     ) -> Result<Stand, StoreError> {
-        let (mut change, stand) = self.stand_change(stand)?;
+        let (mut change, stand) = self.stand_change(stand, None)?;
         for envelope in envelopes {
             change = change.tell(&self.tables.outbox, envelope)?;
         }
@@ -95,6 +95,17 @@ impl Store {
             change = self.raise_in(change, exception)?;
         }
         self.committed(change, "stand").await?;
+        Ok(stand)
+    }
+
+    /// Stores a stand with a tap that begins, and what that tells; each tap begins once.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Stale`] when somebody else has changed the stand, or the tap was begun before.
+    pub async fn begin_tap(&self, stand: Stand, envelope: &Envelope) -> Result<Stand, StoreError> {
+        let (change, stand) = self.stand_change(stand, Some("attribute_not_exists(pk)"))?;
+        self.committed(change.tell(&self.tables.outbox, envelope)?, "stand or tap").await?;
         Ok(stand)
     }
 
@@ -111,7 +122,7 @@ impl Store {
         envelope: &Envelope,
     ) -> Result<Paired, StoreError> {
         let pk = session_pk(pair.session_id);
-        let (change, stand) = self.stand_change(stand.paired(pair))?;
+        let (change, stand) = self.stand_change(stand.paired(pair), None)?;
         let of_session = change.len();
         let hold = to_item(&pk, &pair.hold)?;
         let change = change
@@ -136,8 +147,12 @@ impl Store {
         }
     }
 
-    /// The writes of a stand and its tap: the stand's condition first.
-    fn stand_change(&self, stand: Stand) -> Result<(Change, Stand), StoreError> {
+    /// The writes of a stand and its tap, which holds to `of_tap`: the stand's condition first.
+    fn stand_change(
+        &self,
+        stand: Stand,
+        of_tap: Option<&str>,
+    ) -> Result<(Change, Stand), StoreError> {
         let seen = stand.version;
         let tap = stand.tap.clone();
         let (stand, _) = stand.cleared();
@@ -158,7 +173,7 @@ impl Store {
         };
         if let Some(tap) = tap {
             let item = document(&tap_pk(tap.id), TAP, &tap)?;
-            change = change.put(table, item, None)?;
+            change = change.put(table, item, of_tap)?;
         }
         Ok((change, stand))
     }

@@ -51,10 +51,14 @@ pub fn resume(payment: Payment) -> Payment {
 ///
 /// # Errors
 ///
-/// [`MoneyError::OutOfStep`] before the session has its price.
+/// [`MoneyError::OutOfStep`] before the session has its price, and while it is to be let off in
+/// the other way: what was decided first stands.
 pub fn forgive(payment: Payment, how: Forgiven) -> Result<Payment, MoneyError> {
     if payment.total.is_none() {
         return Err(payment.out_of_step("forgiveness before it has a price"));
+    }
+    if payment.forgive.is_some_and(|decided| decided != how) {
+        return Err(payment.out_of_step("forgiveness of another kind"));
     }
     let is_over = !payment.is_collecting();
     let next = Payment { forgive: Some(how), ..resume(payment) };

@@ -240,6 +240,18 @@ fn a_debt_with_an_open_page_is_forgiven_when_the_page_is_closed() {
 }
 
 #[test]
+fn what_was_decided_first_of_a_debt_stands() {
+    for (first, other) in
+        [(Forgiven::Waived, Forgiven::WrittenOff), (Forgiven::WrittenOff, Forgiven::Waived)]
+    {
+        let decided = forgive(linked(), first).unwrap();
+        let otherwise = forgive(decided.clone(), other);
+        assert!(matches!(otherwise, Err(MoneyError::OutOfStep { .. })), "{otherwise:?}");
+        assert_eq!(forgive(decided.clone(), first).unwrap(), decided);
+    }
+}
+
+#[test]
 fn a_waived_session_releases_its_hold() {
     let payment = held(5000).with_total(eur(900)).unwrap();
     let payment = forgive(payment, Forgiven::Waived).unwrap();

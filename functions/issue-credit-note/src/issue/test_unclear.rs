@@ -1,0 +1,201 @@
+//! What is given back at Stripe in place of what failed is credited once.
+
+use ledger::{JournalEntry, Sale};
+use network::{HoldRef, PaymentPolicy, StripePaymentIntentId};
+use payments::{
+    Payment,
+    money::{Card, News, Outcome, RefundState, apply, learn, refund, request},
+};
+use quantities::{Currency, SessionId, TransactionId};
+use receipts::Credited;
+use serde_json::json;
+use session::Session;
+
+use super::*;
+
+fn eur(minor: i64) -> Amount {
+    Amount::new(minor, Currency::EUR)
+}
+
+fn noon() -> DateTime<Utc> {
+    "2026-03-01T12:00:00Z".parse().unwrap()
+}
+
+fn session() -> Session {
+    serde_json::from_value(json!({
+        "id": SessionId::of(&"CP1".parse().unwrap(), TransactionId(1)),
+        "state": "rated",
+        "charge_point_id": "CP1",
+        "connector_id": 1,
+        "transaction_id": 1,
+        "site_id": "S1",
+        "time_zone": "Europe/Berlin",
+        "id_tag": "RDR-1",
+        "payer": { "kind": "reader" },
+        "jurisdiction": { "per_kwh_allowed": true, "taxes": [] },
+        "hold": { "minor": 10000, "currency": "EUR" },
+        "silent_after_s": 3600,
+        "release_wait_s": 3600,
+        "started_at": noon(),
+        "received_at": noon(),
+        "meter_start": "10000",
+        "start_frame": "[]",
+    }))
+    .unwrap()
+}
+
+/// A sale of so much, all of it captured.
+fn sold(gross: i64) -> SessionFile {
+    let session = session();
+    let intent = StripePaymentIntentId("pi_1".to_owned());
+    let hold = HoldRef::plain(intent, eur(10_000));
+    let policy = PaymentPolicy::default();
+    let payment = Payment::with_placed_hold(session.id, Card::Present, hold, policy);
+    let payment = payment.with_total(eur(gross)).unwrap();
+    let payment = answered(payment, Outcome::Captured { amount: eur(gross) });
+    let sale = Sale {
+        id: "sale".to_owned(),
+        booked_at: noon(),
+        receivable: Account::AccountsReceivable,
+        debtor: None,
+        gross: eur(gross),
+        reductions: eur(0),
+        taxes: vec![],
+        seller: None,
+        cost_centre: None,
+    };
+    SessionFile {
+        session,
+        meter_values: vec![],
+        rated: None,
+        payment: Some(payment),
+        cdr: None,
+        credit_cdr: None,
+        journal: vec![JournalEntry::sale(sale).unwrap()],
+        decisions: vec![],
+        credit_notes: vec![],
+        mails: vec![],
+    }
+}
+
+/// The next step of a payment is answered so.
+fn answered(payment: Payment, outcome: Outcome) -> Payment {
+    let (requested, step) = request(payment, noon()).unwrap();
+    apply(requested, &step, outcome, noon()).unwrap()
+}
+
+/// Stripe tells of a refund that somebody made there.
+fn told(file: SessionFile, id: &str, minor: i64, state: RefundState) -> SessionFile {
+    let payment_intent = StripePaymentIntentId("pi_1".to_owned());
+    let (id, amount) = (id.to_owned(), eur(minor));
+    let news = News::Refund { number: None, id, payment_intent, amount, state };
+    let payment = file.payment.map(|payment| learn(payment, news).unwrap());
+    SessionFile { payment, ..file }
+}
+
+/// Its credit note is issued and booked.
+fn credited(file: SessionFile, key: &str, minor: i64) -> SessionFile {
+    let left = Sold::of(&file.journal, Currency::EUR).unwrap();
+    let part = left.part(eur(minor)).unwrap();
+    let entry = left.credit(key.to_owned(), noon(), Account::RefundsPayable, &part).unwrap();
+    let note = CreditNote {
+        number: format!("CN-{key}"),
+        session_id: file.session.id,
+        sold_at: noon(),
+        time_zone: file.session.time_zone,
+        issued_at: noon(),
+        reason: "given back".to_owned(),
+        lines: vec![],
+        credited: Credited { part, excl_tax: eur(minor), incl_tax: eur(minor), taxes: vec![] },
+        seller: None,
+    };
+    let mut file = file;
+    file.journal.push(entry);
+    file.credit_notes.push((key.to_owned(), note));
+    file
+}
+
+/// Why what the refund `number` takes back is not clear, as Stripe tells of it.
+fn why_not_clear(file: &SessionFile, number: u32) -> Option<String> {
+    let mut refunds = file.payment.iter().flat_map(|payment| &payment.refunds);
+    let made = refunds.find(|refund| refund.number == number).unwrap();
+    let (session_id, refund) = (file.session.id, made.id.clone().unwrap());
+    let event = Event::RefundMade { session_id, number, refund, amount: made.amount };
+    let asked = asked(&event, noon(), file).unwrap();
+    unclear(&event, &asked, file).unwrap()
+}
+
+fn made(number: u32, minor: i64) -> Decision {
+    let what = Decided::RefundMade { refund: number, amount: eur(minor) };
+    let (id, reason, by) = ("m".to_owned(), "slow".to_owned(), "somebody".to_owned());
+    Decision { request: id.clone(), id, what, reason, by, at: noon() }
+}
+
+#[test]
+fn a_refund_made_at_stripe_that_failed_there_and_is_made_again_there_is_a_persons() {
+    let first = told(sold(6_200), "re_1", 400, RefundState::Succeeded);
+    assert_eq!(why_not_clear(&first, 1), None);
+    let failed = told(credited(first, "re_1", 400), "re_1", 400, RefundState::Failed);
+    let again = told(failed, "re_2", 400, RefundState::Succeeded);
+    let why = why_not_clear(&again, 2).expect("4.00 are credited twice");
+    assert!(why.contains("in place of refund 1"), "{why}");
+}
+
+#[test]
+fn so_it_is_while_the_credit_note_that_a_person_wants_of_the_first_is_not_issued_yet() {
+    let first = told(sold(6_200), "re_1", 400, RefundState::Succeeded);
+    let decided = SessionFile { decisions: vec![made(1, 400)], ..first };
+    let failed = told(decided, "re_1", 400, RefundState::Failed);
+    let again = told(failed, "re_2", 400, RefundState::Succeeded);
+    assert!(why_not_clear(&again, 2).is_some());
+}
+
+#[test]
+fn what_failed_and_is_not_credited_is_credited_as_what_was_made_again() {
+    let failed = told(sold(6_200), "re_1", 400, RefundState::Succeeded);
+    let failed = told(failed, "re_1", 400, RefundState::Failed);
+    let again = told(failed, "re_2", 400, RefundState::Succeeded);
+    assert_eq!(why_not_clear(&again, 2), None);
+    // And when the word of the first comes after that.
+    let why = why_not_clear(&credited(again, "re_2", 400), 1).expect("4.00 are credited twice");
+    assert!(why.contains("refund 2 may be in its place"), "{why}");
+}
+
+#[test]
+fn a_refund_of_ours_that_failed_and_is_made_at_stripe_is_a_persons() {
+    let file = sold(6_200);
+    let wanted = refund(file.payment.clone().unwrap(), eur(400), "slow", &[]).unwrap();
+    let failed = Outcome::Refunded { id: "re_1".to_owned(), state: RefundState::Failed };
+    let file = SessionFile { payment: Some(answered(wanted, failed)), ..file };
+    let made = told(file, "re_2", 400, RefundState::Succeeded);
+    assert!(why_not_clear(&made, 2).is_some());
+}
+
+#[test]
+fn two_that_arrived_are_two_parts_of_the_sale() {
+    let first = told(sold(6_200), "re_1", 400, RefundState::Succeeded);
+    let both = told(credited(first, "re_1", 400), "re_2", 400, RefundState::Succeeded);
+    assert_eq!(why_not_clear(&both, 2), None);
+}
+
+#[test]
+fn what_a_person_has_credited_is_a_persons_again_if_less_is_left_of_the_sale() {
+    let both = told(sold(1_000), "re_1", 600, RefundState::Succeeded);
+    let decided = SessionFile { decisions: vec![made(1, 600)], ..both };
+    let (session_id, decision, amount) = (decided.session.id, "m".to_owned(), eur(600));
+    let event = Event::RefundDecided { session_id, decision, amount };
+    let unclear = |file: &SessionFile| {
+        let asked = asked(&event, noon(), file).unwrap();
+        unclear(&event, &asked, file).unwrap()
+    };
+    assert_eq!(unclear(&decided), None);
+    // Another credit note was issued first, which was on its way when this was decided.
+    let why = unclear(&credited(decided.clone(), "part", 600)).expect("it is a dead letter");
+    assert!(why.contains("more than the 4.00 EUR that are left"), "{why}");
+    let told = Event::RefundMade { session_id, number: 1, refund: "re_1".to_owned(), amount };
+    let known = [&told, &event].map(|event| {
+        let asked = asked(event, noon(), &decided).unwrap();
+        known_by(event, &asked).to_owned()
+    });
+    assert_ne!(known[0], known[1], "the exception of the first is resolved");
+}

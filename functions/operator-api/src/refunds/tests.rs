@@ -1,0 +1,195 @@
+//! What is refused after the sale, and what it is refused for.
+
+use chrono::TimeDelta;
+use ledger::{JournalEntry, Sale};
+use network::{HoldRef, PaymentPolicy, StripePaymentIntentId};
+use payments::money::{Card, News, Outcome as Answer, apply, learn, request};
+use quantities::Currency;
+use serde_json::json;
+
+use super::*;
+use crate::sessions::tests::session;
+
+fn eur(minor: i64) -> Amount {
+    Amount::new(minor, Currency::EUR)
+}
+
+fn noon() -> DateTime<Utc> {
+    "2026-03-01T12:00:00Z".parse().unwrap()
+}
+
+fn price(gross: i64) -> PricedSession {
+    let amount = json!({ "minor": gross, "currency": "EUR" });
+    let cost = json!({ "excl_vat": amount, "incl_vat": amount });
+    serde_json::from_value(json!({
+        "tariff": { "id": "T1", "version": 1 },
+        "currency": "EUR",
+        "lines": [],
+        "segments": [],
+        "totals": {
+            "total": cost, "fixed": cost, "energy": cost, "time": cost, "parking": cost,
+            "reservation": cost,
+        },
+        "taxes": [],
+        "total_energy": "10000",
+        "total_time_s": "3600",
+        "total_parking_time_s": "0",
+        "findings": [],
+        "method": { "interpolation": "", "rounding": "" },
+    }))
+    .unwrap()
+}
+
+/// A sale of so much; 10.00 were held at a reader and are captured.
+fn sold(gross: i64) -> SessionFile {
+    let session = session();
+    let hold = HoldRef::plain(StripePaymentIntentId("pi_1".to_owned()), eur(1_000));
+    let policy = PaymentPolicy::default();
+    let payment = Payment::with_placed_hold(session.id, Card::Present, hold, policy);
+    let payment = payment.with_total(eur(gross)).unwrap();
+    let payment = answered(payment, Answer::Captured { amount: eur(1_000) });
+    let sale = Sale {
+        id: "sale".to_owned(),
+        booked_at: noon(),
+        receivable: Account::AccountsReceivable,
+        debtor: None,
+        gross: eur(gross),
+        reductions: eur(0),
+        taxes: vec![],
+        seller: None,
+        cost_centre: None,
+    };
+    SessionFile {
+        session,
+        meter_values: vec![],
+        rated: Some(price(gross)),
+        payment: Some(payment),
+        cdr: None,
+        credit_cdr: None,
+        journal: vec![JournalEntry::sale(sale).unwrap()],
+        decisions: vec![],
+        credit_notes: vec![],
+        mails: vec![],
+    }
+}
+
+/// The next step of a payment is answered so.
+fn answered(payment: Payment, answer: Answer) -> Payment {
+    let (requested, step) = request(payment, noon()).unwrap();
+    apply(requested, &step, answer, noon()).unwrap()
+}
+
+/// Stripe tells of a refund: ours by its number, or one that somebody made there.
+fn told(
+    file: SessionFile,
+    number: Option<u32>,
+    id: &str,
+    minor: i64,
+    state: RefundState,
+) -> SessionFile {
+    let payment_intent = StripePaymentIntentId("pi_1".to_owned());
+    let (id, amount) = (id.to_owned(), eur(minor));
+    let news = News::Refund { number, id, payment_intent, amount, state };
+    let payment = file.payment.map(|payment| learn(payment, news).unwrap());
+    SessionFile { payment, ..file }
+}
+
+/// Somebody decides: what it says, and the payment as it is then.
+fn decided(file: SessionFile, id: &str, outcome: (Option<Payment>, Decided)) -> SessionFile {
+    let mut file = file;
+    let (payment, what) = outcome;
+    let (reason, by) = ("slow".to_owned(), "finance-1".to_owned());
+    let (id, request) = (id.to_owned(), id.to_owned());
+    file.decisions.push(Decision { id, request, what, reason, by, at: noon() });
+    file.payment = payment.or(file.payment);
+    file
+}
+
+fn asks(file: &SessionFile, asked: &Asked) -> Result<(Option<Payment>, Decided), Problem> {
+    refunded(file, asked, "slow", None)
+}
+
+/// The credit note of so much is booked. What is in it does not matter here.
+fn booked(file: SessionFile, key: &str, minor: i64) -> SessionFile {
+    let mut file = file;
+    let left = Sold::of(&file.journal, Currency::EUR).unwrap();
+    let part = left.part(eur(minor)).unwrap();
+    let entry = left.credit(key.to_owned(), noon(), Account::RefundsPayable, &part).unwrap();
+    let note = json!({
+        "number": "CN-1", "session_id": file.session.id, "sold_at": noon(),
+        "time_zone": "Europe/Berlin", "issued_at": noon(), "reason": "slow",
+        "credited": { "part": part, "excl_tax": eur(minor), "incl_tax": eur(minor), "taxes": [] },
+    });
+    file.journal.push(entry);
+    file.credit_notes.push((key.to_owned(), serde_json::from_value(note).unwrap()));
+    file
+}
+
+/// 6.00 of 10.00 were given back by us and failed; somebody gave 6.00 back at Stripe.
+fn failed_and_made_at_stripe() -> SessionFile {
+    let file = sold(1_000);
+    let part = asks(&file, &Asked::New(Scope::Amount(eur(600)))).unwrap();
+    let mut file = decided(file, "part", part);
+    let pending = Answer::Refunded { id: "re_1".to_owned(), state: RefundState::Pending };
+    file.payment = file.payment.map(|payment| answered(payment, pending));
+    let failed = told(file, Some(1), "re_1", 600, RefundState::Failed);
+    told(failed, None, "re_2", 600, RefundState::Succeeded)
+}
+
+#[track_caller]
+fn conflicts<T>(answer: Result<T, Problem>, why: &str) {
+    let problem = answer.err().expect("it is let through");
+    let said = format!("{problem:?}");
+    assert!(said.contains("Conflict") && said.contains(why), "{said}");
+}
+
+#[test]
+fn what_was_made_at_stripe_is_credited_as_far_as_something_is_left_of_the_sale() {
+    let queued = failed_and_made_at_stripe();
+    let file = booked(queued.clone(), "part", 600);
+    for file in [&queued, &file] {
+        conflicts(asks(file, &Asked::Made(2)), "4.00 EUR are left");
+    }
+    let less = told(sold(1_000), None, "re_1", 400, RefundState::Succeeded);
+    let what = asks(&less, &Asked::Made(1)).unwrap().1;
+    assert_eq!(what, Decided::RefundMade { refund: 1, amount: eur(400) });
+}
+
+#[test]
+fn what_failed_is_not_given_back_again_while_it_may_have_been_made_again_at_stripe() {
+    let file = booked(failed_and_made_at_stripe(), "part", 600);
+    conflicts(asks(&file, &Asked::Again(1)), "Refund 2 was made at Stripe");
+    // It was not: 4.00 are of another part of the sale.
+    let part = told(sold(1_000), None, "re_1", 400, RefundState::Succeeded);
+    let failed = told(booked(part, "re_1", 400), None, "re_1", 400, RefundState::Failed);
+    assert!(asks(&failed, &Asked::Again(1)).is_ok());
+    let other = told(failed, None, "re_2", 400, RefundState::Succeeded);
+    conflicts(asks(&other, &Asked::Again(1)), "Refund 2 was made at Stripe");
+    let credited = asks(&other, &Asked::Made(2)).unwrap();
+    assert!(asks(&decided(other, "made", credited), &Asked::Again(1)).is_ok());
+}
+
+#[test]
+fn a_debt_is_let_go_as_it_was_decided_first() {
+    // 10.00 of 20.00 are owed on a page that is open: it is closed before anything is let off.
+    let file = sold(2_000);
+    let page = Answer::LinkMade {
+        id: "cs_1".to_owned(),
+        url: "https://pay/cs_1".to_owned(),
+        expires_at: noon() + TimeDelta::hours(24),
+    };
+    let payment = file.payment.clone().map(|payment| answered(payment, page));
+    let file = SessionFile { payment, ..file };
+    let after = |how| {
+        let (what, payment, _) = forgiven(&file, how).unwrap();
+        decided(file.clone(), "first", (payment, what))
+    };
+    let waived = after(Forgiven::Waived);
+    assert_eq!(waived.payment.as_ref().unwrap().forgive, Some(Forgiven::Waived));
+    conflicts(forgiven(&waived, Forgiven::WrittenOff), "being waived already");
+    assert!(forgiven(&waived, Forgiven::Waived).is_ok());
+    let written_off = after(Forgiven::WrittenOff);
+    conflicts(forgiven(&written_off, Forgiven::Waived), "being written off already");
+    conflicts(asks(&written_off, &Asked::New(Scope::All)), "being written off already");
+    assert!(asks(&waived, &Asked::New(Scope::All)).is_ok());
+}
