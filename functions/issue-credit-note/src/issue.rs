@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use ledger::{Account, Sold};
 use messages::{Envelope, Event};
 use network::Payer;
-use payments::money::{Refund, RefundBy};
+use payments::money::{Refund, RefundBy, RefundState};
 use quantities::Amount;
 use rating::PricedSession;
 use receipts::{CreditNote, Decided, Decision, Scope, Seller, credited};
@@ -132,18 +132,22 @@ fn waived_by(decisions: &[Decision], at: DateTime<Utc>) -> Option<&Decision> {
     decisions.iter().filter(lets_off).min_by_key(|known| known.at)
 }
 
-/// Why it is not clear what a refund that was made at Stripe takes back, if it is not. A person who
-/// says that it takes back a part of the sale can be wrong only in that there is less.
+/// Why it is not clear what is to be credited, if it is not: a refund that was made at Stripe may be
+/// in place of another. What a person says can be wrong only in that less is left of the sale, for
+/// others credited some of it meanwhile.
 fn unclear(event: &Event, asked: &Asked, file: &SessionFile) -> anyhow::Result<Option<String>> {
-    let Some(number) = asked.made else { return Ok(None) };
     let by_itself = matches!(event, Event::RefundMade { .. });
-    if let Some(why) = in_place_of(number, file).filter(|_| by_itself) {
+    if let Some(why) = asked.made.filter(|_| by_itself).and_then(|number| in_place_of(number, file))
+    {
         return Ok(Some(why));
+    }
+    if matches!(event, Event::PaymentWaived { .. }) {
+        return Ok(None);
     }
     let left = Sold::of(&file.journal, asked.amount.currency)?.all().gross()?;
     let is_more = asked.amount.minor > left.minor;
-    Ok(is_more
-        .then(|| format!("refund {number} is more than the {left} that are left of the sale")))
+    let what = asked.made.map_or("it".to_owned(), |number| format!("refund {number}"));
+    Ok(is_more.then(|| format!("{what} is more than the {left} that are left of the sale")))
 }
 
 /// Which refunds the refund `number` may be the repetition of, or repeated by: one of them failed,
@@ -157,17 +161,27 @@ fn in_place_of(number: u32, file: &SessionFile) -> Option<String> {
     };
     let others = || refunds().filter(|other| other.number != number && is_credited(other));
     let has_failed = |refund: &&Refund| !refund.still_owed().is_zero();
+    // Surplus that failed there may have been given back here, and there once more.
+    let is_surplus = |refund: &&Refund| {
+        let has_some = refund.surplus.is_some_and(|surplus| !surplus.is_zero());
+        refund.by == RefundBy::Stripe && refund.state == RefundState::Failed && has_some
+    };
+    let surplus = || refunds().filter(|other| other.number != number).find(is_surplus);
+    if let Some(failed) = surplus() {
+        let failed = failed.number;
+        return Some(format!("refund {number} may be in place of refund {failed}, which failed"));
+    }
     if let Some(failed) = others().find(has_failed) {
         let failed = failed.number;
         return Some(format!(
             "refund {number} may be in place of refund {failed}, which failed and is credited"
         ));
     }
-    // It failed before this was heard, and what was made after it was credited first.
+    // It failed before this was heard, and what was made after it was credited first. Which of them
+    // was made first is not known: they have their numbers in the order in which they were heard.
     refunds().filter(has_failed).find(|refund| refund.number == number)?;
-    let later = others().find(|later| later.by == RefundBy::Stripe && later.number > number)?;
-    let later = later.number;
-    Some(format!("refund {number} failed; refund {later} may be in its place, and is credited"))
+    let other = others().find(|other| other.by == RefundBy::Stripe)?.number;
+    Some(format!("refund {number} failed; refund {other} may be in its place, and is credited"))
 }
 
 async fn ask_a_person(
@@ -178,7 +192,8 @@ async fn ask_a_person(
     why: &str,
     invocation: &Invocation,
 ) -> anyhow::Result<()> {
-    let detail = format!("{} was given back at Stripe and is not credited: {why}", asked.amount);
+    let how = if asked.made.is_some() { "was given back at Stripe" } else { "was decided" };
+    let detail = format!("{} {how} and is not credited: {why}", asked.amount);
     let reason = ExceptionReason::UncreditedRefund;
     let exception = ExceptionRecord::of_session(reason, &file.session, detail, invocation.now());
     if store.raise(&exception.distinguished(known_by(event, asked))).await? == Saved::New {

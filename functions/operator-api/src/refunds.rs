@@ -540,19 +540,23 @@ fn again(
 ) -> Result<(Option<Payment>, Decided), Problem> {
     let failed = payment.refunds.iter().find(|refund| refund.number == number);
     let failed = failed.filter(|refund| refund.still_owed().minor > 0);
-    // One that was made at Stripe may be nothing that is owed to the driver.
-    let failed = failed.filter(|refund| refund.by != RefundBy::Stripe || file.credits_made(refund));
+    // Of the sale one that was made at Stripe may be nothing that is owed to the driver.
+    let is_owed = |refund: &&Refund| {
+        refund.by != RefundBy::Stripe || refund.is_surplus() || file.credits_made(refund)
+    };
+    let failed = failed.filter(is_owed);
     let Some(failed) = failed else {
         return Err(conflict("There is no such refund that failed and is still owed."));
     };
-    // What was made at Stripe may be this one, made again there: then nothing is owed any more.
-    let is_unclear = |made: &&Refund| made.made_of_sale().is_some() && !file.credits_made(made);
+    // What was made at Stripe may be this one, made again there: then nothing is owed any more. That
+    // it was credited by itself says nothing, for that this one failed may have been heard later.
+    let is_unclear = |made: &&Refund| made.made_of_sale().is_some() && !file.is_said_made(made);
     if let Some(made) = payment.refunds.iter().find(is_unclear)
         && failed.by != RefundBy::Surplus
     {
         return Err(conflict(&format!(
             "Refund {} was made at Stripe and may be in its place. If it is not, say first that it \
-             is to be credited.",
+             was made for something else.",
             made.number
         )));
     }
@@ -572,14 +576,14 @@ fn made_at_stripe(
     number: u32,
 ) -> Result<(Option<Payment>, Decided), Problem> {
     let made = payment.refunds.iter().find(|refund| refund.number == number);
-    let made = made.filter(|refund| !file.credits_made(refund));
-    let Some(amount) = made.and_then(Refund::made_of_sale) else {
+    let made = made.filter(|refund| !file.is_said_made(refund));
+    let Some((made, amount)) = made.and_then(|made| Some((made, made.made_of_sale()?))) else {
         return Err(conflict(
-            "There is no such refund that was made at Stripe and is not credited.",
+            "There is no such refund that was made at Stripe and is not decided.",
         ));
     };
     let left = to_be_credited(file)?;
-    if amount.minor > left.minor {
+    if amount.minor > left.minor && !file.has_note_of(made) {
         return Err(conflict(&format!("{left} are left of the sale to be credited.")));
     }
     Ok((None, Decided::RefundMade { refund: number, amount }))

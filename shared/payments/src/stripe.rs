@@ -46,8 +46,10 @@ const CLOCK_SKEW: TimeDelta = TimeDelta::hours(1);
 /// What the two writes for a start from the app are for.
 const HOLD: &str = "hold";
 const CANCEL: &str = "cancel";
-/// The status of a PaymentIntent whose issuer has not decided yet.
+/// The statuses of a PaymentIntent that has come to something.
 /// <https://docs.stripe.com/payments/paymentintents/lifecycle>
+const DECIDED: [&str; 4] = ["requires_capture", "succeeded", "canceled", "requires_payment_method"];
+/// The status of one whose issuer has not decided yet.
 const PROCESSING: &str = "processing";
 /// How often a key that remembers a 500 is replaced by the next one, at the first try of a write.
 const KEYS_AT_FIRST: u32 = 3;
@@ -399,7 +401,7 @@ impl StripeClient {
     /// not decided then is read. While it is not, nobody knows: whoever asks again sees it.
     async fn decided(&self, intent: Intent) -> Result<Made, PaymentError> {
         let call = "create";
-        if intent.status != PROCESSING {
+        if DECIDED.contains(&intent.status.as_str()) {
             return Ok(Made::Intent(intent));
         }
         let intent = self.read(call, &intent.id()).await?;

@@ -147,8 +147,8 @@ impl<'a> Drafts<'a> {
         Ok(left)
     }
 
-    /// The lines before `draft`, the last one, that it changes: what it is taken off with all that was taken off it before;
-    /// for a cap or a limit, all that it limits and that has the same taxes.
+    /// The lines before `draft`, the last one, that it changes: what it is taken off with all that was
+    /// taken off it before; for a cap or a limit, all that it limits and that has the same taxes.
     fn changed_by(&self, draft: &Draft) -> impl Iterator<Item = (&Draft, &Line)> {
         let is_changed = move |(place, (other, _)): &(usize, (&Draft, &Line))| {
             let changed = other.reduces.unwrap_or(*place);

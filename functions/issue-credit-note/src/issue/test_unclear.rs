@@ -4,7 +4,7 @@ use ledger::{JournalEntry, Sale};
 use network::{HoldRef, PaymentPolicy, StripePaymentIntentId};
 use payments::{
     Payment,
-    money::{Card, News, Outcome, RefundState, apply, learn, refund, request},
+    money::{Card, News, Outcome, apply, learn, refund, refund_again, request},
 };
 use quantities::{Currency, SessionId, TransactionId};
 use receipts::Credited;
@@ -12,6 +12,8 @@ use serde_json::json;
 use session::Session;
 
 use super::*;
+
+const PAID: RefundState = RefundState::Succeeded;
 
 fn eur(minor: i64) -> Amount {
     Amount::new(minor, Currency::EUR)
@@ -46,13 +48,18 @@ fn session() -> Session {
 
 /// A sale of so much, all of it captured.
 fn sold(gross: i64) -> SessionFile {
+    taken(gross, gross)
+}
+
+/// A sale of so much, of which so much was captured.
+fn taken(gross: i64, captured: i64) -> SessionFile {
     let session = session();
     let intent = StripePaymentIntentId("pi_1".to_owned());
     let hold = HoldRef::plain(intent, eur(10_000));
     let policy = PaymentPolicy::default();
     let payment = Payment::with_placed_hold(session.id, Card::Present, hold, policy);
     let payment = payment.with_total(eur(gross)).unwrap();
-    let payment = answered(payment, Outcome::Captured { amount: eur(gross) });
+    let payment = answered(payment, Outcome::Captured { amount: eur(captured) });
     let sale = Sale {
         id: "sale".to_owned(),
         booked_at: noon(),
@@ -159,6 +166,43 @@ fn what_failed_and_is_not_credited_is_credited_as_what_was_made_again() {
     // And when the word of the first comes after that.
     let why = why_not_clear(&credited(again, "re_2", 400), 1).expect("4.00 are credited twice");
     assert!(why.contains("refund 2 may be in its place"), "{why}");
+}
+
+#[test]
+fn which_of_two_was_made_first_is_not_known_by_when_it_was_heard() {
+    let later = told(sold(6_200), "re_2", 400, RefundState::Succeeded);
+    let both = told(credited(later, "re_2", 400), "re_1", 400, RefundState::Succeeded);
+    let failed = told(both, "re_1", 400, RefundState::Failed);
+    let why = why_not_clear(&failed, 2).expect("4.00 are credited twice");
+    assert!(why.contains("refund 1 may be in its place"), "{why}");
+}
+
+#[test]
+fn surplus_that_failed_at_stripe_and_went_back_here_is_no_part_of_the_sale_there() {
+    let given = told(taken(6_200, 7_200), "re_1", 1_000, RefundState::Succeeded);
+    let failed = told(given, "re_1", 1_000, RefundState::Failed);
+    let number = failed.payment.as_ref().unwrap().refunds[0].number;
+    let again = failed.payment.clone().map(|payment| refund_again(payment, number).unwrap());
+    let there = told(SessionFile { payment: again, ..failed }, "re_2", 1_000, PAID);
+    let number = there.payment.as_ref().unwrap().refunds.last().unwrap().number;
+    let why = why_not_clear(&there, number).expect("the surplus is credited as of the sale");
+    assert!(why.contains("in place of refund"), "{why}");
+}
+
+#[test]
+fn what_was_decided_is_a_persons_if_less_is_left_of_the_sale() {
+    let what =
+        Decided::Refund { scope: Scope::Amount(eur(600)), amount: eur(600), refunds: vec![1] };
+    let decided = SessionFile { decisions: vec![Decision { what, ..made(1, 600) }], ..sold(1_000) };
+    let (session_id, decision, amount) = (decided.session.id, "m".to_owned(), eur(600));
+    let event = Event::RefundDecided { session_id, decision, amount };
+    let unclear = |file: &SessionFile| {
+        let asked = asked(&event, noon(), file).unwrap();
+        unclear(&event, &asked, file).unwrap()
+    };
+    assert_eq!(unclear(&decided), None);
+    let why = unclear(&credited(decided, "re_1", 600)).expect("it is a dead letter");
+    assert!(why.contains("more than the 4.00 EUR that are left"), "{why}");
 }
 
 #[test]

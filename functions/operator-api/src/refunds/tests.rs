@@ -167,6 +167,27 @@ fn what_failed_is_not_given_back_again_while_it_may_have_been_made_again_at_stri
     conflicts(asks(&other, &Asked::Again(1)), "Refund 2 was made at Stripe");
     let credited = asks(&other, &Asked::Made(2)).unwrap();
     assert!(asks(&decided(other, "made", credited), &Asked::Again(1)).is_ok());
+    // That the first failed was heard after the second was credited by itself: the same question.
+    let first = told(sold(1_000), None, "re_1", 400, RefundState::Succeeded);
+    let both = told(booked(first, "re_1", 400), None, "re_2", 600, RefundState::Succeeded);
+    let late = told(booked(both, "re_2", 600), None, "re_1", 400, RefundState::Failed);
+    conflicts(asks(&late, &Asked::Again(1)), "Refund 2 was made at Stripe");
+    let said = asks(&late, &Asked::Made(2)).unwrap();
+    let sure = decided(late, "sure", said);
+    conflicts(asks(&sure, &Asked::Made(2)), "is not decided");
+    assert!(asks(&sure, &Asked::Again(1)).is_ok());
+}
+
+#[test]
+fn surplus_that_fails_at_stripe_can_be_given_back_here_uncredited_as_it_is() {
+    // 10.00 are taken of 6.00, and somebody gives 4.00 back at Stripe before the machine does.
+    let given = told(sold(600), None, "re_1", 400, RefundState::Succeeded);
+    let failed = told(given, None, "re_1", 400, RefundState::Failed);
+    let number = failed.payment.as_ref().unwrap().refunds[0].number;
+    let again = asks(&failed, &Asked::Again(number)).unwrap();
+    let Decided::RefundAgain { amount, .. } = again.1 else { panic!("{again:?}") };
+    assert_eq!(amount, eur(400));
+    conflicts(asks(&decided(failed, "again", again), &Asked::Again(number)), "still owed");
 }
 
 #[test]

@@ -122,8 +122,8 @@ pub(super) fn next_number(payment: &Payment) -> u32 {
 }
 
 /// The record with its surplus to be given back, once, as far as it is there; of what was taken
-/// last first. A refund of it that failed is tried again by a person; one that was made at Stripe
-/// and failed is as none.
+/// last first. A refund of it that failed is tried again by a person, one that was made at Stripe
+/// too: who made it there may make it once more.
 ///
 /// What the machine wants and has not asked for is decided anew each time: somebody may have given
 /// it back at Stripe meanwhile.
@@ -139,7 +139,7 @@ pub(super) fn surplus(payment: Payment) -> Result<Payment, MoneyError> {
     tell_apart(&mut next, surplus)?;
     let by_itself = next.refunds.iter().filter(|refund| refund.by != RefundBy::Decision);
     let mut due = by_itself
-        .map(Refund::of_surplus)
+        .filter_map(|refund| refund.surplus)
         .try_fold(surplus, |left, part| next.sum(left.checked_sub(part)))?;
     for taken in next.taken.clone().into_iter().rev() {
         // What the bank has for good needs no refund of ours: one that failed stands for it.

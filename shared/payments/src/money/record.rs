@@ -349,7 +349,7 @@ impl Refund {
     }
 
     /// How much of it is still to be given back, because it failed and neither another refund nor
-    /// the driver's bank took its place. Of one that was made at Stripe only what was of the sale.
+    /// the driver's bank took its place.
     #[must_use]
     pub fn still_owed(&self) -> Amount {
         self.failed_less(&[self.again, self.charged_back])
@@ -363,27 +363,21 @@ impl Refund {
 
     /// How much of the surplus that it was to give back is still to be.
     pub(super) fn surplus_still_owed(&self) -> Amount {
+        let surplus = self.surplus.unwrap_or(Amount::zero(self.amount.currency));
         let done = minor(self.again).saturating_add(minor(self.charged_back));
-        let left = self.of_surplus().minor.saturating_sub(done);
-        Amount::new(left.max(0), self.amount.currency)
+        Amount::new(surplus.minor.saturating_sub(done).max(0), surplus.currency)
     }
 
-    /// How much surplus it stands for, whether it arrived or not. One that was made at Stripe and
-    /// failed stands for none: nobody decided it here, and the machine gives that back itself.
-    pub(super) fn of_surplus(&self) -> Amount {
-        let stands = self.by != RefundBy::Stripe || self.state != RefundState::Failed;
-        self.surplus.filter(|_| stands).unwrap_or(Amount::zero(self.amount.currency))
+    /// Whether all of it is what was taken too much.
+    #[must_use]
+    pub fn is_surplus(&self) -> bool {
+        self.surplus == Some(self.amount)
     }
 
     fn failed_less(&self, done: &[Option<Amount>]) -> Amount {
-        let owed = match (self.state, self.surplus) {
-            (RefundState::Failed, Some(surplus)) if self.by == RefundBy::Stripe => {
-                self.amount.minor.saturating_sub(surplus.minor)
-            }
-            (RefundState::Failed, Some(_)) => self.amount.minor,
-            _ => 0,
-        };
-        let left = done.iter().fold(owed, |left, done| left.saturating_sub(minor(*done)));
+        let is_owed = self.state == RefundState::Failed && self.surplus.is_some();
+        let amount = if is_owed { self.amount.minor } else { 0 };
+        let left = done.iter().fold(amount, |left, done| left.saturating_sub(minor(*done)));
         Amount::new(left.max(0), self.amount.currency)
     }
 }
@@ -571,8 +565,8 @@ impl Payment {
     /// How much surplus is given back or about to be: by refunds, or by the driver's bank.
     pub(super) fn surplus_given_back(&self) -> i64 {
         let back = |refund: &Refund| match refund.state {
-            RefundState::Failed => refund.of_surplus().minor.min(minor(refund.charged_back)),
-            _ => refund.of_surplus().minor,
+            RefundState::Failed => minor(refund.surplus).min(minor(refund.charged_back)),
+            _ => minor(refund.surplus),
         };
         self.refunds.iter().map(back).sum()
     }

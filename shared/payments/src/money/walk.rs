@@ -13,7 +13,7 @@
 //! - somebody releases or captures a hold, or gives money back, in Stripe's dashboard;
 //! - a call fails for good, and a person has it tried again;
 //! - the driver pays on a page, asks for one, pays again with another card, disputes; a person
-//!   waives, writes off, refunds in parts.
+//!   waives, writes off, refunds in parts, has a refund that failed tried again.
 //!
 //! In the end workers live, all other news is lost, and time passes until nothing is left to do.
 //! Stripe is a model of its own ([`bank`]), strict: it stops the walk when it is asked for what
@@ -41,8 +41,8 @@ use quantities::{Amount, Currency, SessionId, TransactionId};
 use super::{
     Card, Forgiven, LinkState, Look, MoneyError, Payment, RefundBy, RefundState, Step, StuckWhy,
     apply, collect_again, expect, forgive, give_up_on, learn, look as money_look, look_again_at,
-    must_stop, next_step, offer_link, refund, request, resume, stop_if_uncovered, tests::saved,
-    watched,
+    must_stop, next_step, offer_link, refund, refund_again, request, resume, stop_if_uncovered,
+    tests::saved, watched,
 };
 
 pub(super) fn eur(minor: i64) -> Amount {
@@ -86,6 +86,8 @@ enum Event {
     DriverPaysAgain,
     Forgive(Forgiven),
     Refund(i64),
+    /// A person has one of ours that failed tried again.
+    RefundAgain(prop::sample::Index),
     Dispute(prop::sample::Index),
     DisputeEnds(prop::sample::Index, bool),
     RefundFails(prop::sample::Index),
@@ -122,12 +124,13 @@ fn event() -> impl Strategy<Value = Event> {
         1 => prop_oneof![Just(Forgiven::Waived), Just(Forgiven::WrittenOff)]
             .prop_map(Event::Forgive),
         2 => (1_i64..8_000).prop_map(Event::Refund),
+        1 => pick().prop_map(Event::RefundAgain),
         1 => pick().prop_map(Event::Dispute),
         1 => (pick(), any::<bool>()).prop_map(|(pick, won)| Event::DisputeEnds(pick, won)),
-        1 => pick().prop_map(Event::RefundFails),
+        2 => pick().prop_map(Event::RefundFails),
         1 => Just(Event::Release),
         1 => (1_i64..15_000).prop_map(Event::CaptureElsewhere),
-        1 => (pick(), 1_i64..8_000).prop_map(|(pick, minor)| Event::RefundElsewhere(pick, minor)),
+        2 => (pick(), 1_i64..8_000).prop_map(|(pick, minor)| Event::RefundElsewhere(pick, minor)),
         1 => Just(Event::Stick),
         1 => Just(Event::Resume),
         3 => seen(),
@@ -184,6 +187,8 @@ struct World {
     edges: BTreeSet<diagram::Edge>,
     /// When the charger was last told to stop.
     stopped_at: Option<DateTime<Utc>>,
+    /// What people decided to give back, each of it once.
+    decided: i64,
 }
 
 fn surplus(payment: &Payment) -> i64 {
@@ -227,7 +232,8 @@ impl World {
         };
         let edges = BTreeSet::from([diagram::first(&stored)]);
         let (calls, seen) = (Vec::new(), BTreeSet::new());
-        Self { stored, bank, total: eur(total), calls, seen, edges, stopped_at: None }
+        let (total, stopped_at, decided) = (eur(total), None, 0);
+        Self { stored, bank, total, calls, seen, edges, stopped_at, decided }
     }
 
     /// Writes and reads back, and checks what must hold of every record that is stored.
@@ -256,6 +262,12 @@ impl World {
         let wished = payment.refunds.iter().filter(|refund| refund.by == RefundBy::Surplus);
         assert!(wished.map(|refund| refund.amount.minor).sum::<i64>() <= surplus(payment));
         assert!(surplus_back(payment) <= surplus(payment), "given back twice: {payment:?}");
+        let live = payment.refunds.iter().filter(|refund| refund.state != RefundState::Failed);
+        let (theirs, ours): (Vec<_>, Vec<_>) = live.partition(|r| r.by == RefundBy::Stripe);
+        let ours = ours.iter().map(|refund| refund.amount.minor).sum::<i64>();
+        let theirs = theirs.iter().filter_map(|refund| refund.surplus);
+        let due = self.decided + surplus(payment) - theirs.map(|part| part.minor).sum::<i64>();
+        assert!(why == "a refund is wanted" || ours <= due, "given back twice: {payment:?}");
         let open = payment.links.iter().filter(|link| link.state == LinkState::Open);
         assert!(open.count() <= 1);
     }
@@ -382,8 +394,12 @@ impl World {
             }
             Event::Forgive(how) => self.want(diagram::FORGIVEN, |p| forgive(p, how)),
             Event::Refund(minor) => {
+                let known = self.stored.refunds.len();
                 self.want("a refund is wanted", |p| refund(p, eur(minor), "because", &[1]));
+                let new = self.stored.refunds.iter().skip(known);
+                self.decided += new.map(|refund| refund.amount.minor).sum::<i64>();
             }
+            Event::RefundAgain(pick) => self.refund_again(pick),
             Event::Dispute(pick) => self.bank.dispute(pick),
             Event::DisputeEnds(pick, won) => self.bank.dispute_ends(pick, won),
             Event::RefundFails(pick) => self.bank.refund_fails(pick),
@@ -392,6 +408,27 @@ impl World {
             Event::RefundElsewhere(pick, minor) => self.bank.refund_elsewhere(pick, minor),
             Event::Stick => self.sticks(),
             Event::Resume => self.want("a person", |payment| Ok(resume(payment))),
+        }
+    }
+
+    fn refund_again(&mut self, pick: prop::sample::Index) {
+        let failed = self.stored.refunds.iter().filter(|r| r.state == RefundState::Failed);
+        let failed: Vec<_> = failed.map(|refund| (refund.number, refund.by)).collect();
+        if failed.is_empty() {
+            return;
+        }
+        let (number, by) = failed[pick.index(failed.len())];
+        let known = self.stored.refunds.len();
+        self.want("a refund is wanted", |payment| refund_again(payment, number));
+        for again in self.stored.refunds.iter().skip(known) {
+            let of_surplus = again.surplus.map_or(0, |surplus| surplus.minor);
+            if by == RefundBy::Stripe {
+                // Nobody has decided here yet what it was of the sale.
+                self.decided += again.amount.minor - of_surplus;
+            }
+            let is_theirs = by == RefundBy::Stripe && of_surplus > 0;
+            let what = if is_theirs { "a surplus that failed at Stripe" } else { "a refund" };
+            self.seen.insert(format!("seen: {what} tried again"));
         }
     }
 
@@ -447,10 +484,8 @@ fn closes(world: &World) {
     let sums = [payment.captured, payment.owed, payment.waived, payment.written_off];
     let sum = sums.iter().map(|sum| sum.minor).sum::<i64>();
     assert_eq!(sum - surplus(payment), world.total.minor);
-    // What failed of ours waits for a person; what failed of theirs holds nothing back.
-    let is_disturbed = |refund: &super::Refund| {
-        refund.state == RefundState::Failed && refund.by != RefundBy::Stripe
-    };
+    // What failed waits for a person.
+    let is_disturbed = |refund: &super::Refund| refund.state == RefundState::Failed;
     if payment.disputes.is_empty() && !payment.refunds.iter().any(is_disturbed) {
         let is_back = surplus_back(payment) == surplus(payment);
         let nothing_left = payment.refundable().unwrap().is_zero();
@@ -475,7 +510,7 @@ proptest! {
 const WALKS: usize = 6000;
 
 /// Every answer that a step can have.
-const ANSWERS: [&str; 27] = [
+const ANSWERS: [&str; 28] = [
     "CancelHold Canceled",
     "CancelHold Captured",
     "Capture Captured",
@@ -498,9 +533,10 @@ const ANSWERS: [&str; 27] = [
     "seen: a dispute",
     "seen: a look",
     "seen: a refund made at Stripe",
+    "seen: a refund tried again",
     "seen: a second hold",
     "seen: a surplus",
-    "seen: a surplus given back in place of what failed at Stripe",
+    "seen: a surplus that failed at Stripe tried again",
     "seen: told to stop 1",
     "seen: told to stop 2",
 ];
@@ -522,15 +558,6 @@ fn the_walks_come_everywhere() {
         }
         if world.stored.surplus.is_some() {
             seen.insert("seen: a surplus".to_owned());
-        }
-        let refunds = &world.stored.refunds;
-        let failed_at_stripe = refunds.iter().position(|refund| {
-            let is_surplus = refund.surplus.is_some_and(|surplus| surplus.minor > 0);
-            refund.by == RefundBy::Stripe && refund.state == RefundState::Failed && is_surplus
-        });
-        let after_it = failed_at_stripe.map_or(&[][..], |failed| &refunds[failed..]);
-        if after_it.iter().any(|r| r.by == RefundBy::Surplus && r.state.is_paid()) {
-            seen.insert("seen: a surplus given back in place of what failed at Stripe".to_owned());
         }
         let of_sale = world.stored.refunds.iter().filter_map(super::Refund::made_of_sale);
         if of_sale.count() > 0 {

@@ -147,7 +147,7 @@ impl StripeClient {
             // session finds that out; without one, its release does.
             "succeeded" => {
                 let at = intent.presented_at().ok_or(PaymentError::unknown(call))?;
-                let amount = intent.amount.exactly(asked.currency)?;
+                let amount = intent.amount_received.exactly(asked.currency)?;
                 return Ok(Outcome::Held {
                     hold: HoldRef::plain(payment_intent.clone(), amount),
                     at,
@@ -364,6 +364,7 @@ impl StripeRequest for RetrievePresent<'_> {
 struct PresentIntent {
     status: String,
     amount: StripeAmount,
+    amount_received: StripeAmount,
     last_payment_error: Option<LastPaymentError>,
     latest_charge: Option<Charge>,
 }

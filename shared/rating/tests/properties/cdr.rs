@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Duration, Utc};
 use ocpi::{Cdr, CdrDimension, CdrDimensionType, ChargingPeriod, TariffRestrictions};
-use proptest::{collection::vec, prelude::*, sample::select};
+use proptest::{collection::vec, option, prelude::*, sample::select};
 use rating::{PricedSession, Rules, TariffVersion};
 use rust_decimal::Decimal;
 
@@ -53,17 +53,18 @@ fn extreme_dimension() -> impl Strategy<Value = CdrDimensionType> {
 fn periods() -> impl Strategy<Value = (Vec<ChargingPeriod>, DateTime<Utc>)> {
     let stated = select(vec![CdrDimensionType::Time, CdrDimensionType::ParkingTime]);
     let off_s = prop_oneof![8 => Just(0_i64), 1 => -40_i64..40];
-    let period = (0_i64..4_000, off_s, 0_u32..7, stated, 0_i64..30_000);
-    vec(period, 1..12).prop_map(|periods| {
-        let mut start = at("2026-03-28T21:00:00Z");
+    let named = option::weighted(0.9, Just("T1".to_owned()));
+    let period = (0_i64..4_000, off_s, 0_u32..7, stated, 0_i64..30_000, named);
+    (vec(period, 1..12), 0_i64..3_000).prop_map(|(periods, ms)| {
+        let mut start = at("2026-03-28T21:00:00Z") + Duration::milliseconds(ms);
         let mut stated = Vec::new();
-        for (lasts_s, off_s, digits, dimension, wh) in periods {
+        for (lasts_s, off_s, digits, dimension, wh, tariff_id) in periods {
             let hours = Decimal::new((lasts_s + off_s).max(0), 0) / Decimal::from(3_600);
             let energy = (CdrDimensionType::Energy, Decimal::new(wh, 3));
             let dimensions = [energy, (dimension, hours.round_dp(digits))]
                 .map(|(dimension, volume)| CdrDimension { dimension, volume })
                 .to_vec();
-            stated.push(ChargingPeriod { start_date_time: start, dimensions, tariff_id: None });
+            stated.push(ChargingPeriod { start_date_time: start, dimensions, tariff_id });
             start += Duration::seconds(lasts_s);
         }
         (stated, start)

@@ -174,6 +174,8 @@ async fn a_card_that_somebody_captures_at_stripe_pays_for_a_session_or_a_person_
         post(&bench.twin, &capture, &[("amount_to_capture", "900")]).await;
         let stand = bench.carry(stand).await;
         let TapState::Held { hold, .. } = state(&stand) else { panic!("{stand:?}") };
+        // What covers a session is what there is.
+        assert_eq!(hold.amount, if captured_first { eur(900) } else { eur(3000) });
         let session = SessionId::of(&"CP1".parse().unwrap(), TransactionId(1));
         let policy = PaymentPolicy::default();
         let payment = Payment::with_placed_hold(session, Card::Present, hold, policy);

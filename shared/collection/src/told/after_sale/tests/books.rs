@@ -308,6 +308,9 @@ fn surplus_that_fails_at_stripe_is_booked_back_and_given_back_once() {
     assert_eq!(world.net(Account::RefundsPayable), 0);
     world.hear(made(RefundState::Failed));
     assert_eq!(world.net(Account::RefundsPayable), -250);
+    assert!(request(world.payment.clone(), at(8)).is_none(), "a person decides");
+    let next = refund_again(world.payment.clone(), 2).unwrap();
+    world.store(next);
     world.happens(Turn::Ask);
     assert_eq!((world.given_back(), world.net(Account::RefundsPayable)), (250, 0));
     // The capture of the 2.50 is told elsewhere.
