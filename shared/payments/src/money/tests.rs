@@ -556,8 +556,8 @@ fn a_lost_dispute_takes_the_place_of_surplus_that_failed_at_stripe() {
     // The driver has 12.00 of the 18.00 from the bank.
     assert_eq!(failed.surplus_left(), Some(eur(600)));
     let again = refund_again(failed, 2).unwrap();
-    let last = again.refunds.last().unwrap();
-    assert_eq!((last.amount, last.surplus, again.surplus_left()), (eur(600), Some(eur(600)), None));
+    let ours = again.refunds.last().unwrap();
+    assert_eq!((ours.amount, ours.surplus, again.surplus_left()), (eur(600), Some(eur(600)), None));
 }
 
 #[test]
