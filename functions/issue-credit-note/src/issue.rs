@@ -53,6 +53,11 @@ pub(crate) async fn on_event(
             invocation.outcome("repeat");
             return Ok(());
         }
+        if has_failed(&event, &file) {
+            // Nothing went back, so nothing is to be taken back of the sale.
+            invocation.outcome("failed meanwhile");
+            return Ok(());
+        }
         if let Some(why) = unclear(&event, &asked, &file)? {
             return ask_a_person(store, &file, &event, &asked, &why, invocation).await;
         }
@@ -150,38 +155,30 @@ fn unclear(event: &Event, asked: &Asked, file: &SessionFile) -> anyhow::Result<O
     Ok(is_more.then(|| format!("{what} is more than the {left} that are left of the sale")))
 }
 
-/// Which refunds the refund `number` may be the repetition of, or repeated by: one of them failed,
-/// and the money is given back, and credited, already by the other.
+/// Whether a refund that was made at Stripe, and that nobody has credited, has failed since.
+fn has_failed(event: &Event, file: &SessionFile) -> bool {
+    let Event::RefundMade { number, .. } = event else { return false };
+    let mut refunds = file.payment.iter().flat_map(|payment| &payment.refunds);
+    refunds.any(|refund| refund.number == *number && refund.state == RefundState::Failed)
+}
+
+/// Which refund that failed the refund `number` may be in place of, if there is one: the money is
+/// credited already then, or was never of the sale, for it was surplus.
 fn in_place_of(number: u32, file: &SessionFile) -> Option<String> {
-    let refunds = || file.payment.iter().flat_map(|payment| &payment.refunds);
     let is_credited = |refund: &Refund| match refund.by {
         RefundBy::Decision => true,
         RefundBy::Stripe => file.credits_made(refund),
         RefundBy::Surplus => false,
     };
-    let others = || refunds().filter(|other| other.number != number && is_credited(other));
-    let has_failed = |refund: &&Refund| !refund.still_owed().is_zero();
-    // Surplus that failed there may have been given back here, and there once more.
-    let is_surplus = |refund: &&Refund| {
-        let has_some = refund.surplus.is_some_and(|surplus| !surplus.is_zero());
-        refund.by == RefundBy::Stripe && refund.state == RefundState::Failed && has_some
+    let may_be_it = |other: &&Refund| {
+        let is_owed = is_credited(other) && !other.still_owed().is_zero();
+        let has_surplus = other.surplus.is_some_and(|surplus| !surplus.is_zero());
+        let has_failed = other.state == RefundState::Failed;
+        other.number != number && has_failed && (is_owed || has_surplus)
     };
-    let surplus = || refunds().filter(|other| other.number != number).find(is_surplus);
-    if let Some(failed) = surplus() {
-        let failed = failed.number;
-        return Some(format!("refund {number} may be in place of refund {failed}, which failed"));
-    }
-    if let Some(failed) = others().find(has_failed) {
-        let failed = failed.number;
-        return Some(format!(
-            "refund {number} may be in place of refund {failed}, which failed and is credited"
-        ));
-    }
-    // It failed before this was heard, and what was made after it was credited first. Which of them
-    // was made first is not known: they have their numbers in the order in which they were heard.
-    refunds().filter(has_failed).find(|refund| refund.number == number)?;
-    let other = others().find(|other| other.by == RefundBy::Stripe)?.number;
-    Some(format!("refund {number} failed; refund {other} may be in its place, and is credited"))
+    let mut refunds = file.payment.iter().flat_map(|payment| &payment.refunds);
+    let failed = refunds.find(may_be_it)?.number;
+    Some(format!("refund {number} may be in place of refund {failed}, which failed"))
 }
 
 async fn ask_a_person(

@@ -22,7 +22,7 @@ use messages::{Envelope, Event};
 use network::Payer;
 use payments::{
     MoneyError, Payment,
-    money::{Forgiven, Refund, RefundBy, RefundState, forgive, refund, refund_again},
+    money::{Forgiven, Owed, Refund, RefundBy, RefundState, forgive, refund, refund_again},
 };
 use quantities::{Amount, SessionId};
 use rating::PricedSession;
@@ -540,20 +540,16 @@ fn again(
 ) -> Result<(Option<Payment>, Decided), Problem> {
     let failed = payment.refunds.iter().find(|refund| refund.number == number);
     let failed = failed.filter(|refund| refund.still_owed().minor > 0);
-    // Of the sale one that was made at Stripe may be nothing that is owed to the driver.
-    let is_owed = |refund: &&Refund| {
-        refund.by != RefundBy::Stripe || refund.is_surplus() || file.credits_made(refund)
-    };
-    let failed = failed.filter(is_owed);
-    let Some(failed) = failed else {
+    if failed.is_none() {
         return Err(conflict("There is no such refund that failed and is still owed."));
-    };
+    }
+    // Of the sale one that was made at Stripe may be nothing that is owed to the driver.
+    let is_credited = |refund: &Refund| refund.by != RefundBy::Stripe || file.credits_made(refund);
+    let owed = if failed.is_some_and(is_credited) { Owed::All } else { Owed::Surplus };
     // What was made at Stripe may be this one, made again there: then nothing is owed any more. That
     // it was credited by itself says nothing, for that this one failed may have been heard later.
     let is_unclear = |made: &&Refund| made.made_of_sale().is_some() && !file.is_said_made(made);
-    if let Some(made) = payment.refunds.iter().find(is_unclear)
-        && failed.by != RefundBy::Surplus
-    {
+    if let Some(made) = payment.refunds.iter().find(is_unclear) {
         return Err(conflict(&format!(
             "Refund {} was made at Stripe and may be in its place. If it is not, say first that it \
              was made for something else.",
@@ -561,8 +557,7 @@ fn again(
         )));
     }
     let known = payment.refunds.len();
-    let payment = refund_again(payment.clone(), number).map_err(refused)?;
-    // Less than was still owed, where some of it was given back at Stripe meanwhile.
+    let payment = refund_again(payment.clone(), number, owed).map_err(refused)?;
     let asked = payment.refunds.iter().skip(known).map(|refund| refund.amount.minor);
     let amount = Amount::new(asked.sum(), payment.wanted.currency);
     let refunds = numbers_after(&payment, known);

@@ -191,6 +191,32 @@ fn surplus_that_fails_at_stripe_can_be_given_back_here_uncredited_as_it_is() {
 }
 
 #[test]
+fn surplus_of_the_machine_that_fails_late_may_have_been_made_again_at_stripe() {
+    let asked = sold(600);
+    let paid = Answer::Refunded { id: "re_1".to_owned(), state: RefundState::Succeeded };
+    let payment = asked.payment.clone().map(|payment| answered(payment, paid));
+    let file = SessionFile { payment, ..asked };
+    // Heard before the failure it is of the sale, and credited by itself.
+    let there = booked(told(file, None, "re_2", 400, RefundState::Succeeded), "re_2", 400);
+    let failed = told(there, Some(1), "re_1", 400, RefundState::Failed);
+    conflicts(asks(&failed, &Asked::Again(1)), "Refund 2 was made at Stripe");
+    let said = asks(&failed, &Asked::Made(2)).unwrap();
+    assert!(asks(&decided(failed, "sure", said), &Asked::Again(1)).is_ok());
+}
+
+#[test]
+fn of_what_failed_at_stripe_uncredited_the_surplus_can_be_given_back_here() {
+    let given = told(sold(600), None, "re_1", 500, RefundState::Succeeded);
+    let failed = told(given, None, "re_1", 500, RefundState::Failed);
+    let number = failed.payment.as_ref().unwrap().refunds[0].number;
+    let (payment, what) = asks(&failed, &Asked::Again(number)).unwrap();
+    let Decided::RefundAgain { amount, .. } = what else { panic!("{what:?}") };
+    assert_eq!(amount, eur(400));
+    let once = SessionFile { payment, ..failed };
+    conflicts(asks(&once, &Asked::Again(number)), "not where this is possible");
+}
+
+#[test]
 fn a_debt_is_let_go_as_it_was_decided_first() {
     // 10.00 of 20.00 are owed on a page that is open: it is closed before anything is let off.
     let file = sold(2_000);

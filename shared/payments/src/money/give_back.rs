@@ -30,25 +30,23 @@ pub fn refund(
     decided(payment, &asked)
 }
 
-/// Gives back once more what the refund `number` did not, which failed, as far as it is still owed
-/// and nobody has given it back at Stripe meanwhile.
+/// Gives back once more what the refund `number` did not, which failed, as far as it is still owed:
+/// all of it, or only what it was to give back of the surplus.
 ///
 /// # Errors
 ///
-/// [`MoneyError::OutOfStep`] when there is none that failed, or nothing of it is left; as
+/// [`MoneyError::OutOfStep`] when there is none that failed, or nothing of it is owed; as
 /// [`refund`].
-pub fn refund_again(payment: Payment, number: u32) -> Result<Payment, MoneyError> {
-    let mut failed = payment.refunds.iter().filter(|known| !known.still_owed().is_zero());
-    let Some(failed) = failed.find(|known| known.number == number).cloned() else {
-        return Err(payment.out_of_step("another try of a refund that is owed no more"));
+pub fn refund_again(payment: Payment, number: u32, owed: Owed) -> Result<Payment, MoneyError> {
+    let failed = payment.refunds.iter().find(|known| known.number == number).cloned();
+    let Some(failed) = failed else {
+        return Err(payment.out_of_step("another try of a refund that there is not"));
     };
     let Refund { reason, lines, .. } = &failed;
-    let left = payment.surplus_left().unwrap_or(Amount::zero(payment.wanted.currency));
-    let surplus = payment.sum(failed.surplus_still_owed().min(left))?;
-    let given_back = payment.sum(failed.surplus_still_owed().checked_sub(surplus))?;
-    let amount = payment.sum(failed.still_owed().checked_sub(given_back))?;
-    if amount.minor < 1 {
-        return Err(payment.out_of_step("another try of a surplus that is given back"));
+    let surplus = failed.surplus_still_owed();
+    let amount = if owed == Owed::All { failed.still_owed() } else { surplus };
+    if amount.is_zero() {
+        return Err(payment.out_of_step("another try of a refund that is owed no more"));
     }
     let mut next = decided(payment, &Asked { amount, surplus, reason, lines })?;
     let before = failed.again.unwrap_or(Amount::zero(amount.currency));
@@ -58,6 +56,15 @@ pub fn refund_again(payment: Payment, number: u32) -> Result<Payment, MoneyError
         failed.again = Some(again);
     }
     Ok(next)
+}
+
+/// What of a refund that failed is still owed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owed {
+    /// All of it.
+    All,
+    /// What it was to give back of the surplus; nobody has credited the rest.
+    Surplus,
 }
 
 /// What is asked to be given back.
@@ -137,10 +144,13 @@ pub(super) fn surplus(payment: Payment) -> Result<Payment, MoneyError> {
         !is_wish || asked == Some(refund.number)
     });
     tell_apart(&mut next, surplus)?;
-    let by_itself = next.refunds.iter().filter(|refund| refund.by != RefundBy::Decision);
-    let mut due = by_itself
-        .filter_map(|refund| refund.surplus)
-        .try_fold(surplus, |left, part| next.sum(left.checked_sub(part)))?;
+    let given_back = Amount::new(next.surplus_given_back(), surplus.currency);
+    let failed = next.refunds.iter().filter(|refund| refund.state == RefundState::Failed);
+    let mut due = failed
+        .map(Refund::surplus_still_owed)
+        .try_fold(next.sum(surplus.checked_sub(given_back))?, |left, part| {
+            next.sum(left.checked_sub(part))
+        })?;
     for taken in next.taken.clone().into_iter().rev() {
         // What the bank has for good needs no refund of ours: one that failed stands for it.
         let lost = next.sum(lost_of(&next, &taken))?;
@@ -190,8 +200,8 @@ pub(super) fn charged_back(payment: Payment) -> Result<Payment, MoneyError> {
     Ok(next)
 }
 
-/// What was given back at Stripe is surplus as far as there is some that is not given back. It
-/// waits for what it is of to be known as taken.
+/// What was given back at Stripe is surplus as far as there is some that is not given back; then
+/// nobody waits any more for those that failed to. It waits for what it is of to be known as taken.
 fn tell_apart(payment: &mut Payment, surplus: Amount) -> Result<(), MoneyError> {
     let session_id = payment.session_id;
     let sum = |sum: Result<Amount, quantities::MoneyError>| {
@@ -201,6 +211,7 @@ fn tell_apart(payment: &mut Payment, surplus: Amount) -> Result<(), MoneyError> 
     let mut left = sum(surplus.checked_sub(back))?;
     let nothing = Amount::zero(surplus.currency);
     let known: Vec<_> = payment.taken.iter().map(|taken| &taken.payment_intent).collect();
+    let mut instead = nothing;
     for refund in &mut payment.refunds {
         let is_new = known.contains(&&refund.payment_intent)
             && refund.by == RefundBy::Stripe
@@ -208,7 +219,15 @@ fn tell_apart(payment: &mut Payment, surplus: Amount) -> Result<(), MoneyError> 
         if is_new && refund.state.is_paid() {
             let part = if left.minor > 0 { sum(left.min(refund.amount))? } else { nothing };
             left = sum(left.checked_sub(part))?;
+            instead = sum(instead.checked_add(part))?;
             refund.surplus = Some(part);
+        }
+    }
+    for failed in payment.refunds.iter_mut().filter(|known| known.state == RefundState::Failed) {
+        let part = sum(instead.min(failed.surplus_still_owed()))?;
+        if part.minor > 0 {
+            instead = sum(instead.checked_sub(part))?;
+            failed.again = Some(sum(failed.again.unwrap_or(nothing).checked_add(part))?);
         }
     }
     Ok(())

@@ -324,7 +324,8 @@ pub struct Refund {
     /// made at Stripe it is not known before the session has its price.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub surplus: Option<Amount>,
-    /// Of one that failed: how much of it is wanted again, as another refund.
+    /// Of one that failed: how much of it is wanted again, as another refund, or was made again at
+    /// Stripe; what it was to give back of the surplus first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub again: Option<Amount>,
     /// Of one that failed: how much of it the driver has from their bank instead, by a dispute
@@ -366,12 +367,6 @@ impl Refund {
         let surplus = self.surplus.unwrap_or(Amount::zero(self.amount.currency));
         let done = minor(self.again).saturating_add(minor(self.charged_back));
         Amount::new(surplus.minor.saturating_sub(done).max(0), surplus.currency)
-    }
-
-    /// Whether all of it is what was taken too much.
-    #[must_use]
-    pub fn is_surplus(&self) -> bool {
-        self.surplus == Some(self.amount)
     }
 
     fn failed_less(&self, done: &[Option<Amount>]) -> Amount {

@@ -478,9 +478,9 @@ fn a_surplus_that_could_not_be_given_back_waits_for_a_person() {
     assert!(idle(&payment, at(1000)) && look_again_at(&payment, at(1)).is_none());
     assert_eq!(payment.surplus_left(), Some(eur(1800)));
     assert_eq!(payment.waits_for_somebody(at(2)), Some(at(2)));
-    let payment = refund_again(payment, 1).unwrap();
+    let payment = refund_again(payment, 1, Owed::All).unwrap();
     assert_eq!((payment.surplus_left(), payment.refunds[1].surplus), (None, Some(eur(1800))));
-    assert!(matches!(refund_again(payment, 2), Err(MoneyError::OutOfStep { .. })));
+    assert!(matches!(refund_again(payment, 2, Owed::All), Err(MoneyError::OutOfStep { .. })));
 }
 
 #[test]
@@ -505,17 +505,17 @@ fn a_surplus_that_somebody_gave_back_at_stripe_is_not_tried_again() {
     let payment = held(5000).with_total(eur(2000)).unwrap();
     let payment = after(payment, at(0), "hold/1/capture/1", captured(3000));
     let failed = after(payment, at(1), "refund/1", refused("expired_or_canceled_card"));
-    assert!(refund_again(failed.clone(), 1).is_ok());
+    assert!(refund_again(failed.clone(), 1, Owed::All).is_ok());
     // A part of it: the rest is.
     let news = refund_news(None, "re_8", 300, RefundState::Succeeded);
-    let rest = refund_again(learn(failed.clone(), news).unwrap(), 1).unwrap();
+    let rest = refund_again(learn(failed.clone(), news).unwrap(), 1, Owed::All).unwrap();
     let last = rest.refunds.last().unwrap();
     assert_eq!((last.amount, last.surplus, rest.surplus_left()), (eur(700), Some(eur(700)), None));
-    assert!(matches!(refund_again(rest, 1), Err(MoneyError::OutOfStep { .. })));
+    assert!(matches!(refund_again(rest, 1, Owed::All), Err(MoneyError::OutOfStep { .. })));
     let news = refund_news(None, "re_9", 1000, RefundState::Succeeded);
     let given = learn(failed, news).unwrap();
     assert_eq!(given.refundable().unwrap(), eur(2000), "it could be paid out of the sale");
-    assert!(matches!(refund_again(given, 1), Err(MoneyError::OutOfStep { .. })));
+    assert!(matches!(refund_again(given, 1, Owed::All), Err(MoneyError::OutOfStep { .. })));
 }
 
 #[test]
@@ -534,13 +534,45 @@ fn surplus_that_was_given_back_at_stripe_and_failed_there_goes_back_once() {
     // They make it once more there: it is the surplus, and nothing is of the sale.
     let there = told(failed.clone(), made("re_2", RefundState::Succeeded));
     assert_eq!((there.surplus_left(), there.refunds[1].made_of_sale()), (None, None));
-    assert!(matches!(refund_again(there, 2), Err(MoneyError::OutOfStep { .. })));
+    assert!(matches!(refund_again(there, 2, Owed::All), Err(MoneyError::OutOfStep { .. })));
     // Or here, once.
-    let here = refund_again(failed, 2).unwrap();
+    let here = refund_again(failed, 2, Owed::All).unwrap();
     let ours = &here.refunds[1];
     assert_eq!((ours.by, ours.amount, ours.surplus), (RefundBy::Decision, eur(1800), surplus));
     assert_eq!(here.surplus_left(), None);
-    assert!(matches!(refund_again(here, 2), Err(MoneyError::OutOfStep { .. })));
+    assert!(matches!(refund_again(here, 2, Owed::All), Err(MoneyError::OutOfStep { .. })));
+}
+
+#[test]
+fn of_surplus_and_sale_that_failed_at_stripe_each_goes_back_once() {
+    let payment = held(10_000).with_total(eur(6200)).unwrap();
+    let payment = after(payment, at(0), "hold/1/capture/1", captured(8000));
+    let told = |payment: &Payment, id: &str, minor, state| {
+        learn(payment.clone(), refund_news(None, id, minor, state)).unwrap()
+    };
+    // 18.00 of surplus and 5.00 of the sale.
+    let given = told(&payment, "re_1", 2300, RefundState::Succeeded);
+    assert_eq!(given.refunds[0].made_of_sale(), Some(eur(500)));
+    let failed = told(&given, "re_1", 2300, RefundState::Failed);
+    let number = failed.refunds[0].number;
+    let last = |payment: &Payment| payment.refunds.last().map(|r| (r.amount.minor, r.surplus));
+    // While nobody has credited the 5.00, the surplus alone, and then they.
+    let surplus = refund_again(failed.clone(), number, Owed::Surplus).unwrap();
+    assert_eq!(last(&surplus), Some((1800, Some(eur(1800)))));
+    assert!(refund_again(surplus.clone(), number, Owed::Surplus).is_err());
+    let rest = refund_again(surplus, number, Owed::All).unwrap();
+    assert_eq!(last(&rest), Some((500, Some(eur(0)))));
+    assert!(refund_again(rest, number, Owed::All).is_err());
+    // The surplus made again there: only the 5.00 are left, once.
+    let there = told(&failed, "re_2", 1800, RefundState::Succeeded);
+    assert_eq!(there.surplus_left(), None);
+    let rest = refund_again(there.clone(), number, Owed::All).unwrap();
+    assert_eq!(last(&rest), Some((500, Some(eur(0)))));
+    assert!(refund_again(rest, number, Owed::All).is_err());
+    // A dispute that is lost settles nothing that was made again.
+    let lost = Dispute { amount: eur(6200), withdrawn: eur(6200), ..dispute("lost", 2) };
+    let disputed = learn(there, News::Dispute(lost)).unwrap();
+    assert_eq!(disputed.refunds[0].charged_back, Some(eur(500)));
 }
 
 #[test]
@@ -555,7 +587,7 @@ fn a_lost_dispute_takes_the_place_of_surplus_that_failed_at_stripe() {
     let failed = learn(disputed, made(RefundState::Failed)).unwrap();
     // The driver has 12.00 of the 18.00 from the bank.
     assert_eq!(failed.surplus_left(), Some(eur(600)));
-    let again = refund_again(failed, 2).unwrap();
+    let again = refund_again(failed, 2, Owed::All).unwrap();
     let ours = again.refunds.last().unwrap();
     assert_eq!((ours.amount, ours.surplus, again.surplus_left()), (eur(600), Some(eur(600)), None));
 }

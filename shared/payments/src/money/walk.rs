@@ -39,10 +39,10 @@ use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
 use quantities::{Amount, Currency, SessionId, TransactionId};
 
 use super::{
-    Card, Forgiven, LinkState, Look, MoneyError, Payment, RefundBy, RefundState, Step, StuckWhy,
-    apply, collect_again, expect, forgive, give_up_on, learn, look as money_look, look_again_at,
-    must_stop, next_step, offer_link, refund, refund_again, request, resume, stop_if_uncovered,
-    tests::saved, watched,
+    Card, Forgiven, LinkState, Look, MoneyError, Owed, Payment, RefundBy, RefundState, Step,
+    StuckWhy, apply, collect_again, expect, forgive, give_up_on, learn, look as money_look,
+    look_again_at, must_stop, next_step, offer_link, refund, refund_again, request, resume,
+    stop_if_uncovered, tests::saved, watched,
 };
 
 pub(super) fn eur(minor: i64) -> Amount {
@@ -189,6 +189,8 @@ struct World {
     stopped_at: Option<DateTime<Utc>>,
     /// What people decided to give back, each of it once.
     decided: i64,
+    /// What was made at Stripe and is owed as a part of the sale, because it is credited.
+    credited: BTreeSet<u32>,
 }
 
 fn surplus(payment: &Payment) -> i64 {
@@ -232,8 +234,8 @@ impl World {
         };
         let edges = BTreeSet::from([diagram::first(&stored)]);
         let (calls, seen) = (Vec::new(), BTreeSet::new());
-        let (total, stopped_at, decided) = (eur(total), None, 0);
-        Self { stored, bank, total, calls, seen, edges, stopped_at, decided }
+        let (total, stopped_at, decided, credited) = (eur(total), None, 0, BTreeSet::new());
+        Self { stored, bank, total, calls, seen, edges, stopped_at, decided, credited }
     }
 
     /// Writes and reads back, and checks what must hold of every record that is stored.
@@ -419,13 +421,16 @@ impl World {
         }
         let (number, by) = failed[pick.index(failed.len())];
         let known = self.stored.refunds.len();
-        self.want("a refund is wanted", |payment| refund_again(payment, number));
+        let owed = if pick.index(2) == 0 { Owed::All } else { Owed::Surplus };
+        self.want("a refund is wanted", |payment| refund_again(payment, number, owed));
+        if by == RefundBy::Stripe && owed == Owed::All && self.credited.insert(number) {
+            // Nobody has decided here before what it was of the sale.
+            let theirs = self.stored.refunds.iter().filter(|refund| refund.number == number);
+            let of_sale = theirs.filter_map(|r| Some(r.amount.minor - r.surplus?.minor));
+            self.decided += of_sale.sum::<i64>();
+        }
         for again in self.stored.refunds.iter().skip(known) {
             let of_surplus = again.surplus.map_or(0, |surplus| surplus.minor);
-            if by == RefundBy::Stripe {
-                // Nobody has decided here yet what it was of the sale.
-                self.decided += again.amount.minor - of_surplus;
-            }
             let is_theirs = by == RefundBy::Stripe && of_surplus > 0;
             let what = if is_theirs { "a surplus that failed at Stripe" } else { "a refund" };
             self.seen.insert(format!("seen: {what} tried again"));

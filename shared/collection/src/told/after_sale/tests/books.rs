@@ -10,7 +10,7 @@ use ledger::Account;
 use messages::Envelope;
 use payments::{
     Refusal,
-    money::{refund_again, request},
+    money::{Owed, refund_again, request},
 };
 use proptest::prelude::*;
 
@@ -102,7 +102,7 @@ impl World {
             }
             Turn::Again(pick) => {
                 let number = u32::try_from(pick.index(self.payment.refunds.len() + 1)).unwrap();
-                if let Ok(next) = refund_again(self.payment.clone(), number) {
+                if let Ok(next) = refund_again(self.payment.clone(), number, Owed::All) {
                     self.store(next);
                 }
             }
@@ -256,7 +256,7 @@ fn a_refund_that_a_lost_dispute_overtook_is_settled_by_it() {
     assert_eq!(world.net(Account::ChargebackLosses), 0);
     assert_eq!(world.net(Account::RefundsPayable), TAKEN);
     assert!(world.payment.refunds[0].still_owed().is_zero());
-    assert!(refund_again(world.payment, 1).is_err(), "the driver has it");
+    assert!(refund_again(world.payment, 1, Owed::All).is_err(), "the driver has it");
 }
 
 #[test]
@@ -268,7 +268,7 @@ fn what_was_lost_and_comes_back_is_owed_again() {
     world.ends();
     assert_eq!(world.net(Account::ChargebackLosses), 0);
     assert_eq!(world.net(Account::RefundsPayable), 0);
-    let next = refund_again(world.payment.clone(), 1).unwrap();
+    let next = refund_again(world.payment.clone(), 1, Owed::All).unwrap();
     world.store(next);
     world.happens(Turn::Ask);
     assert_eq!((world.given_back(), world.net(Account::StripeClearing)), (TAKEN, 0));
@@ -309,7 +309,7 @@ fn surplus_that_fails_at_stripe_is_booked_back_and_given_back_once() {
     world.hear(made(RefundState::Failed));
     assert_eq!(world.net(Account::RefundsPayable), -250);
     assert!(request(world.payment.clone(), at(8)).is_none(), "a person decides");
-    let next = refund_again(world.payment.clone(), 2).unwrap();
+    let next = refund_again(world.payment.clone(), 2, Owed::All).unwrap();
     world.store(next);
     world.happens(Turn::Ask);
     assert_eq!((world.given_back(), world.net(Account::RefundsPayable)), (250, 0));
