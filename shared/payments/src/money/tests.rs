@@ -555,19 +555,19 @@ fn of_surplus_and_sale_that_failed_at_stripe_each_goes_back_once() {
     assert_eq!(given.refunds[0].made_of_sale(), Some(eur(500)));
     let failed = told(&given, "re_1", 2300, RefundState::Failed);
     let number = failed.refunds[0].number;
-    let last = |payment: &Payment| payment.refunds.last().map(|r| (r.amount.minor, r.surplus));
+    let newest = |payment: &Payment| payment.refunds.last().map(|r| (r.amount.minor, r.surplus));
     // While nobody has credited the 5.00, the surplus alone, and then they.
     let surplus = refund_again(failed.clone(), number, Owed::Surplus).unwrap();
-    assert_eq!(last(&surplus), Some((1800, Some(eur(1800)))));
+    assert_eq!(newest(&surplus), Some((1800, Some(eur(1800)))));
     assert!(refund_again(surplus.clone(), number, Owed::Surplus).is_err());
     let rest = refund_again(surplus, number, Owed::All).unwrap();
-    assert_eq!(last(&rest), Some((500, Some(eur(0)))));
+    assert_eq!(newest(&rest), Some((500, Some(eur(0)))));
     assert!(refund_again(rest, number, Owed::All).is_err());
     // The surplus made again there: only the 5.00 are left, once.
     let there = told(&failed, "re_2", 1800, RefundState::Succeeded);
     assert_eq!(there.surplus_left(), None);
     let rest = refund_again(there.clone(), number, Owed::All).unwrap();
-    assert_eq!(last(&rest), Some((500, Some(eur(0)))));
+    assert_eq!(newest(&rest), Some((500, Some(eur(0)))));
     assert!(refund_again(rest, number, Owed::All).is_err());
     // A dispute that is lost settles nothing that was made again.
     let lost = Dispute { amount: eur(6200), withdrawn: eur(6200), ..dispute("lost", 2) };
