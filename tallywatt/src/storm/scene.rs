@@ -18,6 +18,8 @@ use crate::{
 /// How long anything may be waited for that the weather only delays: an app that shows an error, a
 /// card that is asked for, a start that was promised.
 pub(super) const WAIT_MAX: Duration = Duration::from_mins(15);
+/// How long a driver stays for a hold to be there, or to grow: Stripe is asked a few times in it.
+pub(super) const HOLD_WAIT_MAX: Duration = Duration::from_mins(5);
 /// How often somebody looks whether it has come.
 pub(super) const LOOK_EVERY: Duration = Duration::from_secs(2);
 
@@ -89,13 +91,14 @@ impl<'a> Scene<'a> {
     }
 }
 
-/// Has the charger listen, and somebody look, until they say what came of it. `None` when it never
-/// comes.
+/// Has the charger listen, and somebody look, until they say what came of it. `None` when it does
+/// not come for so long.
 pub(super) async fn meanwhile<T>(
     charger: &mut Charger,
+    patience: Duration,
     mut look: impl AsyncFnMut() -> anyhow::Result<Option<T>>,
 ) -> anyhow::Result<Option<T>> {
-    let until = Instant::now() + WAIT_MAX;
+    let until = Instant::now() + patience;
     while Instant::now() < until {
         if let Some(seen) = look().await? {
             return Ok(Some(seen));

@@ -12,7 +12,7 @@ use super::{
     kind::Kind,
     plan::{Station, Visit},
     reader::Kiosk,
-    scene::{LOOK_EVERY, Scene, WAIT_MAX, meanwhile},
+    scene::{HOLD_WAIT_MAX, LOOK_EVERY, Scene, WAIT_MAX, meanwhile},
     verdict,
 };
 use crate::{
@@ -38,6 +38,8 @@ const ATTEMPTS_MAX: u32 = 60;
 pub(super) struct Visited {
     pub(super) visit: Visit,
     pub(super) played: Played,
+    /// The driver left before there was the hold they stayed for: Stripe was not to be reached.
+    pub(super) in_vain: bool,
 }
 
 /// Connects a charger of the plan and plays its visits, one after the other, telling of each that
@@ -60,25 +62,41 @@ pub(super) async fn play(
     charger.play(boot).await?;
     for visit in &station.visits {
         let number = visit.number;
-        let report = one(scene, &mut charger, station, visit).await;
-        let report = report.with_context(|| format!("visit {number} ({})", visit.kind.name()))?;
+        let over_with = one(scene, &mut charger, station, visit).await;
+        let (report, in_vain) =
+            over_with.with_context(|| format!("visit {number} ({})", visit.kind.name()))?;
         let case = case(&station.id, &station.site, visit, &report);
         let session_id = session_of(&case.charge_point_id, &report)?;
         let played = Played { case, report, session_id };
-        over.send(Visited { visit: visit.clone(), played }).context("nobody counts the visits")?;
+        let visited = Visited { visit: visit.clone(), played, in_vain };
+        over.send(visited).context("nobody counts the visits")?;
     }
     loop {
         charger.listen(PATIENCE).await?;
     }
 }
 
+/// What the charger says of a visit, and whether the driver left before there was the hold they
+/// stayed for.
 async fn one(
     scene: &Scene<'_>,
     charger: &mut Charger,
     station: &Station,
     visit: &Visit,
-) -> anyhow::Result<PlayReport> {
+) -> anyhow::Result<(PlayReport, bool)> {
     charger.set_pace(Pace::Pause(visit.pause));
+    if matches!(visit.kind, Kind::Raised | Kind::SecondHold) {
+        return beyond_the_hold(scene, charger, station, visit).await;
+    }
+    Ok((undisturbed(scene, charger, station, visit).await?, false))
+}
+
+async fn undisturbed(
+    scene: &Scene<'_>,
+    charger: &mut Charger,
+    station: &Station,
+    visit: &Visit,
+) -> anyhow::Result<PlayReport> {
     match visit.kind {
         Kind::App => {
             let driving = insist(scene, &station.id, visit);
@@ -96,7 +114,7 @@ async fn one(
         Kind::ReaderAfter => {
             let mut kiosk = Kiosk::new(scene, station, visit)?;
             charger.begin(started(visit)).await?;
-            meanwhile(charger, async || kiosk.look().await).await?;
+            meanwhile(charger, WAIT_MAX, async || kiosk.look().await).await?;
             charger.go_on(charged(visit)).await?;
             charger.go_on(stopped(visit)).await?;
             Ok(charger.end())
@@ -104,22 +122,21 @@ async fn one(
         Kind::ReaderDeclined => {
             let mut kiosk = Kiosk::new(scene, station, visit)?;
             charger.begin(nothing(visit)).await?;
-            meanwhile(charger, async || kiosk.look().await).await?;
+            meanwhile(charger, WAIT_MAX, async || kiosk.look().await).await?;
             Ok(charger.end())
         }
-        Kind::Raised | Kind::SecondHold => beyond_the_hold(scene, charger, station, visit).await,
         _ => charger.play(recording(visit)).await,
     }
 }
 
 /// More flows than the first hold covers, which is there by then; and the vehicle goes when what is
-/// held covers all.
+/// held covers all. A driver does not stay for either for ever.
 async fn beyond_the_hold(
     scene: &Scene<'_>,
     charger: &mut Charger,
     station: &Station,
     visit: &Visit,
-) -> anyhow::Result<PlayReport> {
+) -> anyhow::Result<(PlayReport, bool)> {
     charger.begin(started(visit)).await?;
     let session = session_of(&station.id, charger.so_far())?.context("no session began")?;
     let price = verdict::price_of(visit, visit.energy_wh.into())?;
@@ -129,11 +146,14 @@ async fn beyond_the_hold(
         let amount = quiet.and_then(|payment| Some(payment.hold?.terms.amount.minor));
         anyhow::Ok(amount.filter(|amount| *amount >= least))
     };
-    meanwhile(charger, async || held(1).await).await?;
+    let first = meanwhile(charger, HOLD_WAIT_MAX, async || held(1).await).await?;
     charger.go_on(charged(visit)).await?;
-    meanwhile(charger, async || held(price.minor).await).await?;
+    let grown = match first {
+        Some(_) => meanwhile(charger, HOLD_WAIT_MAX, async || held(price.minor).await).await?,
+        None => None,
+    };
     charger.go_on(stopped(visit)).await?;
-    Ok(charger.end())
+    Ok((charger.end(), grown.is_none()))
 }
 
 /// Starts from the app, and starts anew when that came to nothing: the charger was told too late.
@@ -173,7 +193,7 @@ async fn not_from_app(
         let start = scene.try_get(&driver, &path).await.unwrap_or_default();
         Ok((start.get("status").and_then(Value::as_str) == Some("abandoned")).then_some(()))
     };
-    let told = meanwhile(charger, abandoned).await?;
+    let told = meanwhile(charger, WAIT_MAX, abandoned).await?;
     told.context("the charger refused, and the app was never told")?;
     Ok(charger.end())
 }
