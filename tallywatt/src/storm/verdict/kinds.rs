@@ -197,7 +197,11 @@ mod tests {
     /// Whether the checks of grown holds, accounts and money given back hold when Stripe has these
     /// PaymentIntents (status, amount) and gave this back, and accounting was told so.
     fn holds(kind: Kind, intents: &[(&str, i64)], back: i64, told: &[i64]) -> [bool; 3] {
-        let visits = [visited(kind)];
+        holds_of(&[visited(kind)], intents, back, told)
+    }
+
+    /// The same of visits that are all one session.
+    fn holds_of(visits: &[Visited], intents: &[(&str, i64)], back: i64, told: &[i64]) -> [bool; 3] {
         let id = visits[0].played.session_id.unwrap();
         let intents = intents.iter().zip(1..).map(|((status, amount), number)| {
             json!({
@@ -220,7 +224,7 @@ mod tests {
         let rows = SessionRows { payer: "account".to_owned(), ..SessionRows::default() };
         let sessions = BTreeMap::from([(id, rows)]);
         let evidence =
-            Evidence { visits: &visits, sessions: &sessions, stripe: &stripe, received: &received };
+            Evidence { visits, sessions: &sessions, stripe: &stripe, received: &received };
         [evidence.grown_holds(), evidence.invoiced(), evidence.given_back()].map(|check| check.ok)
     }
 
@@ -233,6 +237,17 @@ mod tests {
         assert!(grown(Kind::SecondHold, &[("canceled", 1_000), ("succeeded", 1_500)]));
         assert!(!grown(Kind::SecondHold, &[("requires_capture", 1_000), ("succeeded", 1_500)]));
         assert!(!grown(Kind::SecondHold, &[("succeeded", 1_500)]));
+    }
+
+    #[test]
+    fn who_leaves_before_stripe_answers_leaves_no_hold_and_is_seldom() {
+        let left = |count, intents: &[(&str, i64)]| {
+            let visit = Visited { in_vain: true, ..visited(Kind::SecondHold) };
+            holds_of(&vec![visit; count], intents, 0, &[])[0]
+        };
+        assert!(left(1, &[("canceled", 1_000), ("succeeded", 484)]));
+        assert!(!left(1, &[("requires_capture", 1_000), ("succeeded", 484)]));
+        assert!(left(FEW_LEFT, &[]) && !left(FEW_LEFT + 1, &[]));
     }
 
     #[test]
