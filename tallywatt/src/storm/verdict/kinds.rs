@@ -17,7 +17,7 @@ use crate::{
     },
 };
 
-/// So many drivers can leave before there is the hold they stay for, and as many as do not.
+/// So many more drivers can leave before there is the hold they stay for than do not.
 const FEW_LEFT: usize = 2;
 /// What is held at first where holds grow.
 const FIRST_HOLD: i64 = 1_000;
@@ -31,7 +31,8 @@ impl Evidence<'_> {
 
     /// What went beyond its hold was paid by one larger hold: the same one, raised, or the second,
     /// the first having been released. Where the driver left before Stripe could be reached it is
-    /// charged otherwise, by which no hold is left open; that is seldom.
+    /// charged otherwise, by which no hold is left open; no more than a few more of them leave than
+    /// stay.
     pub(super) fn grown_holds(&self) -> Check {
         let mut wrong = Vec::new();
         let mut intents = self.intents(&mut wrong);
