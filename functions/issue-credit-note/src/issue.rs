@@ -1,7 +1,7 @@
 //! Load, compose, store.
 
 #[cfg(test)]
-mod test_unclear;
+mod tests;
 
 use anyhow::{Context as _, bail};
 use chrono::{DateTime, Utc};
@@ -252,119 +252,4 @@ fn lines(price: &PricedSession, scope: &Scope) -> Vec<(u32, String)> {
         Some((*position, price.lines.get(index)?.description.to_string()))
     });
     named.collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use network::{HoldRef, PaymentPolicy, StripePaymentIntentId};
-    use payments::{
-        Payment,
-        money::{Card, News, RefundState, learn},
-    };
-    use quantities::{Currency, SessionId, TransactionId};
-    use serde_json::json;
-
-    use super::*;
-
-    fn eur(minor: i64) -> Amount {
-        Amount::new(minor, Currency::EUR)
-    }
-
-    /// 10.00 were paid at a reader, and somebody gave 1.00 back at Stripe as refund `re_1`.
-    fn given_back_at_stripe() -> SessionFile {
-        let session: session::Session = serde_json::from_value(json!({
-            "id": SessionId::of(&"CP1".parse().unwrap(), TransactionId(1)),
-            "state": "rated",
-            "charge_point_id": "CP1",
-            "connector_id": 1,
-            "transaction_id": 1,
-            "site_id": "S1",
-            "time_zone": "Europe/Berlin",
-            "id_tag": "RDR-1",
-            "payer": { "kind": "reader" },
-            "jurisdiction": { "per_kwh_allowed": true, "taxes": [] },
-            "hold": { "minor": 3000, "currency": "EUR" },
-            "silent_after_s": 3600,
-            "release_wait_s": 3600,
-            "started_at": "2026-03-01T12:00:00Z",
-            "received_at": "2026-03-01T12:00:01Z",
-            "meter_start": "10000",
-            "start_frame": "[]",
-        }))
-        .unwrap();
-        let intent = StripePaymentIntentId("pi_1".to_owned());
-        let hold = HoldRef::plain(intent.clone(), eur(3_000));
-        let policy = PaymentPolicy::default();
-        let payment = Payment::with_placed_hold(session.id, Card::Present, hold, policy);
-        let (payment_intent, purpose) = (intent.clone(), String::new());
-        let taken = News::Taken { payment_intent, amount: eur(1_000), purpose };
-        let (id, state) = ("re_1".to_owned(), RefundState::Succeeded);
-        let (payment_intent, amount) = (intent, eur(100));
-        let made = News::Refund { number: None, id, payment_intent, amount, state };
-        let payment = payment.with_total(eur(1_000)).unwrap();
-        let payment = learn(learn(payment, taken).unwrap(), made).unwrap();
-        let decision = decided("slow", Decided::RefundMade { refund: 1, amount: eur(100) }, 9);
-        SessionFile {
-            session,
-            meter_values: vec![],
-            rated: None,
-            payment: Some(payment),
-            cdr: None,
-            credit_cdr: None,
-            journal: vec![],
-            decisions: vec![decision],
-            credit_notes: vec![],
-            mails: vec![],
-        }
-    }
-
-    #[test]
-    fn a_refund_made_at_stripe_is_credited_once_whether_it_says_so_itself_or_a_person_does() {
-        let file = given_back_at_stripe();
-        let session_id = file.session.id;
-        let (refund, amount) = ("re_1".to_owned(), eur(100));
-        let by_itself = Event::RefundMade { session_id, number: 1, refund, amount };
-        let by_a_person = Event::RefundDecided { session_id, decision: "slow".to_owned(), amount };
-        let credited = [by_itself, by_a_person].map(|event| {
-            let asked = asked(&event, file.session.received_at, &file).unwrap();
-            (asked.key, asked.amount, asked.account)
-        });
-        // The store has one credit note of a session under one key.
-        assert_eq!(credited[0], ("re_1".to_owned(), amount, Account::RefundsPayable));
-        assert_eq!(credited[1], credited[0]);
-    }
-
-    fn decided(reason: &str, what: Decided, hour: u32) -> Decision {
-        let at = format!("2026-03-01T{hour:02}:00:00Z").parse().unwrap();
-        let (id, by) = (reason.to_owned(), "somebody".to_owned());
-        Decision { request: id.clone(), id, what, reason: reason.to_owned(), by, at }
-    }
-
-    #[test]
-    fn a_waiver_has_the_reason_of_the_decision_that_waived() {
-        let amount = Amount::new(100, quantities::Currency::EUR);
-        let refund = |scope| Decided::Refund { scope, amount, refunds: Vec::new() };
-        let decisions = [
-            decided("later", refund(Scope::All), 9),
-            decided("a line", refund(Scope::Lines(vec![1])), 1),
-            decided("tried to write it off", Decided::WriteOff, 2),
-            decided("waived", Decided::Waive, 3),
-            decided("after it", refund(Scope::Amount(amount)), 4),
-        ];
-        let reason = |hour: u32| {
-            let at = format!("2026-03-01T{hour:02}:30:00Z").parse().unwrap();
-            waived_by(&decisions, at).map(|decision| decision.reason.as_str())
-        };
-        assert_eq!([reason(2), reason(3), reason(10)], [None, Some("waived"), Some("waived")]);
-        let all = reason(10).is_some() && waived_by(&decisions[..3], decisions[0].at).is_some();
-        assert!(all, "a full refund waives, too");
-    }
-
-    #[test]
-    fn other_events_are_not_credited() {
-        let session_id = SessionId::of(&"CP1".parse().unwrap(), TransactionId(1));
-        let event = Event::SessionStarted { session_id };
-        assert_eq!(event.session_id(), Some(session_id));
-        assert!(!event.queues().contains(&messages::Queue::CreditNotes));
-    }
 }

@@ -1,4 +1,4 @@
-//! What is given back at Stripe in place of what failed is credited once.
+//! What is given back is credited once, whoever says so, and left to a person where it is not clear.
 
 use ledger::{JournalEntry, Sale};
 use network::{HoldRef, PaymentPolicy, StripePaymentIntentId};
@@ -129,6 +129,14 @@ fn why_not_clear(file: &SessionFile, number: u32) -> Option<String> {
     unclear(&event, &asked, file).unwrap()
 }
 
+/// Why what was decided under `m` is not clear, as it is told.
+fn why_not_clear_as_decided(file: &SessionFile, minor: i64) -> Option<String> {
+    let (session_id, decision, amount) = (file.session.id, "m".to_owned(), eur(minor));
+    let event = Event::RefundDecided { session_id, decision, amount };
+    let asked = asked(&event, noon(), file).unwrap();
+    unclear(&event, &asked, file).unwrap()
+}
+
 fn made_event(file: &SessionFile, number: u32) -> Event {
     let mut refunds = file.payment.iter().flat_map(|payment| &payment.refunds);
     let made = refunds.find(|refund| refund.number == number).unwrap();
@@ -190,14 +198,9 @@ fn what_was_decided_is_a_persons_if_less_is_left_of_the_sale() {
     let what =
         Decided::Refund { scope: Scope::Amount(eur(600)), amount: eur(600), refunds: vec![1] };
     let decided = SessionFile { decisions: vec![Decision { what, ..made(1, 600) }], ..sold(1_000) };
-    let (session_id, decision, amount) = (decided.session.id, "m".to_owned(), eur(600));
-    let event = Event::RefundDecided { session_id, decision, amount };
-    let unclear = |file: &SessionFile| {
-        let asked = asked(&event, noon(), file).unwrap();
-        unclear(&event, &asked, file).unwrap()
-    };
-    assert_eq!(unclear(&decided), None);
-    let why = unclear(&credited(decided, "re_1", 600)).expect("it is a dead letter");
+    assert_eq!(why_not_clear_as_decided(&decided, 600), None);
+    let less = credited(decided, "re_1", 600);
+    let why = why_not_clear_as_decided(&less, 600).expect("it is a dead letter");
     assert!(why.contains("more than the 4.00 EUR that are left"), "{why}");
 }
 
@@ -222,20 +225,65 @@ fn two_that_arrived_are_two_parts_of_the_sale() {
 fn what_a_person_has_credited_is_a_persons_again_if_less_is_left_of_the_sale() {
     let both = told(sold(1_000), "re_1", 600, RefundState::Succeeded);
     let decided = SessionFile { decisions: vec![made(1, 600)], ..both };
+    assert_eq!(why_not_clear_as_decided(&decided, 600), None);
+    // Another credit note was issued first, which was on its way when this was decided.
+    let less = credited(decided.clone(), "part", 600);
+    let why = why_not_clear_as_decided(&less, 600).expect("it is a dead letter");
+    assert!(why.contains("more than the 4.00 EUR that are left"), "{why}");
     let (session_id, decision, amount) = (decided.session.id, "m".to_owned(), eur(600));
     let event = Event::RefundDecided { session_id, decision, amount };
-    let unclear = |file: &SessionFile| {
-        let asked = asked(&event, noon(), file).unwrap();
-        unclear(&event, &asked, file).unwrap()
-    };
-    assert_eq!(unclear(&decided), None);
-    // Another credit note was issued first, which was on its way when this was decided.
-    let why = unclear(&credited(decided.clone(), "part", 600)).expect("it is a dead letter");
-    assert!(why.contains("more than the 4.00 EUR that are left"), "{why}");
-    let told = Event::RefundMade { session_id, number: 1, refund: "re_1".to_owned(), amount };
-    let known = [&told, &event].map(|event| {
+    let known = [&made_event(&decided, 1), &event].map(|event| {
         let asked = asked(event, noon(), &decided).unwrap();
         known_by(event, &asked).to_owned()
     });
     assert_ne!(known[0], known[1], "the exception of the first is resolved");
+}
+
+#[test]
+fn a_refund_made_at_stripe_is_credited_once_whether_it_says_so_itself_or_a_person_does() {
+    let file = told(sold(1_000), "re_1", 100, RefundState::Succeeded);
+    let file = SessionFile { decisions: vec![made(1, 100)], ..file };
+    let (session_id, decision, amount) = (file.session.id, "m".to_owned(), eur(100));
+    let by_a_person = Event::RefundDecided { session_id, decision, amount };
+    let credited = [made_event(&file, 1), by_a_person].map(|event| {
+        let asked = asked(&event, noon(), &file).unwrap();
+        (asked.key, asked.amount, asked.account)
+    });
+    // The store has one credit note of a session under one key.
+    assert_eq!(credited[0], ("re_1".to_owned(), amount, Account::RefundsPayable));
+    assert_eq!(credited[1], credited[0]);
+}
+
+fn decided(reason: &str, what: Decided, hour: u32) -> Decision {
+    let at = format!("2026-03-01T{hour:02}:00:00Z").parse().unwrap();
+    let (id, by) = (reason.to_owned(), "somebody".to_owned());
+    Decision { request: id.clone(), id, what, reason: reason.to_owned(), by, at }
+}
+
+#[test]
+fn a_waiver_has_the_reason_of_the_decision_that_waived() {
+    let amount = eur(100);
+    let refund = |scope| Decided::Refund { scope, amount, refunds: Vec::new() };
+    let decisions = [
+        decided("later", refund(Scope::All), 9),
+        decided("a line", refund(Scope::Lines(vec![1])), 1),
+        decided("tried to write it off", Decided::WriteOff, 2),
+        decided("waived", Decided::Waive, 3),
+        decided("after it", refund(Scope::Amount(amount)), 4),
+    ];
+    let reason = |hour: u32| {
+        let at = format!("2026-03-01T{hour:02}:30:00Z").parse().unwrap();
+        waived_by(&decisions, at).map(|decision| decision.reason.as_str())
+    };
+    assert_eq!([reason(2), reason(3), reason(10)], [None, Some("waived"), Some("waived")]);
+    let all = reason(10).is_some() && waived_by(&decisions[..3], decisions[0].at).is_some();
+    assert!(all, "a full refund waives, too");
+}
+
+#[test]
+fn other_events_are_not_credited() {
+    let session_id = SessionId::of(&"CP1".parse().unwrap(), TransactionId(1));
+    let event = Event::SessionStarted { session_id };
+    assert_eq!(event.session_id(), Some(session_id));
+    assert!(!event.queues().contains(&messages::Queue::CreditNotes));
 }
