@@ -372,6 +372,22 @@ async fn a_500_after_attempts_without_an_answer_uses_no_other_key() {
     assert_eq!(bench.intents().len(), 1);
 }
 
+#[tokio::test]
+async fn a_start_whose_keys_an_outage_has_spent_has_another_one_later() {
+    let bench = bench("pm_card_visa").await;
+    let method = Some("POST".to_owned());
+    bench.twin.fault(Fault { method, ..Fault::next(FaultKind::ServerError, 6) });
+    for _ in 0..2 {
+        let asked = bench.stripe.place_hold(&start("s1"), bench.off_session(5000)).await;
+        assert!(asked.unwrap_err().is_retryable(), "each of its keys remembers a 500");
+    }
+    let requested_at = Some(failure::now() - TimeDelta::minutes(11));
+    let asked = OffSession { requested_at, ..bench.off_session(5000) };
+    let held = bench.stripe.place_hold(&start("s1"), asked).await.unwrap();
+    assert!(matches!(held, HoldOutcome::Held(_)), "{held:?}");
+    assert_eq!(bench.intents().len(), 1);
+}
+
 /// Three minutes after it was intended no request with other parameters still runs.
 fn some_time_ago() -> DateTime<Utc> {
     failure::now() - TimeDelta::minutes(3)
