@@ -21,6 +21,10 @@ use crate::{
     inbox::Received,
 };
 
+/// The least that a card is charged, in euro cents.
+/// <https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts>
+const LEAST_CHARGED: i64 = 50;
+
 /// Everything that the checks of a storm are made from.
 pub(super) struct Evidence<'a> {
     pub(super) visits: &'a [Visited],
@@ -99,13 +103,10 @@ impl<'a> Evidence<'a> {
     fn endings(&self) -> Check {
         let mut wrong = Vec::new();
         for visited in self.visits {
-            let (meant, found) = (visited.visit.kind.ending(), self.ending(visited));
-            // Without a hold in time all of it is charged at once, and refused.
-            let all = meant == Ending::PartlyOwed && found == Some(Ending::Owed);
-            // Told to stop before any energy flowed.
-            let none = meant == Ending::Owed && found == Some(Ending::NothingDue);
-            if found != Some(meant) && !all && !none {
-                let payment = self.rows(visited).and_then(|rows| rows.payment.as_ref());
+            let found = self.ending(visited);
+            let payment = self.rows(visited).and_then(|rows| rows.payment.as_ref());
+            let owed = payment.map_or(0, |payment| payment.owed.minor);
+            if !is_as_meant(visited, found, owed) {
                 let sums = payment.map(|it| format!("{} captured, {} owed", it.captured, it.owed));
                 let session = visited.played.session_id.map(|id| id.to_string());
                 let name = &visited.played.case.name;
@@ -330,6 +331,24 @@ fn check(name: &'static str, wrong: &[String], detail: String) -> Check {
     }
     let shown = wrong.get(..SHOWN_MAX.min(wrong.len())).unwrap_or_default().join("; ");
     Check { name, ok, detail: format!("{detail}; {} wrong: {shown}", wrong.len()) }
+}
+
+/// Whether a visit that owes so much ended as it would have on a calm day, or as the storm may well
+/// have it end.
+fn is_as_meant(visited: &Visited, found: Option<Ending>, owed: i64) -> bool {
+    let meant = visited.visit.kind.ending();
+    match found {
+        Some(found) if found == meant => true,
+        // Without a hold in time all of it is charged at once, and refused.
+        Some(Ending::Owed) => meant == Ending::PartlyOwed,
+        // Told to stop before any energy flowed.
+        Some(Ending::NothingDue) => meant == Ending::Owed,
+        // Who leaves before the hold has grown is charged the rest, if a card pays as little.
+        Some(Ending::PartlyOwed) => {
+            meant == Ending::Paid && visited.in_vain && owed < LEAST_CHARGED
+        }
+        _ => false,
+    }
 }
 
 #[cfg(test)]

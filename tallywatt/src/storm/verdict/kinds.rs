@@ -165,7 +165,7 @@ mod tests {
         charger::PlayReport,
         inbox::Received,
         scenario::{Case, Played},
-        storm::plan,
+        storm::{kind::Ending, plan},
     };
 
     /// 10 kWh by day: 4.00, with 21 % VAT 4.84.
@@ -249,6 +249,18 @@ mod tests {
         assert!(left(1, &[("canceled", 1_000), ("succeeded", 484)]));
         assert!(!left(1, &[("requires_capture", 1_000), ("succeeded", 484)]));
         assert!(left(FEW_LEFT, &[]) && !left(FEW_LEFT + 1, &[]));
+    }
+
+    #[test]
+    fn who_leaves_before_the_hold_has_grown_may_owe_what_no_card_pays() {
+        let is_as_meant = |kind, in_vain, found, owed| {
+            super::super::is_as_meant(&Visited { in_vain, ..visited(kind) }, Some(found), owed)
+        };
+        assert!(is_as_meant(Kind::Raised, true, Ending::PartlyOwed, 42));
+        assert!(!is_as_meant(Kind::Raised, true, Ending::PartlyOwed, 50));
+        assert!(!is_as_meant(Kind::Raised, true, Ending::Owed, 42));
+        assert!(!is_as_meant(Kind::Raised, false, Ending::PartlyOwed, 42));
+        assert!(!is_as_meant(Kind::BelowMinimum, true, Ending::PartlyOwed, 42));
     }
 
     #[test]
