@@ -39,7 +39,8 @@ pub(crate) async fn take(
                 let start = store.entitlement(&id_tag).await?.and_then(|tag| tag.app_start);
                 Ok(start.context("a start that nobody knows")?.charge_point_id)
             };
-            release(store, stripe, &start, &hold, charger, invocation).await
+            let stripe = stripe.asked_since(envelope.at);
+            release(store, &stripe, &start, &hold, charger, invocation).await
         }
         // Nobody knows whether its hold was placed. The same request again, under the same key, gives
         // the same PaymentIntent; at worst it is made now, and released at once.
@@ -49,9 +50,10 @@ pub(crate) async fn take(
                 Ok(start.context("a start that nobody knows")?.terms.charge_point_id)
             };
             let start = Reference::Start(start_id.clone());
+            let stripe = stripe.asked_since(hold.requested_at);
             match stripe.place_hold(&start, OffSession::from(&hold)).await? {
                 HoldOutcome::Held(placed) => {
-                    release(store, stripe, &start, &placed, charger, invocation).await
+                    release(store, &stripe, &start, &placed, charger, invocation).await
                 }
                 HoldOutcome::Refused { .. } => {
                     invocation.outcome("nothing held");

@@ -430,7 +430,8 @@ async fn may_spend(api: &Api, plan: Option<&PlanMembership>, log: &Log) -> Resul
 async fn hold(api: &Api, intent: &StartIntent, log: &Log) -> Result<Option<HoldRef>, Problem> {
     let reference = Reference::Start(intent.start_id.clone());
     let money = OffSession::from(&intent.hold);
-    let placed = api.cards.stripe().await?.place_hold(&reference, money).await;
+    let stripe = api.cards.stripe().await?.asked_since(intent.hold.requested_at);
+    let placed = stripe.place_hold(&reference, money).await;
     let placed = match placed {
         Err(error) if error.is_retryable() && charges_all_the_same(api, intent).await? => {
             log.field("no_hold", format!("{:#}", anyhow::Error::new(error)));

@@ -153,7 +153,7 @@ async fn answer(
     let stored =
         api.store.decide(row.session_id, &decision, None, None, None, log.now(), &[]).await?;
     let decision = if let Stored::Exists(standing) = stored { *standing } else { decision };
-    let stripe = api.stripe().await?;
+    let stripe = api.stripe().await?.asked_since(decision.at);
     let answered = match &decision.what {
         Decided::SubmitEvidence { evidence, .. } => stripe.submit_evidence(&id, &evidence.0).await,
         _ => stripe.accept_dispute(&id).await,

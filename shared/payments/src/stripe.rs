@@ -53,7 +53,7 @@ const DECIDED: [&str; 4] = ["requires_capture", "succeeded", "canceled", "requir
 const PROCESSING: &str = "processing";
 /// How often a key that remembers a 500 is replaced by the next one, at the first try of a write.
 const KEYS_AT_FIRST: u32 = 3;
-/// After how long there is one more for what is repeated.
+/// After how long there is one more for what is repeated; the next after twice as long, and so on.
 const ANOTHER_KEY_AFTER: TimeDelta = TimeDelta::minutes(10);
 
 /// What a payment is for: the name of its writes, and what Stripe's records say about it.
@@ -237,14 +237,16 @@ impl StripeClient {
         Self { keys_max: KEYS_AT_FIRST.saturating_add(number), ..self.clone() }
     }
 
-    /// How many keys may be used for what was asked for at `since`. Whoever only repeats a message
-    /// has no number for the try, so one more for every [`ANOTHER_KEY_AFTER`] serves: an outage ends
-    /// at some time, and then there is one left.
-    fn keys_for(&self, since: Option<DateTime<Utc>>) -> u32 {
-        let age = since.map_or(TimeDelta::zero(), |since| failure::now() - since);
-        let more = age.num_minutes() / ANOTHER_KEY_AFTER.num_minutes();
-        let by_age = KEYS_AT_FIRST.saturating_add(u32::try_from(more).unwrap_or_default());
-        self.keys_max.max(by_age)
+    /// The same client for what was first asked for at `since`. Whoever only repeats a message or a
+    /// request has no number for the try, so one key more serves each time the age has doubled: an
+    /// outage ends at some time, and then there is one left, while all of a day can still be walked
+    /// through within the time of one call.
+    #[must_use]
+    pub fn asked_since(&self, since: DateTime<Utc>) -> Self {
+        let age = (failure::now() - since).num_minutes() / ANOTHER_KEY_AFTER.num_minutes();
+        let more = age.checked_ilog2().map_or(0, |doubled| doubled + 1);
+        let keys_max = self.keys_max.max(KEYS_AT_FIRST.saturating_add(more));
+        Self { keys_max, ..self.clone() }
     }
 
     /// Holds money: a PaymentIntent with manual capture, confirmed off session.
@@ -388,7 +390,7 @@ impl StripeClient {
             return self.decided(intent).await;
         }
         let create = Create::new(reference, purpose, &asked, capture_method)?;
-        for attempt in 1..=self.keys_for(asked.requested_at) {
+        for attempt in 1..=self.keys_max {
             let key = numbered(reference.key(purpose), attempt);
             let failure = match self.write("create", &key, &create).await {
                 Ok(intent) => return self.decided(intent).await,

@@ -36,7 +36,8 @@ impl StripeClient {
     ///
     /// [`PaymentError`].
     pub async fn at_reader(&self, tap: &Tap, step: Step) -> Result<Outcome, PaymentError> {
-        self.within("ask the reader", self.ask_reader(tap, step)).await
+        let stripe = self.asked_since(tap.begun_at);
+        stripe.within("ask the reader", stripe.ask_reader(tap, step)).await
     }
 
     async fn ask_reader(&self, tap: &Tap, step: Step) -> Result<Outcome, PaymentError> {

@@ -373,19 +373,30 @@ async fn a_500_after_attempts_without_an_answer_uses_no_other_key() {
 }
 
 #[tokio::test]
-async fn a_start_whose_keys_an_outage_has_spent_has_another_one_later() {
+async fn what_is_repeated_has_another_key_later_when_an_outage_has_spent_its_keys() {
     let bench = bench("pm_card_visa").await;
-    let method = Some("POST".to_owned());
-    bench.twin.fault(Fault { method, ..Fault::next(FaultKind::ServerError, 6) });
+    let outage = || {
+        let method = Some("POST".to_owned());
+        bench.twin.fault(Fault { method, ..Fault::next(FaultKind::ServerError, 6) });
+    };
+    let later = bench.stripe.asked_since(failure::now() - TimeDelta::minutes(11));
+    outage();
     for _ in 0..2 {
         let asked = bench.stripe.place_hold(&start("s1"), bench.off_session(5000)).await;
         assert!(asked.unwrap_err().is_retryable(), "each of its keys remembers a 500");
     }
-    let requested_at = Some(failure::now() - TimeDelta::minutes(11));
-    let asked = OffSession { requested_at, ..bench.off_session(5000) };
-    let held = bench.stripe.place_hold(&start("s1"), asked).await.unwrap();
-    assert!(matches!(held, HoldOutcome::Held(_)), "{held:?}");
-    assert_eq!(bench.intents().len(), 1);
+    let placed = later.place_hold(&start("s1"), bench.off_session(5000)).await.unwrap();
+    let HoldOutcome::Held(hold) = placed else { panic!("{placed:?}") };
+    assert_eq!((bench.taken_and_open(), bench.intents().len()), ((0, 1), 1));
+
+    outage();
+    let (start, hold) = (start("s1"), hold.payment_intent);
+    for _ in 0..2 {
+        let asked = bench.stripe.cancel(&start, &hold, Currency::EUR).await;
+        assert!(asked.unwrap_err().is_retryable(), "so does each key of its release");
+    }
+    let ended = later.cancel(&start, &hold, Currency::EUR).await.unwrap();
+    assert_eq!((ended, bench.taken_and_open()), (ReleaseOutcome::Released, (0, 0)));
 }
 
 /// Three minutes after it was intended no request with other parameters still runs.
