@@ -8,16 +8,16 @@ use chrono::{DateTime, Utc};
 use ledger::{Account, Sold};
 use messages::{Envelope, Event};
 use network::Payer;
-use payments::money::{Refund, RefundBy, RefundState};
+use payments::money::{Refund, RefundState, credit_made};
 use quantities::Amount;
 use rating::PricedSession;
 use receipts::{CreditNote, Decided, Decision, Scope, Seller, credited};
 use runtime::{Invocation, Metric};
 use session::{ExceptionReason, ExceptionRecord};
-use store::{Issued, Saved, SessionFile, Store};
+use store::{Issued, Saved, SessionFile, Store, StoreError};
 
-/// How often a credit note is composed anew because others took its number, before its message has
-/// to come again.
+/// How often a credit note is composed anew because others took its number or changed the payment,
+/// before its message has to come again.
 const ATTEMPTS_MAX: u32 = 8;
 
 /// What is credited, and why.
@@ -53,13 +53,18 @@ pub(crate) async fn on_event(
             invocation.outcome("repeat");
             return Ok(());
         }
-        if has_failed(&event, &file) {
-            // Nothing went back, so nothing is to be taken back of the sale.
-            invocation.outcome("failed meanwhile");
-            return Ok(());
+        match verdict(&event, &asked, &file)? {
+            Verdict::Credit => {}
+            Verdict::Nothing(outcome) => {
+                invocation.outcome(outcome);
+                return Ok(());
+            }
+            Verdict::AskAPerson(why) => {
+                return ask_a_person(store, &file, &event, &asked, &why, invocation).await;
+            }
         }
-        if let Some(why) = unclear(&event, &asked, &file)? {
-            return ask_a_person(store, &file, &event, &asked, &why, invocation).await;
+        if !owed_from_now(store, &asked, &file, invocation.now()).await? {
+            continue;
         }
         let outcome = match issue(store, &file, &asked, (&seller, issued), invocation).await? {
             Issued::New => "issued",
@@ -69,7 +74,7 @@ pub(crate) async fn on_event(
         invocation.outcome(outcome);
         return Ok(());
     }
-    bail!("the series of credit notes moved {ATTEMPTS_MAX} times")
+    bail!("the series of credit notes, or the payment, moved {ATTEMPTS_MAX} times")
 }
 
 /// What the event says is to be credited.
@@ -121,9 +126,13 @@ fn asked(event: &Event, at: DateTime<Utc>, file: &SessionFile) -> anyhow::Result
 
 /// Stripe's id of a refund that was made there.
 fn id_at_stripe(file: &SessionFile, number: u32) -> anyhow::Result<String> {
+    let id = refund_of(file, number).and_then(|refund| refund.id.clone());
+    id.context("a refund that nobody made at Stripe")
+}
+
+fn refund_of(file: &SessionFile, number: u32) -> Option<&Refund> {
     let mut refunds = file.payment.iter().flat_map(|payment| &payment.refunds);
-    let made = refunds.find(|refund| refund.number == number);
-    made.and_then(|refund| refund.id.clone()).context("a refund that nobody made at Stripe")
+    refunds.find(|refund| refund.number == number)
 }
 
 /// The decision by which the driver had been let off at this moment: the first that could, for
@@ -137,41 +146,73 @@ fn waived_by(decisions: &[Decision], at: DateTime<Utc>) -> Option<&Decision> {
     decisions.iter().filter(lets_off).min_by_key(|known| known.at)
 }
 
-/// Why it is not clear what is to be credited, if it is not: a refund that was made at Stripe may be
-/// in place of another. What a person says can be wrong only in that less is left of the sale, for
-/// others credited some of it meanwhile.
-fn unclear(event: &Event, asked: &Asked, file: &SessionFile) -> anyhow::Result<Option<String>> {
-    let by_itself = matches!(event, Event::RefundMade { .. });
-    if let Some(why) = asked.made.filter(|_| by_itself).and_then(|number| in_place_of(number, file))
-    {
-        return Ok(Some(why));
-    }
-    if matches!(event, Event::PaymentWaived { .. }) {
-        return Ok(None);
-    }
-    let left = Sold::of(&file.journal, asked.amount.currency)?.all().gross()?;
-    let is_more = asked.amount.minor > left.minor;
-    let what = asked.made.map_or("it".to_owned(), |number| format!("refund {number}"));
-    Ok(is_more.then(|| format!("{what} is more than the {left} that are left of the sale")))
+/// What is to be done about what is asked.
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    Credit,
+    /// Nothing, and why.
+    Nothing(&'static str),
+    /// It is not clear, and why.
+    AskAPerson(String),
 }
 
-/// Whether a refund that was made at Stripe, and that nobody has credited, has failed since.
-fn has_failed(event: &Event, file: &SessionFile) -> bool {
-    let Event::RefundMade { number, .. } = event else { return false };
-    let mut refunds = file.payment.iter().flat_map(|payment| &payment.refunds);
-    refunds.any(|refund| refund.number == *number && refund.state == RefundState::Failed)
+/// What to do about what is asked. A refund that was made at Stripe may be in place of another. What
+/// a person says can be wrong only in that less is left of the sale, for others credited some of it
+/// meanwhile.
+fn verdict(event: &Event, asked: &Asked, file: &SessionFile) -> anyhow::Result<Verdict> {
+    if let Event::RefundMade { number, .. } = event {
+        let made = refund_of(file, *number).context("a refund that nobody made at Stripe")?;
+        if made.in_place_of.is_some() {
+            return Ok(Verdict::Nothing("in place of another"));
+        }
+        // Once it is to be credited it is, whatever else comes.
+        if !made.credited {
+            if made.state == RefundState::Failed {
+                // Nothing went back, so nothing is to be taken back of the sale.
+                return Ok(Verdict::Nothing("failed meanwhile"));
+            }
+            if let Some(why) = may_be_in_place(*number, file) {
+                return Ok(Verdict::AskAPerson(why));
+            }
+        }
+    }
+    if matches!(event, Event::PaymentWaived { .. }) {
+        return Ok(Verdict::Credit);
+    }
+    let left = Sold::of(&file.journal, asked.amount.currency)?.all().gross()?;
+    if asked.amount.minor <= left.minor {
+        return Ok(Verdict::Credit);
+    }
+    let what = asked.made.map_or("it".to_owned(), |number| format!("refund {number}"));
+    Ok(Verdict::AskAPerson(format!("{what} is more than the {left} that are left of the sale")))
+}
+
+/// Has the payment know, before it is credited, that what somebody gave back at Stripe is: should it
+/// fail from here on, it is owed. `false` when somebody else changed the payment meanwhile.
+async fn owed_from_now(
+    store: &Store,
+    asked: &Asked,
+    file: &SessionFile,
+    now: DateTime<Utc>,
+) -> anyhow::Result<bool> {
+    let made = asked.made.and_then(|number| refund_of(file, number));
+    let Some((made, payment)) = made.filter(|made| !made.credited).zip(file.payment.as_ref())
+    else {
+        return Ok(true);
+    };
+    let payment = credit_made(payment.clone(), made.number)?;
+    match store.save_payment(payment, now, &[]).await {
+        Ok(_) => Ok(true),
+        Err(StoreError::Stale { .. }) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Which refund that failed the refund `number` may be in place of, if there is one: the money is
 /// credited already then, or was never of the sale, for it was surplus.
-fn in_place_of(number: u32, file: &SessionFile) -> Option<String> {
-    let is_credited = |refund: &Refund| match refund.by {
-        RefundBy::Decision => true,
-        RefundBy::Stripe => file.credits_made(refund),
-        RefundBy::Surplus => false,
-    };
+fn may_be_in_place(number: u32, file: &SessionFile) -> Option<String> {
     let may_be_it = |other: &&Refund| {
-        let is_owed = is_credited(other) && !other.still_owed().is_zero();
+        let is_owed = !other.still_owed().is_zero();
         let has_surplus = other.surplus.is_some_and(|surplus| !surplus.is_zero());
         let has_failed = other.state == RefundState::Failed;
         other.number != number && has_failed && (is_owed || has_surplus)

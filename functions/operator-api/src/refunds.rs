@@ -22,7 +22,7 @@ use messages::{Envelope, Event};
 use network::Payer;
 use payments::{
     MoneyError, Payment,
-    money::{Forgiven, Owed, Refund, RefundBy, RefundState, forgive, refund, refund_again},
+    money::{Forgiven, Refund, RefundState, credit_made, forgive, refund, refund_again, stand_in},
 };
 use quantities::{Amount, SessionId};
 use rating::PricedSession;
@@ -86,6 +86,9 @@ struct RefundBody {
     /// The refund of this number, which somebody made at Stripe, is to be credited: it takes back a
     /// part of this sale. Nothing more is given back.
     made: Option<u32>,
+    /// With `made`: it is to be credited no further, for it was made in place of the refund of this
+    /// number, which failed.
+    in_place_of: Option<u32>,
     /// Why; the credit note says so.
     #[schema(example = "the charger delivered too slowly")]
     reason: String,
@@ -106,8 +109,8 @@ struct ReasonBody {
 struct DecisionView {
     /// Its id.
     id: String,
-    /// `refund`, `refund_again`, `refund_made`, `waive`, `write_off`, `credit`, `submit_evidence`,
-    /// `accept_dispute`.
+    /// `refund`, `refund_again`, `refund_made`, `refund_in_place`, `waive`, `write_off`, `credit`,
+    /// `submit_evidence`, `accept_dispute`.
     #[schema(example = "refund")]
     kind: String,
     /// How much, taxes included, where it is an amount.
@@ -431,6 +434,7 @@ enum Asked {
     New(Scope),
     Again(u32),
     Made(u32),
+    InPlace { made: u32, failed: u32 },
 }
 
 impl Asked {
@@ -446,7 +450,12 @@ impl Asked {
         asked.extend(amount.flatten().map(|amount| Self::New(Scope::Amount(amount))));
         asked.extend(body.lines.clone().map(|lines| Self::New(Scope::Lines(lines))));
         asked.extend(body.again.map(Self::Again));
-        asked.extend(body.made.map(Self::Made));
+        asked.extend(body.made.map(|made| match body.in_place_of {
+            Some(failed) => Self::InPlace { made, failed },
+            None => Self::Made(made),
+        }));
+        let is_of_made = body.in_place_of.is_none() || body.made.is_some();
+        check.that("/in_place_of", is_of_made, "says of `made` what it is in place of");
         let is_one = asked.len() == 1 || amount == Some(None);
         check.that("", is_one, "say exactly one of full, amount, lines, again and made");
         check.finish(|| asked.pop())
@@ -465,6 +474,9 @@ fn refunded(
         Asked::New(scope) => scope,
         Asked::Again(number) => return again(file, collected(file)?, *number),
         Asked::Made(number) => return made_at_stripe(file, collected(file)?, *number),
+        Asked::InPlace { made, failed } => {
+            return in_place(file, collected(file)?, *made, *failed);
+        }
     };
     let lines = if let Scope::Lines(lines) = scope { lines.as_slice() } else { &[] };
     if matches!(file.session.payer, Payer::Account { .. }) {
@@ -543,21 +555,18 @@ fn again(
     if failed.is_none() {
         return Err(conflict("There is no such refund that failed and is still owed."));
     }
-    // Of the sale one that was made at Stripe may be nothing that is owed to the driver.
-    let is_credited = |refund: &Refund| refund.by != RefundBy::Stripe || file.credits_made(refund);
-    let owed = if failed.is_some_and(is_credited) { Owed::All } else { Owed::Surplus };
     // What was made at Stripe may be this one, made again there: then nothing is owed any more. That
     // it was credited by itself says nothing, for that this one failed may have been heard later.
     let is_unclear = |made: &&Refund| made.made_of_sale().is_some() && !file.is_said_made(made);
     if let Some(made) = payment.refunds.iter().find(is_unclear) {
         return Err(conflict(&format!(
-            "Refund {} was made at Stripe and may be in its place. If it is not, say first that it \
-             was made for something else.",
+            "Refund {} was made at Stripe and may be in its place. Say first whether it is \
+             (in_place_of) or was made for something else.",
             made.number
         )));
     }
     let known = payment.refunds.len();
-    let payment = refund_again(payment.clone(), number, owed).map_err(refused)?;
+    let payment = refund_again(payment.clone(), number).map_err(refused)?;
     let asked = payment.refunds.iter().skip(known).map(|refund| refund.amount.minor);
     let amount = Amount::new(asked.sum(), payment.wanted.currency);
     let refunds = numbers_after(&payment, known);
@@ -570,18 +579,50 @@ fn made_at_stripe(
     payment: &Payment,
     number: u32,
 ) -> Result<(Option<Payment>, Decided), Problem> {
-    let made = payment.refunds.iter().find(|refund| refund.number == number);
-    let made = made.filter(|refund| !file.is_said_made(refund));
-    let Some((made, amount)) = made.and_then(|made| Some((made, made.made_of_sale()?))) else {
-        return Err(conflict(
-            "There is no such refund that was made at Stripe and is not decided.",
-        ));
-    };
+    let (made, amount) = undecided(file, payment, number)?;
     let left = to_be_credited(file)?;
     if amount.minor > left.minor && !file.has_note_of(made) {
         return Err(conflict(&format!("{left} are left of the sale to be credited.")));
     }
-    Ok((None, Decided::RefundMade { refund: number, amount }))
+    let payment = credit_made(payment.clone(), number).map_err(refused)?;
+    Ok((Some(payment), Decided::RefundMade { refund: number, amount }))
+}
+
+/// A refund that was made at Stripe, as another try of one that failed.
+fn in_place(
+    file: &SessionFile,
+    payment: &Payment,
+    number: u32,
+    failed: u32,
+) -> Result<(Option<Payment>, Decided), Problem> {
+    let (made, amount) = undecided(file, payment, number)?;
+    if made.credited {
+        return Err(conflict("It is credited already, as a part of the sale of its own."));
+    }
+    let payment = stand_in(payment.clone(), number, failed).map_err(|error| match error {
+        MoneyError::RefundTooLarge { refundable, .. } => conflict(&format!(
+            "It gives back {amount}; of the one that failed {refundable} is owed."
+        )),
+        MoneyError::OutOfStep { .. } => {
+            conflict("There is no such refund that failed and is still owed.")
+        }
+        other => refused(other),
+    })?;
+    Ok((Some(payment), Decided::RefundInPlace { refund: number, failed, amount }))
+}
+
+/// A refund that was made at Stripe and of which no person has said what it takes back, and how
+/// much of the sale that is, if it is of the sale.
+fn undecided<'a>(
+    file: &SessionFile,
+    payment: &'a Payment,
+    number: u32,
+) -> Result<(&'a Refund, Amount), Problem> {
+    let made = payment.refunds.iter().find(|refund| refund.number == number);
+    let made = made.filter(|refund| !file.is_said_made(refund));
+    made.and_then(|made| Some((made, made.made_of_sale()?))).ok_or_else(|| {
+        conflict("There is no such refund that was made at Stripe and is not decided.")
+    })
 }
 
 /// What is left of the sale without what is credited of it, and what is decided to be.
@@ -618,14 +659,7 @@ fn credited(file: &SessionFile) -> Result<Amount, Problem> {
     let zero = Amount::zero(priced(file)?.currency);
     let decided = file.decisions.iter().filter_map(|decision| decision.what.credits());
     let refunds = file.payment.iter().flat_map(|payment| &payment.refunds);
-    let made = refunds.filter_map(|refund| match refund.made_of_sale() {
-        // It failed, and its credit note stands.
-        None if refund.by == RefundBy::Stripe && file.credits_made(refund) => {
-            let surplus = refund.surplus.unwrap_or(zero);
-            refund.amount.checked_sub(surplus).ok()
-        }
-        made => made,
-    });
+    let made = refunds.filter_map(Refund::takes_back);
     sum(decided.chain(made).try_fold(zero, Amount::checked_add))
 }
 
@@ -677,6 +711,9 @@ fn view(decision: &Decision, file: &SessionFile) -> DecisionView {
         Decided::RefundAgain { amount, refunds, .. } => ("refund_again", Some(*amount), refunds),
         Decided::RefundMade { amount, refund } => {
             ("refund_made", Some(*amount), std::slice::from_ref(refund))
+        }
+        Decided::RefundInPlace { amount, refund, .. } => {
+            ("refund_in_place", Some(*amount), std::slice::from_ref(refund))
         }
         Decided::Waive => ("waive", None, &[]),
         Decided::WriteOff => ("write_off", None, &[]),

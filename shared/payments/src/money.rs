@@ -35,7 +35,7 @@ pub use ask::{collect_again, expect, forgive, offer_link, resume, stop_if_uncove
 pub use change::{apply, give_up_on, request};
 pub use decide::{look_again_at, must_stop, next_step};
 pub use error::MoneyError;
-pub use give_back::{Owed, refund, refund_again};
+pub use give_back::{credit_made, refund, refund_again, stand_in};
 pub use news::{News, learn};
 pub use record::{
     Card, Debt, Dispute, Forgiven, Hold, HoldTerms, LinkState, PayLink, Payment, Pending, Refund,

@@ -53,6 +53,16 @@ pub enum Decided {
         /// How much of the sale it takes back.
         amount: Amount,
     },
+    /// To take a refund that somebody made at Stripe for another try of one that failed: it was
+    /// credited with the first, and no money moves by this.
+    RefundInPlace {
+        /// The refund of the payment.
+        refund: u32,
+        /// The refund that failed.
+        failed: u32,
+        /// How much.
+        amount: Amount,
+    },
     /// To let the driver off what is owed: it was not right to ask for it. It is credited.
     Waive,
     /// To expect what is owed no more, though it was right. The sale stands.

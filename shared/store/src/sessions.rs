@@ -91,25 +91,20 @@ pub struct SessionFile {
 }
 
 impl SessionFile {
-    /// Whether a refund that was made at Stripe has its credit note, or will have it: a person said
-    /// so.
-    #[must_use]
-    pub fn credits_made(&self, made: &Refund) -> bool {
-        self.has_note_of(made) || self.is_said_made(made)
-    }
-
     /// Whether a refund that was made at Stripe has its credit note.
     #[must_use]
     pub fn has_note_of(&self, made: &Refund) -> bool {
         self.credit_notes.iter().any(|(key, _)| Some(key) == made.id.as_ref())
     }
 
-    /// Whether a person said of a refund that was made at Stripe that it takes back a part of the
-    /// sale of its own.
+    /// Whether a person said of a refund that was made at Stripe what it takes back: a part of the
+    /// sale of its own, or what another was to.
     #[must_use]
     pub fn is_said_made(&self, made: &Refund) -> bool {
         let is_its = |decision: &Decision| match decision.what {
-            Decided::RefundMade { refund, .. } => refund == made.number,
+            Decided::RefundMade { refund, .. } | Decided::RefundInPlace { refund, .. } => {
+                refund == made.number
+            }
             _ => false,
         };
         self.decisions.iter().any(is_its)

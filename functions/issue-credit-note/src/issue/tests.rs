@@ -4,7 +4,7 @@ use ledger::{JournalEntry, Sale};
 use network::{HoldRef, PaymentPolicy, StripePaymentIntentId};
 use payments::{
     Payment,
-    money::{Card, News, Outcome, Owed, apply, learn, refund, refund_again, request},
+    money::{Card, News, Outcome, apply, learn, refund, refund_again, request, stand_in},
 };
 use quantities::{Currency, SessionId, TransactionId};
 use receipts::Credited;
@@ -116,25 +116,38 @@ fn credited(file: SessionFile, key: &str, minor: i64) -> SessionFile {
         credited: Credited { part, excl_tax: eur(minor), incl_tax: eur(minor), taxes: vec![] },
         seller: None,
     };
-    let mut file = file;
+    let mut file = said(file, key);
     file.journal.push(entry);
     file.credit_notes.push((key.to_owned(), note));
     file
 }
 
-/// Why what the refund `number` takes back is not clear, as Stripe tells of it.
-fn why_not_clear(file: &SessionFile, number: u32) -> Option<String> {
-    let event = made_event(file, number);
-    let asked = asked(&event, noon(), file).unwrap();
-    unclear(&event, &asked, file).unwrap()
+/// The payment knows that the refund is credited, or about to be.
+fn said(file: SessionFile, id: &str) -> SessionFile {
+    let made = |refund: &&Refund| refund.id.as_deref() == Some(id);
+    let payment = file.payment.map(|payment| {
+        let number = payment.refunds.iter().find(made).map(|made| made.number);
+        number.map_or(payment.clone(), |number| credit_made(payment, number).unwrap())
+    });
+    SessionFile { payment, ..file }
 }
 
-/// Why what was decided under `m` is not clear, as it is told.
-fn why_not_clear_as_decided(file: &SessionFile, minor: i64) -> Option<String> {
+/// What is done about the refund `number`, as Stripe tells of it.
+fn as_told(file: &SessionFile, number: u32) -> Verdict {
+    let event = made_event(file, number);
+    verdict(&event, &asked(&event, noon(), file).unwrap(), file).unwrap()
+}
+
+/// What is done about what was decided under `m`.
+fn as_decided(file: &SessionFile, minor: i64) -> Verdict {
     let (session_id, decision, amount) = (file.session.id, "m".to_owned(), eur(minor));
     let event = Event::RefundDecided { session_id, decision, amount };
-    let asked = asked(&event, noon(), file).unwrap();
-    unclear(&event, &asked, file).unwrap()
+    verdict(&event, &asked(&event, noon(), file).unwrap(), file).unwrap()
+}
+
+#[track_caller]
+fn is_a_persons(verdict: &Verdict, why: &str) {
+    assert!(matches!(verdict, Verdict::AskAPerson(said) if said.contains(why)), "{verdict:?}");
 }
 
 fn made_event(file: &SessionFile, number: u32) -> Event {
@@ -153,20 +166,19 @@ fn made(number: u32, minor: i64) -> Decision {
 #[test]
 fn a_refund_made_at_stripe_that_failed_there_and_is_made_again_there_is_a_persons() {
     let first = told(sold(6_200), "re_1", 400, RefundState::Succeeded);
-    assert_eq!(why_not_clear(&first, 1), None);
+    assert_eq!(as_told(&first, 1), Verdict::Credit);
     let failed = told(credited(first, "re_1", 400), "re_1", 400, RefundState::Failed);
     let again = told(failed, "re_2", 400, RefundState::Succeeded);
-    let why = why_not_clear(&again, 2).expect("4.00 are credited twice");
-    assert!(why.contains("in place of refund 1"), "{why}");
+    is_a_persons(&as_told(&again, 2), "in place of refund 1");
 }
 
 #[test]
 fn so_it_is_while_the_credit_note_that_a_person_wants_of_the_first_is_not_issued_yet() {
     let first = told(sold(6_200), "re_1", 400, RefundState::Succeeded);
-    let decided = SessionFile { decisions: vec![made(1, 400)], ..first };
+    let decided = SessionFile { decisions: vec![made(1, 400)], ..said(first, "re_1") };
     let failed = told(decided, "re_1", 400, RefundState::Failed);
     let again = told(failed, "re_2", 400, RefundState::Succeeded);
-    assert!(why_not_clear(&again, 2).is_some());
+    is_a_persons(&as_told(&again, 2), "in place of refund 1");
 }
 
 #[test]
@@ -174,10 +186,27 @@ fn what_failed_and_is_not_credited_is_credited_as_what_was_made_again() {
     let failed = told(sold(6_200), "re_1", 400, RefundState::Succeeded);
     let failed = told(failed, "re_1", 400, RefundState::Failed);
     let again = told(failed, "re_2", 400, RefundState::Succeeded);
-    assert_eq!(why_not_clear(&again, 2), None);
+    assert_eq!(as_told(&again, 2), Verdict::Credit);
     // The word of the first, that comes after that: it failed, and takes nothing back.
-    let event = |number| made_event(&again, number);
-    assert!(has_failed(&event(1), &again) && !has_failed(&event(2), &again));
+    assert_eq!(as_told(&again, 1), Verdict::Nothing("failed meanwhile"));
+}
+
+#[test]
+fn what_was_to_be_credited_when_it_failed_is() {
+    let first = said(told(sold(6_200), "re_1", 400, PAID), "re_1");
+    let failed = told(first, "re_1", 400, RefundState::Failed);
+    assert_eq!(as_told(&failed, 1), Verdict::Credit);
+}
+
+#[test]
+fn what_was_made_in_place_of_another_is_credited_with_that() {
+    let first = credited(told(sold(6_200), "re_1", 400, PAID), "re_1", 400);
+    let failed = told(first, "re_1", 400, RefundState::Failed);
+    let again = told(failed, "re_2", 400, PAID);
+    is_a_persons(&as_told(&again, 2), "in place of refund 1");
+    let payment = again.payment.clone().map(|payment| stand_in(payment, 2, 1).unwrap());
+    let stands = SessionFile { payment, ..again };
+    assert_eq!(as_told(&stands, 2), Verdict::Nothing("in place of another"));
 }
 
 #[test]
@@ -185,12 +214,10 @@ fn surplus_that_failed_at_stripe_and_went_back_here_is_no_part_of_the_sale_there
     let given = told(taken(6_200, 7_200), "re_1", 1_000, RefundState::Succeeded);
     let failed = told(given, "re_1", 1_000, RefundState::Failed);
     let number = failed.payment.as_ref().unwrap().refunds[0].number;
-    let again =
-        failed.payment.clone().map(|payment| refund_again(payment, number, Owed::All).unwrap());
+    let again = failed.payment.clone().map(|payment| refund_again(payment, number).unwrap());
     let there = told(SessionFile { payment: again, ..failed }, "re_2", 1_000, PAID);
     let number = there.payment.as_ref().unwrap().refunds.last().unwrap().number;
-    let why = why_not_clear(&there, number).expect("the surplus is credited as of the sale");
-    assert!(why.contains("in place of refund"), "{why}");
+    is_a_persons(&as_told(&there, number), "in place of refund");
 }
 
 #[test]
@@ -198,10 +225,9 @@ fn what_was_decided_is_a_persons_if_less_is_left_of_the_sale() {
     let what =
         Decided::Refund { scope: Scope::Amount(eur(600)), amount: eur(600), refunds: vec![1] };
     let decided = SessionFile { decisions: vec![Decision { what, ..made(1, 600) }], ..sold(1_000) };
-    assert_eq!(why_not_clear_as_decided(&decided, 600), None);
+    assert_eq!(as_decided(&decided, 600), Verdict::Credit);
     let less = credited(decided, "re_1", 600);
-    let why = why_not_clear_as_decided(&less, 600).expect("it is a dead letter");
-    assert!(why.contains("more than the 4.00 EUR that are left"), "{why}");
+    is_a_persons(&as_decided(&less, 600), "more than the 4.00 EUR that are left");
 }
 
 #[test]
@@ -211,25 +237,24 @@ fn a_refund_of_ours_that_failed_and_is_made_at_stripe_is_a_persons() {
     let failed = Outcome::Refunded { id: "re_1".to_owned(), state: RefundState::Failed };
     let file = SessionFile { payment: Some(answered(wanted, failed)), ..file };
     let made = told(file, "re_2", 400, RefundState::Succeeded);
-    assert!(why_not_clear(&made, 2).is_some());
+    is_a_persons(&as_told(&made, 2), "in place of refund 1");
 }
 
 #[test]
 fn two_that_arrived_are_two_parts_of_the_sale() {
     let first = told(sold(6_200), "re_1", 400, RefundState::Succeeded);
     let both = told(credited(first, "re_1", 400), "re_2", 400, RefundState::Succeeded);
-    assert_eq!(why_not_clear(&both, 2), None);
+    assert_eq!(as_told(&both, 2), Verdict::Credit);
 }
 
 #[test]
 fn what_a_person_has_credited_is_a_persons_again_if_less_is_left_of_the_sale() {
     let both = told(sold(1_000), "re_1", 600, RefundState::Succeeded);
     let decided = SessionFile { decisions: vec![made(1, 600)], ..both };
-    assert_eq!(why_not_clear_as_decided(&decided, 600), None);
+    assert_eq!(as_decided(&decided, 600), Verdict::Credit);
     // Another credit note was issued first, which was on its way when this was decided.
     let less = credited(decided.clone(), "part", 600);
-    let why = why_not_clear_as_decided(&less, 600).expect("it is a dead letter");
-    assert!(why.contains("more than the 4.00 EUR that are left"), "{why}");
+    is_a_persons(&as_decided(&less, 600), "more than the 4.00 EUR that are left");
     let (session_id, decision, amount) = (decided.session.id, "m".to_owned(), eur(600));
     let event = Event::RefundDecided { session_id, decision, amount };
     let known = [&made_event(&decided, 1), &event].map(|event| {

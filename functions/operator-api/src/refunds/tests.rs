@@ -112,6 +112,10 @@ fn asks(file: &SessionFile, asked: &Asked) -> Result<(Option<Payment>, Decided),
 /// The credit note of so much is booked. What is in it does not matter here.
 fn booked(file: SessionFile, key: &str, minor: i64) -> SessionFile {
     let mut file = file;
+    let refunds = file.payment.iter_mut().flat_map(|payment| &mut payment.refunds);
+    for made in refunds.filter(|refund| refund.id.as_deref() == Some(key)) {
+        made.credited = true;
+    }
     let left = Sold::of(&file.journal, Currency::EUR).unwrap();
     let part = left.part(eur(minor)).unwrap();
     let entry = left.credit(key.to_owned(), noon(), Account::RefundsPayable, &part).unwrap();
@@ -179,6 +183,33 @@ fn what_failed_is_not_given_back_again_while_it_may_have_been_made_again_at_stri
 }
 
 #[test]
+fn what_was_made_at_stripe_in_place_of_what_failed_is_not_credited_once_more() {
+    let file = booked(failed_and_made_at_stripe(), "part", 600);
+    let in_place = |made, failed| Asked::InPlace { made, failed };
+    conflicts(asks(&file, &in_place(2, 2)), "no such refund that failed");
+    conflicts(asks(&file, &in_place(1, 1)), "is not decided");
+    let said = asks(&file, &in_place(2, 1)).unwrap();
+    let amount = eur(600);
+    assert_eq!(said.1, Decided::RefundInPlace { refund: 2, failed: 1, amount });
+    assert_eq!(said.1.credits(), None);
+    let said = decided(file.clone(), "said", said);
+    conflicts(asks(&said, &Asked::Again(1)), "still owed");
+    conflicts(asks(&said, &Asked::Made(2)), "is not decided");
+    // 4.00 of the 10.00 are left, and no question is open.
+    assert!(asks(&said, &Asked::New(Scope::Amount(eur(400)))).is_ok());
+    conflicts(asks(&said, &Asked::New(Scope::Amount(eur(401)))), "4.00 EUR are left");
+    // It fails, too: it is tried again.
+    let failed = told(said, None, "re_2", 600, RefundState::Failed);
+    let again = asks(&failed, &Asked::Again(2)).unwrap().1;
+    assert!(matches!(again, Decided::RefundAgain { amount, .. } if amount == eur(600)));
+    // It cannot be in place of less than it is, nor if it is credited by itself.
+    let more = told(file.clone(), None, "re_3", 300, RefundState::Succeeded);
+    let first = asks(&more, &in_place(2, 1)).unwrap();
+    conflicts(asks(&decided(more, "first", first), &in_place(3, 1)), "still owed");
+    conflicts(asks(&booked(file, "re_2", 400), &in_place(2, 1)), "credited already");
+}
+
+#[test]
 fn surplus_that_fails_at_stripe_can_be_given_back_here_uncredited_as_it_is() {
     // 10.00 are taken of 6.00, and somebody gives 4.00 back at Stripe before the machine does.
     let given = told(sold(600), None, "re_1", 400, RefundState::Succeeded);
@@ -213,7 +244,7 @@ fn of_what_failed_at_stripe_uncredited_the_surplus_can_be_given_back_here() {
     let Decided::RefundAgain { amount, .. } = what else { panic!("{what:?}") };
     assert_eq!(amount, eur(400));
     let once = SessionFile { payment, ..failed };
-    conflicts(asks(&once, &Asked::Again(number)), "not where this is possible");
+    conflicts(asks(&once, &Asked::Again(number)), "still owed");
 }
 
 #[test]

@@ -30,41 +30,92 @@ pub fn refund(
     decided(payment, &asked)
 }
 
-/// Gives back once more what the refund `number` did not, which failed, as far as it is still owed:
-/// all of it, or only what it was to give back of the surplus.
+/// Gives back once more what the refund `number` did not, which failed, as far as it is still owed.
 ///
 /// # Errors
 ///
 /// [`MoneyError::OutOfStep`] when there is none that failed, or nothing of it is owed; as
 /// [`refund`].
-pub fn refund_again(payment: Payment, number: u32, owed: Owed) -> Result<Payment, MoneyError> {
-    let failed = payment.refunds.iter().find(|known| known.number == number).cloned();
-    let Some(failed) = failed else {
-        return Err(payment.out_of_step("another try of a refund that there is not"));
-    };
+pub fn refund_again(payment: Payment, number: u32) -> Result<Payment, MoneyError> {
+    let failed = owed(&payment, number)?.clone();
     let Refund { reason, lines, .. } = &failed;
-    let surplus = failed.surplus_still_owed();
-    let amount = if owed == Owed::All { failed.still_owed() } else { surplus };
-    if amount.is_zero() {
-        return Err(payment.out_of_step("another try of a refund that is owed no more"));
-    }
+    let (amount, surplus) = (failed.still_owed(), failed.surplus_still_owed());
     let mut next = decided(payment, &Asked { amount, surplus, reason, lines })?;
-    let before = failed.again.unwrap_or(Amount::zero(amount.currency));
-    let again = next.sum(before.checked_add(amount))?;
-    let mut refunds = next.refunds.iter_mut();
-    if let Some(failed) = refunds.find(|known| known.number == number) {
-        failed.again = Some(again);
+    again(&mut next, number, amount, surplus)?;
+    Ok(next)
+}
+
+/// The record with what the refund `number`, which somebody made at Stripe, takes back of the sale
+/// credited, or about to be: should it fail, that is owed.
+///
+/// # Errors
+///
+/// [`MoneyError::OutOfStep`] when there is none that left us and takes back a part of the sale.
+pub fn credit_made(payment: Payment, number: u32) -> Result<Payment, MoneyError> {
+    let mut next = payment;
+    made_of_sale(&next, number)?;
+    for made in next.refunds.iter_mut().filter(|known| known.number == number) {
+        made.credited = true;
     }
     Ok(next)
 }
 
-/// What of a refund that failed is still owed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Owed {
-    /// All of it.
-    All,
-    /// What it was to give back of the surplus; nobody has credited the rest.
-    Surplus,
+/// The record with the refund `number`, which somebody made at Stripe, in the place of `failed`,
+/// which failed: it gives back what that did not, its surplus first, and is credited with it.
+///
+/// # Errors
+///
+/// [`MoneyError::OutOfStep`] when there is no such refund, it is credited by itself, or nothing of
+/// the other is owed; [`MoneyError::RefundTooLarge`] when less of it is.
+pub fn stand_in(payment: Payment, number: u32, failed: u32) -> Result<Payment, MoneyError> {
+    let mut next = payment;
+    let (made, amount) = made_of_sale(&next, number)?;
+    if made.credited {
+        return Err(next.out_of_step("a refund that is credited, in place of another"));
+    }
+    let owed = owed(&next, failed)?;
+    let (refundable, surplus) = (owed.still_owed(), owed.surplus_still_owed());
+    if amount.minor > refundable.minor {
+        return Err(MoneyError::RefundTooLarge { session_id: next.session_id, refundable });
+    }
+    let of_surplus = next.sum(surplus.min(amount))?;
+    let before = made.surplus.unwrap_or(Amount::zero(amount.currency));
+    let surplus = Some(next.sum(before.checked_add(of_surplus))?);
+    again(&mut next, failed, amount, of_surplus)?;
+    for made in next.refunds.iter_mut().filter(|known| known.number == number) {
+        let known = made.clone();
+        *made = Refund { surplus, credited: true, in_place_of: Some(failed), ..known };
+    }
+    Ok(next)
+}
+
+/// A refund that failed and is still owed.
+fn owed(payment: &Payment, number: u32) -> Result<&Refund, MoneyError> {
+    let failed = payment.refunds.iter().find(|known| known.number == number);
+    let failed = failed.filter(|failed| !failed.still_owed().is_zero());
+    failed.ok_or_else(|| payment.out_of_step("another try of a refund of which nothing is owed"))
+}
+
+/// A refund that was made at Stripe and left us, and what it takes back of the sale.
+fn made_of_sale(payment: &Payment, number: u32) -> Result<(&Refund, Amount), MoneyError> {
+    let made = payment.refunds.iter().find(|known| known.number == number);
+    let made = made.and_then(|made| Some((made, made.made_of_sale()?)));
+    made.ok_or_else(|| payment.out_of_step("a refund that nobody made at Stripe of the sale"))
+}
+
+/// So much of a refund that failed is wanted again.
+fn again(
+    payment: &mut Payment,
+    number: u32,
+    amount: Amount,
+    of_surplus: Amount,
+) -> Result<(), MoneyError> {
+    let session_id = payment.session_id;
+    for failed in payment.refunds.iter_mut().filter(|known| known.number == number) {
+        let more = failed.clone().wanted_again(amount, of_surplus);
+        *failed = more.map_err(|source| MoneyError::Sum { session_id, source })?;
+    }
+    Ok(())
 }
 
 /// What is asked to be given back.
@@ -109,19 +160,9 @@ fn wanted(
     by: RefundBy,
     surplus: Amount,
 ) -> Refund {
-    Refund {
-        number: next_number(payment),
-        payment_intent: taken.payment_intent.clone(),
-        amount,
-        reason: SURPLUS.to_owned(),
-        lines: Vec::new(),
-        by,
-        surplus: Some(surplus),
-        again: None,
-        charged_back: None,
-        id: None,
-        state: RefundState::Wanted,
-    }
+    let (number, payment_intent) = (next_number(payment), taken.payment_intent.clone());
+    let (reason, surplus) = (SURPLUS.to_owned(), Some(surplus));
+    Refund { reason, surplus, ..Refund::new(number, payment_intent, amount, by) }
 }
 
 pub(super) fn next_number(payment: &Payment) -> u32 {
@@ -144,13 +185,8 @@ pub(super) fn surplus(payment: Payment) -> Result<Payment, MoneyError> {
         !is_wish || asked == Some(refund.number)
     });
     tell_apart(&mut next, surplus)?;
-    let given_back = Amount::new(next.surplus_given_back(), surplus.currency);
-    let failed = next.refunds.iter().filter(|refund| refund.state == RefundState::Failed);
-    let mut due = failed
-        .map(Refund::surplus_still_owed)
-        .try_fold(next.sum(surplus.checked_sub(given_back))?, |left, part| {
-            next.sum(left.checked_sub(part))
-        })?;
+    let theirs: i64 = next.refunds.iter().map(Refund::surplus_less_again).sum();
+    let mut due = next.sum(surplus.checked_sub(Amount::new(theirs, surplus.currency)))?;
     for taken in next.taken.clone().into_iter().rev() {
         // What the bank has for good needs no refund of ours: one that failed stands for it.
         let lost = next.sum(lost_of(&next, &taken))?;
@@ -223,11 +259,11 @@ fn tell_apart(payment: &mut Payment, surplus: Amount) -> Result<(), MoneyError> 
             refund.surplus = Some(part);
         }
     }
-    for failed in payment.refunds.iter_mut().filter(|known| known.state == RefundState::Failed) {
+    for failed in payment.refunds.clone() {
         let part = sum(instead.min(failed.surplus_still_owed()))?;
         if part.minor > 0 {
             instead = sum(instead.checked_sub(part))?;
-            failed.again = Some(sum(failed.again.unwrap_or(nothing).checked_add(part))?);
+            again(payment, failed.number, part, part)?;
         }
     }
     Ok(())

@@ -183,19 +183,9 @@ fn made_at_stripe(
         set_refund(payment, number, None, state);
         return;
     }
-    payment.refunds.push(Refund {
-        number: next_number(payment),
-        payment_intent,
-        amount,
-        reason: MADE_AT_STRIPE.to_owned(),
-        lines: Vec::new(),
-        by: RefundBy::Stripe,
-        surplus: None,
-        again: None,
-        charged_back: None,
-        id: Some(id),
-        state,
-    });
+    let (number, reason) = (next_number(payment), MADE_AT_STRIPE.to_owned());
+    let made = Refund::new(number, payment_intent, amount, RefundBy::Stripe);
+    payment.refunds.push(Refund { reason, id: Some(id), state, ..made });
 }
 
 /// Sums of money moved only grow. Of the rest the news with more moved counts, for a dispute that

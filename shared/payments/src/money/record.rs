@@ -325,9 +325,20 @@ pub struct Refund {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub surplus: Option<Amount>,
     /// Of one that failed: how much of it is wanted again, as another refund, or was made again at
-    /// Stripe; what it was to give back of the surplus first.
+    /// Stripe.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub again: Option<Amount>,
+    /// How much of `again` was to be given back of the surplus.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again_surplus: Option<Amount>,
+    /// Of one that was made at Stripe: whether what it takes back of the sale is credited, or about
+    /// to be. Then that is owed, should it fail.
+    #[serde(default)]
+    pub credited: bool,
+    /// Of one that was made at Stripe: the refund in whose place it was made, because that failed.
+    /// It is credited with that one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_place_of: Option<u32>,
     /// Of one that failed: how much of it the driver has from their bank instead, by a dispute
     /// that we lost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -340,38 +351,101 @@ pub struct Refund {
 }
 
 impl Refund {
+    /// One that is wanted, of which nothing else is known.
+    pub(super) const fn new(
+        number: u32,
+        payment_intent: StripePaymentIntentId,
+        amount: Amount,
+        by: RefundBy,
+    ) -> Self {
+        Self {
+            number,
+            payment_intent,
+            amount,
+            reason: String::new(),
+            lines: Vec::new(),
+            by,
+            surplus: None,
+            again: None,
+            again_surplus: None,
+            credited: false,
+            in_place_of: None,
+            charged_back: None,
+            id: None,
+            state: RefundState::Wanted,
+        }
+    }
+
     /// How much of the sale it takes back, if it was made at Stripe, left us, and that is known:
-    /// nobody has credited that.
+    /// nobody has decided that here.
     #[must_use]
     pub fn made_of_sale(&self) -> Option<Amount> {
-        let made = self.by == RefundBy::Stripe && self.state.is_paid();
-        let surplus = self.surplus.filter(|_| made)?;
+        self.of_sale().filter(|_| self.state.is_paid())
+    }
+
+    /// How much of the sale it takes back, or took back before it failed, if it was made at Stripe
+    /// and is credited by itself: its credit note stands.
+    #[must_use]
+    pub fn takes_back(&self) -> Option<Amount> {
+        self.of_sale().filter(|_| self.credited || self.state.is_paid())
+    }
+
+    fn of_sale(&self) -> Option<Amount> {
+        let is_theirs = self.by == RefundBy::Stripe && self.in_place_of.is_none();
+        let surplus = self.surplus.filter(|_| is_theirs)?;
         self.amount.checked_sub(surplus).ok().filter(|part| part.minor > 0)
     }
 
     /// How much of it is still to be given back, because it failed and neither another refund nor
-    /// the driver's bank took its place.
+    /// the driver's bank took its place. What was made at Stripe and takes back a part of the sale
+    /// that nobody has credited is not owed.
     #[must_use]
     pub fn still_owed(&self) -> Amount {
         self.failed_less(&[self.again, self.charged_back])
     }
 
-    /// What failed and is not wanted again: what the driver's bank can take the place of. One that
-    /// was made at Stripe and failed before it was known of what it is was never owed.
+    /// What failed and is not wanted again: what the driver's bank can take the place of.
     pub(super) fn not_wanted_again(&self) -> Amount {
         self.failed_less(&[self.again])
     }
 
-    /// How much of the surplus that it was to give back is still to be.
+    /// How much of the surplus that it was to give back is still to be: another refund or the
+    /// driver's bank gives the surplus first.
     pub(super) fn surplus_still_owed(&self) -> Amount {
-        let surplus = self.surplus.unwrap_or(Amount::zero(self.amount.currency));
-        let done = minor(self.again).saturating_add(minor(self.charged_back));
-        Amount::new(surplus.minor.saturating_sub(done).max(0), surplus.currency)
+        let left = self.surplus_less_again().saturating_sub(self.surplus_charged_back());
+        let is_failed = self.state == RefundState::Failed;
+        Amount::new(if is_failed { left } else { 0 }, self.amount.currency)
+    }
+
+    /// How much of the surplus is this refund's to give, whether it does or not. What it failed to
+    /// give and is wanted again is another's.
+    pub(super) fn surplus_less_again(&self) -> i64 {
+        minor(self.surplus).saturating_sub(minor(self.again_surplus))
+    }
+
+    /// How much of the surplus that it was to give back the driver has from their bank.
+    pub(super) fn surplus_charged_back(&self) -> i64 {
+        minor(self.charged_back).min(self.surplus_less_again())
+    }
+
+    /// The record with so much of it wanted again.
+    pub(super) fn wanted_again(
+        self,
+        amount: Amount,
+        of_surplus: Amount,
+    ) -> Result<Self, quantities::MoneyError> {
+        let more = |known: Option<Amount>, more: Amount| {
+            known.unwrap_or(Amount::zero(more.currency)).checked_add(more)
+        };
+        let again = Some(more(self.again, amount)?);
+        let again_surplus = Some(more(self.again_surplus, of_surplus)?);
+        Ok(Self { again, again_surplus, ..self })
     }
 
     fn failed_less(&self, done: &[Option<Amount>]) -> Amount {
-        let is_owed = self.state == RefundState::Failed && self.surplus.is_some();
-        let amount = if is_owed { self.amount.minor } else { 0 };
+        let is_owed = self.by != RefundBy::Stripe || self.credited;
+        let amount = if is_owed { self.amount.minor } else { minor(self.surplus) };
+        let amount = if self.state == RefundState::Failed { amount } else { 0 };
         let left = done.iter().fold(amount, |left, done| left.saturating_sub(minor(*done)));
         Amount::new(left.max(0), self.amount.currency)
     }
@@ -560,7 +634,7 @@ impl Payment {
     /// How much surplus is given back or about to be: by refunds, or by the driver's bank.
     pub(super) fn surplus_given_back(&self) -> i64 {
         let back = |refund: &Refund| match refund.state {
-            RefundState::Failed => minor(refund.surplus).min(minor(refund.charged_back)),
+            RefundState::Failed => refund.surplus_charged_back(),
             _ => minor(refund.surplus),
         };
         self.refunds.iter().map(back).sum()

@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use network::{
     Beyond, HoldRef, PaymentPolicy, StripeCustomerId, StripePaymentIntentId, StripePaymentMethodId,
 };
-use quantities::{SessionId, TransactionId};
+use quantities::{Amount, SessionId, TransactionId};
 
 use super::{walk::eur, *};
 use crate::Refusal;
@@ -478,9 +478,9 @@ fn a_surplus_that_could_not_be_given_back_waits_for_a_person() {
     assert!(idle(&payment, at(1000)) && look_again_at(&payment, at(1)).is_none());
     assert_eq!(payment.surplus_left(), Some(eur(1800)));
     assert_eq!(payment.waits_for_somebody(at(2)), Some(at(2)));
-    let payment = refund_again(payment, 1, Owed::All).unwrap();
+    let payment = refund_again(payment, 1).unwrap();
     assert_eq!((payment.surplus_left(), payment.refunds[1].surplus), (None, Some(eur(1800))));
-    assert!(matches!(refund_again(payment, 2, Owed::All), Err(MoneyError::OutOfStep { .. })));
+    assert!(matches!(refund_again(payment, 2), Err(MoneyError::OutOfStep { .. })));
 }
 
 #[test]
@@ -505,17 +505,17 @@ fn a_surplus_that_somebody_gave_back_at_stripe_is_not_tried_again() {
     let payment = held(5000).with_total(eur(2000)).unwrap();
     let payment = after(payment, at(0), "hold/1/capture/1", captured(3000));
     let failed = after(payment, at(1), "refund/1", refused("expired_or_canceled_card"));
-    assert!(refund_again(failed.clone(), 1, Owed::All).is_ok());
+    assert!(refund_again(failed.clone(), 1).is_ok());
     // A part of it: the rest is.
     let news = refund_news(None, "re_8", 300, RefundState::Succeeded);
-    let rest = refund_again(learn(failed.clone(), news).unwrap(), 1, Owed::All).unwrap();
+    let rest = refund_again(learn(failed.clone(), news).unwrap(), 1).unwrap();
     let last = rest.refunds.last().unwrap();
     assert_eq!((last.amount, last.surplus, rest.surplus_left()), (eur(700), Some(eur(700)), None));
-    assert!(matches!(refund_again(rest, 1, Owed::All), Err(MoneyError::OutOfStep { .. })));
+    assert!(matches!(refund_again(rest, 1), Err(MoneyError::OutOfStep { .. })));
     let news = refund_news(None, "re_9", 1000, RefundState::Succeeded);
     let given = learn(failed, news).unwrap();
     assert_eq!(given.refundable().unwrap(), eur(2000), "it could be paid out of the sale");
-    assert!(matches!(refund_again(given, 1, Owed::All), Err(MoneyError::OutOfStep { .. })));
+    assert!(matches!(refund_again(given, 1), Err(MoneyError::OutOfStep { .. })));
 }
 
 #[test]
@@ -534,45 +534,133 @@ fn surplus_that_was_given_back_at_stripe_and_failed_there_goes_back_once() {
     // They make it once more there: it is the surplus, and nothing is of the sale.
     let there = told(failed.clone(), made("re_2", RefundState::Succeeded));
     assert_eq!((there.surplus_left(), there.refunds[1].made_of_sale()), (None, None));
-    assert!(matches!(refund_again(there, 2, Owed::All), Err(MoneyError::OutOfStep { .. })));
+    assert!(matches!(refund_again(there, 2), Err(MoneyError::OutOfStep { .. })));
     // Or here, once.
-    let here = refund_again(failed, 2, Owed::All).unwrap();
+    let here = refund_again(failed, 2).unwrap();
     let ours = &here.refunds[1];
     assert_eq!((ours.by, ours.amount, ours.surplus), (RefundBy::Decision, eur(1800), surplus));
     assert_eq!(here.surplus_left(), None);
-    assert!(matches!(refund_again(here, 2, Owed::All), Err(MoneyError::OutOfStep { .. })));
+    assert!(matches!(refund_again(here, 2), Err(MoneyError::OutOfStep { .. })));
+}
+
+/// 62.00 of 80.00: 18.00 were taken too much.
+fn overpaid() -> Payment {
+    let payment = held(10_000).with_total(eur(6200)).unwrap();
+    after(payment, at(0), "hold/1/capture/1", captured(8000))
+}
+
+/// Stripe tells of a refund that somebody made there.
+fn told(payment: &Payment, id: &str, minor: i64, state: RefundState) -> Payment {
+    learn(payment.clone(), refund_news(None, id, minor, state)).unwrap()
+}
+
+/// 18.00 of surplus and 5.00 of the sale, given back at Stripe under this number.
+fn mixed() -> (Payment, u32) {
+    let given = told(&overpaid(), "re_1", 2300, RefundState::Succeeded);
+    assert_eq!(given.refunds[0].made_of_sale(), Some(eur(500)));
+    let number = given.refunds[0].number;
+    (given, number)
+}
+
+fn newest(payment: &Payment) -> (i64, Option<Amount>) {
+    payment.refunds.last().map(|refund| (refund.amount.minor, refund.surplus)).unwrap()
+}
+
+#[test]
+fn of_what_failed_at_stripe_uncredited_only_the_surplus_is_owed() {
+    let (given, number) = mixed();
+    let failed = told(&given, "re_1", 2300, RefundState::Failed);
+    let surplus = refund_again(failed.clone(), number).unwrap();
+    assert_eq!(newest(&surplus), (1800, Some(eur(1800))));
+    assert!(refund_again(surplus, number).is_err());
+    assert!(credit_made(failed.clone(), number).is_err(), "it takes back nothing any more");
+    // Nor has the driver's bank anything of it in its place but that.
+    let lost = Dispute { amount: eur(8000), withdrawn: eur(8000), ..dispute("lost", 2) };
+    let disputed = learn(failed, News::Dispute(lost)).unwrap();
+    assert_eq!(disputed.refunds[0].charged_back, Some(eur(1800)));
 }
 
 #[test]
 fn of_surplus_and_sale_that_failed_at_stripe_each_goes_back_once() {
-    let payment = held(10_000).with_total(eur(6200)).unwrap();
-    let payment = after(payment, at(0), "hold/1/capture/1", captured(8000));
-    let told = |payment: &Payment, id: &str, minor, state| {
-        learn(payment.clone(), refund_news(None, id, minor, state)).unwrap()
-    };
-    // 18.00 of surplus and 5.00 of the sale.
-    let given = told(&payment, "re_1", 2300, RefundState::Succeeded);
-    assert_eq!(given.refunds[0].made_of_sale(), Some(eur(500)));
-    let failed = told(&given, "re_1", 2300, RefundState::Failed);
-    let number = failed.refunds[0].number;
-    let newest = |payment: &Payment| payment.refunds.last().map(|r| (r.amount.minor, r.surplus));
-    // While nobody has credited the 5.00, the surplus alone, and then they.
-    let surplus = refund_again(failed.clone(), number, Owed::Surplus).unwrap();
-    assert_eq!(newest(&surplus), Some((1800, Some(eur(1800)))));
-    assert!(refund_again(surplus.clone(), number, Owed::Surplus).is_err());
-    let rest = refund_again(surplus, number, Owed::All).unwrap();
-    assert_eq!(newest(&rest), Some((500, Some(eur(0)))));
-    assert!(refund_again(rest, number, Owed::All).is_err());
+    let (given, number) = mixed();
+    let credited = credit_made(given, number).unwrap();
+    let failed = told(&credited, "re_1", 2300, RefundState::Failed);
+    let all = refund_again(failed.clone(), number).unwrap();
+    assert_eq!(newest(&all), (2300, Some(eur(1800))));
+    assert!(refund_again(all, number).is_err());
     // The surplus made again there: only the 5.00 are left, once.
     let there = told(&failed, "re_2", 1800, RefundState::Succeeded);
     assert_eq!(there.surplus_left(), None);
-    let rest = refund_again(there.clone(), number, Owed::All).unwrap();
-    assert_eq!(newest(&rest), Some((500, Some(eur(0)))));
-    assert!(refund_again(rest, number, Owed::All).is_err());
-    // A dispute that is lost settles nothing that was made again.
+    let rest = refund_again(there.clone(), number).unwrap();
+    assert_eq!(newest(&rest), (500, Some(eur(0))));
+    assert!(refund_again(rest, number).is_err());
+    // A dispute that is lost settles nothing that was made again, and hides no surplus.
     let lost = Dispute { amount: eur(6200), withdrawn: eur(6200), ..dispute("lost", 2) };
     let disputed = learn(there, News::Dispute(lost)).unwrap();
     assert_eq!(disputed.refunds[0].charged_back, Some(eur(500)));
+    let more = learn(disputed, taken("pi_2", 1000, "")).unwrap();
+    assert_eq!(newest(&more), (1000, Some(eur(1000))));
+}
+
+#[test]
+fn what_the_bank_had_and_gave_back_is_owed_once() {
+    let payment = learn(overpaid(), taken("pi_2", 1800, "")).unwrap();
+    // 36.00 of surplus and 4.00 of the sale, all of the first PaymentIntent.
+    let given = told(&payment, "re_1", 4000, RefundState::Succeeded);
+    let number = given.refunds[0].number;
+    let credited = credit_made(given, number).unwrap();
+    let lost = Dispute { amount: eur(2200), withdrawn: eur(2200), ..dispute("lost", 2) };
+    let disputed = learn(credited, News::Dispute(lost.clone())).unwrap();
+    let failed = told(&disputed, "re_1", 4000, RefundState::Failed);
+    assert_eq!(failed.refunds[0].charged_back, Some(eur(2200)));
+    let again = refund_again(failed, number).unwrap();
+    assert_eq!(newest(&again), (1800, Some(eur(1400))));
+    // The bank turns, and the 22.00 wait for a person: nothing goes back by itself.
+    let turned = Dispute { status: "won".to_owned(), reinstated: eur(2200), as_of: at(9), ..lost };
+    let known = again.refunds.len();
+    let turned = learn(again, News::Dispute(turned)).unwrap();
+    let same = told(&turned, "re_1", 4000, RefundState::Failed);
+    assert_eq!((same.refunds.len(), &same), (known, &turned));
+    assert_eq!(turned.refunds[0].still_owed(), eur(2200));
+    let rest = refund_again(turned, number).unwrap();
+    let ours = rest.refunds.iter().filter(|refund| refund.by == RefundBy::Decision);
+    assert_eq!(ours.map(|refund| refund.amount.minor).sum::<i64>(), 4000);
+}
+
+#[test]
+fn what_was_made_at_stripe_in_place_of_another_is_that_one_made_again() {
+    let payment = refund(paid(), eur(4000), "slow", &[1]).unwrap();
+    let pending = Outcome::Refunded { id: "re_1".to_owned(), state: RefundState::Failed };
+    let failed = after(payment, at(1), "refund/1", pending);
+    let there = told(&failed, "re_2", 3000, RefundState::Succeeded);
+    let stands = stand_in(there.clone(), 2, 1).unwrap();
+    assert_eq!(
+        (stands.refunds[0].still_owed(), stands.refunds[1].made_of_sale()),
+        (eur(1000), None)
+    );
+    assert!(stand_in(stands.clone(), 2, 1).is_err() && credit_made(stands.clone(), 2).is_err());
+    // It fails as well: what it was to give back is owed, whoever asks for it.
+    let both = told(&stands, "re_2", 3000, RefundState::Failed);
+    assert_eq!(both.refunds.iter().map(|r| r.still_owed().minor).collect::<Vec<_>>(), [1000, 3000]);
+    // It is none if it is credited by itself, or is more than is owed.
+    let credited = credit_made(there.clone(), 2).unwrap();
+    assert!(matches!(stand_in(credited, 2, 1), Err(MoneyError::OutOfStep { .. })));
+    let more = told(&there, "re_3", 4100, RefundState::Succeeded);
+    assert!(matches!(stand_in(more, 3, 1), Err(MoneyError::RefundTooLarge { .. })));
+}
+
+#[test]
+fn surplus_that_failed_after_it_was_made_again_at_stripe_is_that_one_made_again() {
+    // The machine's refund is on its way; somebody makes another of as much.
+    let pending = Outcome::Refunded { id: "re_1".to_owned(), state: RefundState::Pending };
+    let asked = after(overpaid(), at(1), "refund/1", pending);
+    let there = told(&asked, "re_2", 1800, RefundState::Succeeded);
+    assert_eq!(there.refunds[1].made_of_sale(), Some(eur(1800)));
+    let failed = refund_news(Some(1), "re_1", 1800, RefundState::Failed);
+    let failed = learn(there, failed).unwrap();
+    let stands = stand_in(failed, 2, 1).unwrap();
+    assert_eq!((stands.refunds[1].surplus, stands.surplus_left()), (Some(eur(1800)), None));
+    assert!(refund_again(stands, 1).is_err());
 }
 
 #[test]
@@ -587,7 +675,7 @@ fn a_lost_dispute_takes_the_place_of_surplus_that_failed_at_stripe() {
     let failed = learn(disputed, made(RefundState::Failed)).unwrap();
     // The driver has 12.00 of the 18.00 from the bank.
     assert_eq!(failed.surplus_left(), Some(eur(600)));
-    let again = refund_again(failed, 2, Owed::All).unwrap();
+    let again = refund_again(failed, 2).unwrap();
     let ours = again.refunds.last().unwrap();
     assert_eq!((ours.amount, ours.surplus, again.surplus_left()), (eur(600), Some(eur(600)), None));
 }

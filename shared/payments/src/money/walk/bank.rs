@@ -341,10 +341,12 @@ impl Bank {
         }
     }
 
-    /// Somebody captures the newest hold in Stripe's dashboard.
-    pub(super) fn capture_elsewhere(&mut self, minor: i64) {
-        let newest = self.intents.iter().rposition(|intent| intent.status == Status::Held);
-        let Some(hold) = newest else { return };
+    /// Somebody captures a hold in Stripe's dashboard.
+    pub(super) fn capture_elsewhere(&mut self, pick: proptest::sample::Index, minor: i64) {
+        let is_held = |number: &usize| self.intents[*number].status == Status::Held;
+        let capturable: Vec<_> = (0..self.intents.len()).filter(is_held).collect();
+        let Some(last) = capturable.len().checked_sub(1) else { return };
+        let hold = capturable[pick.index(last + 1)];
         let amount = minor.min(self.most(&self.intents[hold]));
         let intent = &mut self.intents[hold];
         intent.status = Status::Succeeded;
@@ -411,6 +413,25 @@ impl Bank {
             dispute.reinstated = dispute.withdrawn;
             intent.withdrawn = 0;
         }
+        self.news.push(News::Dispute(dispute.clone()));
+    }
+
+    /// What was decided turns: the bank gives back what it had for good, or takes once more what it
+    /// had given back.
+    pub(super) fn dispute_turns(&mut self, pick: proptest::sample::Index) {
+        let Some(last) = self.intents.len().checked_sub(1) else { return };
+        let intent = &mut self.intents[pick.index(last + 1)];
+        let Some(dispute) = intent.dispute.as_mut().filter(|d| d.is_closed()) else { return };
+        if dispute.status == "lost" {
+            "won".clone_into(&mut dispute.status);
+            dispute.reinstated = dispute.withdrawn;
+            intent.withdrawn = 0;
+        } else {
+            "lost".clone_into(&mut dispute.status);
+            dispute.withdrawn = dispute.withdrawn.checked_add(dispute.amount).unwrap();
+            intent.withdrawn = dispute.amount.minor;
+        }
+        dispute.as_of = self.now;
         self.news.push(News::Dispute(dispute.clone()));
     }
 

@@ -10,7 +10,7 @@ use ledger::Account;
 use messages::Envelope;
 use payments::{
     Refusal,
-    money::{Owed, refund_again, request},
+    money::{refund_again, request},
 };
 use proptest::prelude::*;
 
@@ -102,7 +102,7 @@ impl World {
             }
             Turn::Again(pick) => {
                 let number = u32::try_from(pick.index(self.payment.refunds.len() + 1)).unwrap();
-                if let Ok(next) = refund_again(self.payment.clone(), number, Owed::All) {
+                if let Ok(next) = refund_again(self.payment.clone(), number) {
                     self.store(next);
                 }
             }
@@ -256,7 +256,7 @@ fn a_refund_that_a_lost_dispute_overtook_is_settled_by_it() {
     assert_eq!(world.net(Account::ChargebackLosses), 0);
     assert_eq!(world.net(Account::RefundsPayable), TAKEN);
     assert!(world.payment.refunds[0].still_owed().is_zero());
-    assert!(refund_again(world.payment, 1, Owed::All).is_err(), "the driver has it");
+    assert!(refund_again(world.payment, 1).is_err(), "the driver has it");
 }
 
 #[test]
@@ -268,7 +268,7 @@ fn what_was_lost_and_comes_back_is_owed_again() {
     world.ends();
     assert_eq!(world.net(Account::ChargebackLosses), 0);
     assert_eq!(world.net(Account::RefundsPayable), 0);
-    let next = refund_again(world.payment.clone(), 1, Owed::All).unwrap();
+    let next = refund_again(world.payment.clone(), 1).unwrap();
     world.store(next);
     world.happens(Turn::Ask);
     assert_eq!((world.given_back(), world.net(Account::StripeClearing)), (TAKEN, 0));
@@ -309,7 +309,7 @@ fn surplus_that_fails_at_stripe_is_booked_back_and_given_back_once() {
     world.hear(made(RefundState::Failed));
     assert_eq!(world.net(Account::RefundsPayable), -250);
     assert!(request(world.payment.clone(), at(8)).is_none(), "a person decides");
-    let next = refund_again(world.payment.clone(), 2, Owed::All).unwrap();
+    let next = refund_again(world.payment.clone(), 2).unwrap();
     world.store(next);
     world.happens(Turn::Ask);
     assert_eq!((world.given_back(), world.net(Account::RefundsPayable)), (250, 0));
@@ -317,4 +317,20 @@ fn surplus_that_fails_at_stripe_is_booked_back_and_given_back_once() {
     assert_eq!(world.net(Account::StripeClearing), TAKEN - 250);
     world.hear(made(RefundState::Failed));
     assert!(request(world.payment, at(9)).is_none());
+}
+
+#[test]
+fn what_failed_at_stripe_before_it_was_credited_is_no_part_of_what_the_bank_took() {
+    let mut world = World::new();
+    let payment_intent = world.payment.taken[0].payment_intent.clone();
+    for state in [RefundState::Succeeded, RefundState::Failed] {
+        let (id, payment_intent) = ("re_9".to_owned(), payment_intent.clone());
+        world.hear(News::Refund { number: None, id, payment_intent, amount: eur(400), state });
+    }
+    for turn in [Turn::Disputes, Turn::Verdict { won: false }] {
+        world.happens(turn);
+    }
+    world.ends();
+    assert_eq!(world.net(Account::RefundsPayable), 0);
+    assert_eq!(world.net(Account::ChargebackLosses), TAKEN);
 }
