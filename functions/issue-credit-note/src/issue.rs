@@ -8,13 +8,16 @@ use chrono::{DateTime, Utc};
 use ledger::{Account, Sold};
 use messages::{Envelope, Event};
 use network::Payer;
-use payments::money::{Refund, RefundState, credit_made};
+use payments::{
+    Payment,
+    money::{Refund, RefundState, credit_made},
+};
 use quantities::Amount;
 use rating::PricedSession;
 use receipts::{CreditNote, Decided, Decision, Scope, Seller, credited};
 use runtime::{Invocation, Metric};
 use session::{ExceptionReason, ExceptionRecord};
-use store::{Issued, Saved, SessionFile, Store, StoreError};
+use store::{Issued, Saved, SessionFile, Store};
 
 /// How often a credit note is composed anew because others took its number or changed the payment,
 /// before its message has to come again.
@@ -63,13 +66,10 @@ pub(crate) async fn on_event(
                 return ask_a_person(store, &file, &event, &asked, &why, invocation).await;
             }
         }
-        if !owed_from_now(store, &asked, &file, invocation.now()).await? {
-            continue;
-        }
         let outcome = match issue(store, &file, &asked, (&seller, issued), invocation).await? {
             Issued::New => "issued",
             Issued::Exists => "repeat",
-            Issued::SeriesMoved => continue,
+            Issued::Moved => continue,
         };
         invocation.outcome(outcome);
         return Ok(());
@@ -101,14 +101,18 @@ fn asked(event: &Event, at: DateTime<Utc>, file: &SessionFile) -> anyhow::Result
             let reason = decided.reason.clone();
             Ok(Asked { key, made, scope, amount, reason, account })
         }
-        Event::RefundMade { number, refund, amount, .. } => Ok(Asked {
-            key: refund.clone(),
-            made: Some(*number),
-            scope: Scope::Amount(*amount),
-            amount: *amount,
-            reason: "given back".to_owned(),
-            account: Account::RefundsPayable,
-        }),
+        Event::RefundMade { number, refund, amount, .. } => {
+            // A person may have said since that a part of it is in place of another.
+            let amount = refund_of(file, *number).and_then(Refund::takes_back).unwrap_or(*amount);
+            Ok(Asked {
+                key: refund.clone(),
+                made: Some(*number),
+                scope: Scope::Amount(amount),
+                amount,
+                reason: "given back".to_owned(),
+                account: Account::RefundsPayable,
+            })
+        }
         Event::PaymentWaived { amount, .. } => {
             let waived = waived_by(&file.decisions, at);
             Ok(Asked {
@@ -160,52 +164,47 @@ enum Verdict {
 /// a person says can be wrong only in that less is left of the sale, for others credited some of it
 /// meanwhile.
 fn verdict(event: &Event, asked: &Asked, file: &SessionFile) -> anyhow::Result<Verdict> {
+    let sold = Sold::of(&file.journal, asked.amount.currency)?.all().gross()?;
+    let mut left = sold;
     if let Event::RefundMade { number, .. } = event {
         let made = refund_of(file, *number).context("a refund that nobody made at Stripe")?;
-        if made.in_place_of.is_some() {
-            return Ok(Verdict::Nothing("in place of another"));
-        }
-        // Once it is to be credited it is, whatever else comes.
+        // What a person said is to be credited is, whatever else comes.
         if !made.credited {
             if made.state == RefundState::Failed {
                 // Nothing went back, so nothing is to be taken back of the sale.
                 return Ok(Verdict::Nothing("failed meanwhile"));
             }
+            if made.made_of_sale().is_none() {
+                return Ok(Verdict::Nothing("in place of another"));
+            }
+            if made.in_place.is_some() {
+                let why = format!("refund {number} is in place of another in part");
+                return Ok(Verdict::AskAPerson(why));
+            }
             if let Some(why) = may_be_in_place(*number, file) {
                 return Ok(Verdict::AskAPerson(why));
             }
+            left = file.to_be_credited(&asked.key).try_fold(sold, Amount::checked_sub)?;
         }
     }
     if matches!(event, Event::PaymentWaived { .. }) {
         return Ok(Verdict::Credit);
     }
-    let left = Sold::of(&file.journal, asked.amount.currency)?.all().gross()?;
     if asked.amount.minor <= left.minor {
         return Ok(Verdict::Credit);
     }
+    let left = Amount::new(left.minor.max(0), left.currency);
     let what = asked.made.map_or("it".to_owned(), |number| format!("refund {number}"));
     Ok(Verdict::AskAPerson(format!("{what} is more than the {left} that are left of the sale")))
 }
 
-/// Has the payment know, before it is credited, that what somebody gave back at Stripe is: should it
-/// fail from here on, it is owed. `false` when somebody else changed the payment meanwhile.
-async fn owed_from_now(
-    store: &Store,
-    asked: &Asked,
-    file: &SessionFile,
-    now: DateTime<Utc>,
-) -> anyhow::Result<bool> {
+/// The payment, if it does not know yet, with the refund that was made at Stripe and is credited:
+/// should it fail, that is owed.
+fn knowing(asked: &Asked, file: &SessionFile) -> anyhow::Result<Option<Payment>> {
     let made = asked.made.and_then(|number| refund_of(file, number));
-    let Some((made, payment)) = made.filter(|made| !made.credited).zip(file.payment.as_ref())
-    else {
-        return Ok(true);
-    };
-    let payment = credit_made(payment.clone(), made.number)?;
-    match store.save_payment(payment, now, &[]).await {
-        Ok(_) => Ok(true),
-        Err(StoreError::Stale { .. }) => Ok(false),
-        Err(error) => Err(error.into()),
-    }
+    let (made, payment) = (made.filter(|made| !made.credited), file.payment.as_ref());
+    let Some((made, payment)) = made.zip(payment) else { return Ok(None) };
+    Ok(Some(credit_made(payment.clone(), made.number)?))
 }
 
 /// Which refund that failed the refund `number` may be in place of, if there is one: the money is
@@ -282,7 +281,8 @@ async fn issue(
         journal,
     };
     let envelope = Envelope::new(event, invocation.now(), invocation.trace());
-    Ok(store.issue_credit_note(&asked.key, &note, &envelope, seller, issued).await?)
+    let (series, payment) = ((seller, issued), knowing(asked, file)?);
+    Ok(store.issue_credit_note(&asked.key, &note, &envelope, series, payment).await?)
 }
 
 /// The lines that it takes back, in words.

@@ -86,8 +86,9 @@ struct RefundBody {
     /// The refund of this number, which somebody made at Stripe, is to be credited: it takes back a
     /// part of this sale. Nothing more is given back.
     made: Option<u32>,
-    /// With `made`: it is to be credited no further, for it was made in place of the refund of this
-    /// number, which failed.
+    /// With `made`: it was made in place of the refund of this number, which failed, and is credited
+    /// with that one, as far as that is still owed. What it gives back beyond that is another's, or
+    /// `made` alone.
     in_place_of: Option<u32>,
     /// Why; the credit note says so.
     #[schema(example = "the charger delivered too slowly")]
@@ -580,7 +581,7 @@ fn made_at_stripe(
     number: u32,
 ) -> Result<(Option<Payment>, Decided), Problem> {
     let (made, amount) = undecided(file, payment, number)?;
-    let left = to_be_credited(file)?;
+    let left = to_be_credited(file, made)?;
     if amount.minor > left.minor && !file.has_note_of(made) {
         return Err(conflict(&format!("{left} are left of the sale to be credited.")));
     }
@@ -595,19 +596,16 @@ fn in_place(
     number: u32,
     failed: u32,
 ) -> Result<(Option<Payment>, Decided), Problem> {
-    let (made, amount) = undecided(file, payment, number)?;
+    let (made, of_sale) = undecided(file, payment, number)?;
     if made.credited {
         return Err(conflict("It is credited already, as a part of the sale of its own."));
     }
-    let payment = stand_in(payment.clone(), number, failed).map_err(|error| match error {
-        MoneyError::RefundTooLarge { refundable, .. } => conflict(&format!(
-            "It gives back {amount}; of the one that failed {refundable} is owed."
-        )),
-        MoneyError::OutOfStep { .. } => {
-            conflict("There is no such refund that failed and is still owed.")
-        }
-        other => refused(other),
-    })?;
+    let other = payment.refunds.iter().find(|refund| refund.number == failed);
+    let owed = other.map(Refund::still_owed).filter(|owed| owed.minor > 0);
+    let owed =
+        owed.ok_or_else(|| conflict("There is no such refund that failed and is still owed."));
+    let amount = sum(of_sale.min(owed?))?;
+    let payment = stand_in(payment.clone(), number, failed).map_err(refused)?;
     Ok((Some(payment), Decided::RefundInPlace { refund: number, failed, amount }))
 }
 
@@ -625,13 +623,10 @@ fn undecided<'a>(
     })
 }
 
-/// What is left of the sale without what is credited of it, and what is decided to be.
-fn to_be_credited(file: &SessionFile) -> Result<Amount, Problem> {
+/// What is left of the sale without what is credited of it, and what is to be beside `made`.
+fn to_be_credited(file: &SessionFile, made: &Refund) -> Result<Amount, Problem> {
     let sold = Sold::of(&file.journal, priced(file)?.currency).map_err(anyhow::Error::from)?;
-    let has_note =
-        |decision: &&Decision| file.credit_notes.iter().any(|(key, _)| *key == decision.id);
-    let to_come = file.decisions.iter().filter(|decision| !has_note(decision));
-    let mut to_come = to_come.filter_map(|decision| decision.what.credits());
+    let mut to_come = file.to_be_credited(made.id.as_deref().unwrap_or_default());
     let left = sum(to_come.try_fold(sum(sold.all().gross())?, Amount::checked_sub))?;
     Ok(Amount::new(left.minor.max(0), left.currency))
 }

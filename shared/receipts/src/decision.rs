@@ -53,8 +53,8 @@ pub enum Decided {
         /// How much of the sale it takes back.
         amount: Amount,
     },
-    /// To take a refund that somebody made at Stripe for another try of one that failed: it was
-    /// credited with the first, and no money moves by this.
+    /// To take a refund that somebody made at Stripe, as far as it goes, for another try of one that
+    /// failed: so much was credited with the first, and no money moves by this.
     RefundInPlace {
         /// The refund of the payment.
         refund: u32,

@@ -65,8 +65,8 @@ pub enum Issued {
     New,
     /// It was issued before.
     Exists,
-    /// Its number has been given to another: compose it anew.
-    SeriesMoved,
+    /// Its number has been given to another, or the payment was changed: compose it anew.
+    Moved,
 }
 
 /// A dispute, and the session that it is about.
@@ -162,7 +162,8 @@ impl Store {
     }
 
     /// Issues a credit note, once for `key` in its session, as the one that follows `issued` in the
-    /// series of its seller, with what it books and tells, in one transaction.
+    /// series of its seller, with what it books and tells and the payment that knows of it, if it is
+    /// to, in one transaction.
     ///
     /// # Errors
     ///
@@ -172,8 +173,8 @@ impl Store {
         key: &str,
         note: &CreditNote,
         envelope: &Envelope,
-        seller: &Seller,
-        issued: u64,
+        (seller, issued): (&Seller, u64),
+        payment: Option<Payment>,
     ) -> Result<Issued, StoreError> {
         let pk = session_pk(note.session_id);
         let item = document(&pk, &format!("{CREDIT_NOTE}{key}"), note)?;
@@ -184,9 +185,13 @@ impl Store {
         } else {
             ("issued = :issued", vec![next, (":issued", number(issued))])
         };
-        let change = Change::default()
-            .put(&self.tables.sessions, item, Some("attribute_not_exists(pk)"))?
-            .update(
+        let change = match payment {
+            Some(payment) => self.saving(payment, envelope.at, &[])?.1,
+            None => Change::default(),
+        };
+        let noted_at = change.len();
+        let change =
+            change.put(&self.tables.sessions, item, Some("attribute_not_exists(pk)"))?.update(
                 &self.tables.usage,
                 &[(PK, &series_pk(seller)), (SK, CREDIT_NOTES)],
                 "SET issued = :next",
@@ -197,8 +202,8 @@ impl Store {
         let change = self.telling(change, note.session_id, std::slice::from_ref(envelope))?;
         Ok(match self.commit(change).await? {
             Transacted::Committed => Issued::New,
-            Transacted::Refused { index: 0, .. } => Issued::Exists,
-            Transacted::Refused { .. } => Issued::SeriesMoved,
+            Transacted::Refused { index, .. } if index == noted_at => Issued::Exists,
+            Transacted::Refused { .. } => Issued::Moved,
         })
     }
 

@@ -13,7 +13,7 @@ use messages::Envelope;
 use network::{Entitlement, Offers, Site};
 use ocpi::Cdr;
 use payments::{Payment, money::Refund};
-use quantities::{DriverId, IdTag, SessionId, SiteId, WattHours};
+use quantities::{Amount, DriverId, IdTag, SessionId, SiteId, WattHours};
 use rating::PricedSession;
 use receipts::{CreditNote, Decided, Decision, Mail};
 use session::{ExceptionRecord, Session, SessionState};
@@ -91,20 +91,32 @@ pub struct SessionFile {
 }
 
 impl SessionFile {
+    /// What is to be credited of the sale and has no credit note yet, but the one that is known by
+    /// `key`: as people decided it, and of what was made at Stripe.
+    pub fn to_be_credited<'a>(&'a self, key: &'a str) -> impl Iterator<Item = Amount> + 'a {
+        let has_none = move |known: &str| {
+            known != key && !self.credit_notes.iter().any(|(noted, _)| noted == known)
+        };
+        let decided = self.decisions.iter().filter(move |decision| has_none(&decision.id));
+        let refunds = self.payment.iter().flat_map(|payment| &payment.refunds);
+        let made = refunds.filter(|refund| refund.credited);
+        let made = made.filter(move |refund| refund.id.as_deref().is_some_and(has_none));
+        let decided = decided.filter_map(|decision| decision.what.credits());
+        decided.chain(made.filter_map(Refund::takes_back))
+    }
+
     /// Whether a refund that was made at Stripe has its credit note.
     #[must_use]
     pub fn has_note_of(&self, made: &Refund) -> bool {
         self.credit_notes.iter().any(|(key, _)| Some(key) == made.id.as_ref())
     }
 
-    /// Whether a person said of a refund that was made at Stripe what it takes back: a part of the
-    /// sale of its own, or what another was to.
+    /// Whether a person said of a refund that was made at Stripe that it takes back a part of the
+    /// sale of its own.
     #[must_use]
     pub fn is_said_made(&self, made: &Refund) -> bool {
         let is_its = |decision: &Decision| match decision.what {
-            Decided::RefundMade { refund, .. } | Decided::RefundInPlace { refund, .. } => {
-                refund == made.number
-            }
+            Decided::RefundMade { refund, .. } => refund == made.number,
             _ => false,
         };
         self.decisions.iter().any(is_its)

@@ -210,6 +210,27 @@ fn what_was_made_in_place_of_another_is_credited_with_that() {
 }
 
 #[test]
+fn what_was_made_in_place_of_another_in_part_is_credited_for_the_rest_as_a_person_says() {
+    let first = credited(told(sold(6_200), "re_1", 400, PAID), "re_1", 400);
+    let failed = told(first, "re_1", 400, RefundState::Failed);
+    let mut file = told(failed, "re_2", 1_000, PAID);
+    file.payment = file.payment.map(|payment| stand_in(payment, 2, 1).unwrap());
+    is_a_persons(&as_told(&file, 2), "in place of another in part");
+    let said = said(file, "re_2");
+    assert_eq!(as_told(&said, 2), Verdict::Credit);
+    assert_eq!(asked(&made_event(&said, 2), noon(), &said).unwrap().amount, eur(600));
+}
+
+#[test]
+fn what_is_to_be_credited_of_others_is_no_more_left() {
+    let first = told(sold(1_000), "re_1", 600, PAID);
+    let both = told(said(first, "re_1"), "re_2", 600, PAID);
+    assert_eq!(as_told(&both, 1), Verdict::Credit);
+    is_a_persons(&as_told(&both, 2), "4.00 EUR that are left");
+    is_a_persons(&as_told(&credited(both, "re_1", 600), 2), "4.00 EUR that are left");
+}
+
+#[test]
 fn surplus_that_failed_at_stripe_and_went_back_here_is_no_part_of_the_sale_there() {
     let given = told(taken(6_200, 7_200), "re_1", 1_000, RefundState::Succeeded);
     let failed = told(given, "re_1", 1_000, RefundState::Failed);

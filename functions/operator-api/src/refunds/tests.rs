@@ -202,11 +202,42 @@ fn what_was_made_at_stripe_in_place_of_what_failed_is_not_credited_once_more() {
     let failed = told(said, None, "re_2", 600, RefundState::Failed);
     let again = asks(&failed, &Asked::Again(2)).unwrap().1;
     assert!(matches!(again, Decided::RefundAgain { amount, .. } if amount == eur(600)));
-    // It cannot be in place of less than it is, nor if it is credited by itself.
+    // It cannot be in place of what is owed no more, nor if it is credited by itself.
     let more = told(file.clone(), None, "re_3", 300, RefundState::Succeeded);
     let first = asks(&more, &in_place(2, 1)).unwrap();
     conflicts(asks(&decided(more, "first", first), &in_place(3, 1)), "still owed");
     conflicts(asks(&booked(file, "re_2", 400), &in_place(2, 1)), "credited already");
+}
+
+#[test]
+fn what_was_made_at_stripe_beyond_what_failed_is_credited_by_itself() {
+    // 6.00 were decided, and somebody gave all 10.00 back at Stripe.
+    let file = sold(1_000);
+    let part = asks(&file, &Asked::New(Scope::Amount(eur(600)))).unwrap();
+    let file = booked(decided(file, "part", part), "part", 600);
+    let all = told(file, None, "re_2", 1_000, RefundState::Succeeded);
+    assert_eq!(all.payment.as_ref().unwrap().refunds[0].state, RefundState::Failed);
+    conflicts(asks(&all, &Asked::Made(2)), "4.00 EUR are left");
+    let said = asks(&all, &Asked::InPlace { made: 2, failed: 1 }).unwrap();
+    let amount = eur(600);
+    assert_eq!(said.1, Decided::RefundInPlace { refund: 2, failed: 1, amount });
+    let said = decided(all, "said", said);
+    let rest = asks(&said, &Asked::Made(2)).unwrap();
+    assert_eq!(rest.1, Decided::RefundMade { refund: 2, amount: eur(400) });
+    conflicts(asks(&decided(said, "rest", rest), &Asked::Made(2)), "is not decided");
+}
+
+#[test]
+fn what_is_decided_to_be_credited_is_no_more_left() {
+    let first = told(sold(1_000), None, "re_1", 600, RefundState::Succeeded);
+    let both = told(first, None, "re_2", 400, RefundState::Succeeded);
+    let more = told(both.clone(), None, "re_3", 600, RefundState::Succeeded);
+    let said = |file: SessionFile| {
+        let made = asks(&file, &Asked::Made(1)).unwrap();
+        decided(file, "made", made)
+    };
+    assert!(asks(&said(both), &Asked::Made(2)).is_ok());
+    conflicts(asks(&said(more), &Asked::Made(3)), "4.00 EUR are left");
 }
 
 #[test]

@@ -46,14 +46,14 @@ pub fn refund_again(payment: Payment, number: u32) -> Result<Payment, MoneyError
 }
 
 /// The record with what the refund `number`, which somebody made at Stripe, takes back of the sale
-/// credited, or about to be: should it fail, that is owed.
+/// credited: should it fail, that is owed.
 ///
 /// # Errors
 ///
 /// [`MoneyError::OutOfStep`] when there is none that left us and takes back a part of the sale.
 pub fn credit_made(payment: Payment, number: u32) -> Result<Payment, MoneyError> {
+    made_of_sale(&payment, number)?;
     let mut next = payment;
-    made_of_sale(&next, number)?;
     for made in next.refunds.iter_mut().filter(|known| known.number == number) {
         made.credited = true;
     }
@@ -61,30 +61,31 @@ pub fn credit_made(payment: Payment, number: u32) -> Result<Payment, MoneyError>
 }
 
 /// The record with the refund `number`, which somebody made at Stripe, in the place of `failed`,
-/// which failed: it gives back what that did not, its surplus first, and is credited with it.
+/// which failed: it gives back what that did not, its surplus first, as far as it goes, and so much
+/// of it is credited with that one.
 ///
 /// # Errors
 ///
 /// [`MoneyError::OutOfStep`] when there is no such refund, it is credited by itself, or nothing of
-/// the other is owed; [`MoneyError::RefundTooLarge`] when less of it is.
+/// the other is owed.
 pub fn stand_in(payment: Payment, number: u32, failed: u32) -> Result<Payment, MoneyError> {
-    let mut next = payment;
-    let (made, amount) = made_of_sale(&next, number)?;
+    let (made, of_sale) = made_of_sale(&payment, number)?;
     if made.credited {
-        return Err(next.out_of_step("a refund that is credited, in place of another"));
+        return Err(payment.out_of_step("a refund that is credited, in place of another"));
     }
-    let owed = owed(&next, failed)?;
-    let (refundable, surplus) = (owed.still_owed(), owed.surplus_still_owed());
-    if amount.minor > refundable.minor {
-        return Err(MoneyError::RefundTooLarge { session_id: next.session_id, refundable });
-    }
-    let of_surplus = next.sum(surplus.min(amount))?;
-    let before = made.surplus.unwrap_or(Amount::zero(amount.currency));
-    let surplus = Some(next.sum(before.checked_add(of_surplus))?);
-    again(&mut next, failed, amount, of_surplus)?;
+    let owed = owed(&payment, failed)?;
+    let part = payment.sum(of_sale.min(owed.still_owed()))?;
+    let of_surplus = payment.sum(part.min(owed.surplus_still_owed()))?;
+    let rest = payment.sum(part.checked_sub(of_surplus))?;
+    let more = |known: Option<Amount>, more: Amount| {
+        let known = known.unwrap_or(Amount::zero(more.currency));
+        payment.sum(known.checked_add(more)).map(Some)
+    };
+    let (surplus, in_place) = (more(made.surplus, of_surplus)?, more(made.in_place, rest)?);
+    let mut next = payment;
+    again(&mut next, failed, part, of_surplus)?;
     for made in next.refunds.iter_mut().filter(|known| known.number == number) {
-        let known = made.clone();
-        *made = Refund { surplus, credited: true, in_place_of: Some(failed), ..known };
+        (made.surplus, made.in_place) = (surplus, in_place);
     }
     Ok(next)
 }

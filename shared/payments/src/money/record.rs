@@ -331,14 +331,14 @@ pub struct Refund {
     /// How much of `again` was to be given back of the surplus.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub again_surplus: Option<Amount>,
-    /// Of one that was made at Stripe: whether what it takes back of the sale is credited, or about
-    /// to be. Then that is owed, should it fail.
+    /// Of one that was made at Stripe: how much of it gives back what others, that failed, did not
+    /// give back of the sale, as a person says. It is credited with those.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_place: Option<Amount>,
+    /// Of one that was made at Stripe: whether the rest of it, which takes back a part of the sale,
+    /// is credited. Then that is owed, too, should it fail.
     #[serde(default)]
     pub credited: bool,
-    /// Of one that was made at Stripe: the refund in whose place it was made, because that failed.
-    /// It is credited with that one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub in_place_of: Option<u32>,
     /// Of one that failed: how much of it the driver has from their bank instead, by a dispute
     /// that we lost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -368,32 +368,33 @@ impl Refund {
             surplus: None,
             again: None,
             again_surplus: None,
+            in_place: None,
             credited: false,
-            in_place_of: None,
             charged_back: None,
             id: None,
             state: RefundState::Wanted,
         }
     }
 
-    /// How much of the sale it takes back, if it was made at Stripe, left us, and that is known:
-    /// nobody has decided that here.
+    /// How much of the sale it takes back by itself, if it was made at Stripe, left us, and that is
+    /// known: nobody has decided that here.
     #[must_use]
     pub fn made_of_sale(&self) -> Option<Amount> {
         self.of_sale().filter(|_| self.state.is_paid())
     }
 
-    /// How much of the sale it takes back, or took back before it failed, if it was made at Stripe
-    /// and is credited by itself: its credit note stands.
+    /// How much of the sale it takes back by itself, if it was made at Stripe. Of one that failed
+    /// only what is credited: the credit note stands.
     #[must_use]
     pub fn takes_back(&self) -> Option<Amount> {
         self.of_sale().filter(|_| self.credited || self.state.is_paid())
     }
 
     fn of_sale(&self) -> Option<Amount> {
-        let is_theirs = self.by == RefundBy::Stripe && self.in_place_of.is_none();
-        let surplus = self.surplus.filter(|_| is_theirs)?;
-        self.amount.checked_sub(surplus).ok().filter(|part| part.minor > 0)
+        let surplus = self.surplus.filter(|_| self.by == RefundBy::Stripe)?;
+        let others = surplus.minor.saturating_add(minor(self.in_place));
+        let part = Amount::new(self.amount.minor.saturating_sub(others), self.amount.currency);
+        Some(part).filter(|part| part.minor > 0)
     }
 
     /// How much of it is still to be given back, because it failed and neither another refund nor
@@ -443,10 +444,11 @@ impl Refund {
     }
 
     fn failed_less(&self, done: &[Option<Amount>]) -> Amount {
-        let is_owed = self.by != RefundBy::Stripe || self.credited;
-        let amount = if is_owed { self.amount.minor } else { minor(self.surplus) };
-        let amount = if self.state == RefundState::Failed { amount } else { 0 };
-        let left = done.iter().fold(amount, |left, done| left.saturating_sub(minor(*done)));
+        let uncredited = self.of_sale().filter(|_| !self.credited);
+        let is_known = self.state == RefundState::Failed && self.surplus.is_some();
+        let amount = if is_known { self.amount.minor } else { 0 };
+        let done = [&[uncredited], done].concat();
+        let left = done.into_iter().fold(amount, |left, done| left.saturating_sub(minor(done)));
         Amount::new(left.max(0), self.amount.currency)
     }
 }

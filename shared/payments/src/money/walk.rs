@@ -35,7 +35,7 @@ use bank::{Bank, Mood};
 use std::{collections::BTreeSet, thread};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use network::{Beyond, HoldRef, PaymentPolicy};
+use network::{Beyond, HoldRef, PaymentPolicy, StripePaymentIntentId};
 use proptest::{
     prelude::*,
     strategy::ValueTree,
@@ -220,7 +220,7 @@ fn accounted_for(payment: &Payment) -> i64 {
     let of = |refund: &super::Refund| match refund.state {
         RefundState::Failed => refund.still_owed().minor + minor(refund.charged_back),
         _ if refund.by != RefundBy::Stripe || refund.credited => refund.amount.minor,
-        _ => minor(refund.surplus),
+        _ => minor(refund.surplus) + minor(refund.in_place),
     };
     payment.refunds.iter().map(of).sum()
 }
@@ -286,6 +286,14 @@ impl World {
         let wished = payment.refunds.iter().filter(|refund| refund.by == RefundBy::Surplus);
         assert!(wished.map(|refund| refund.amount.minor).sum::<i64>() <= surplus(payment));
         assert!(surplus_back(payment) <= surplus(payment), "given back twice: {payment:?}");
+        for taken in &payment.taken {
+            let of_it = |id: &StripePaymentIntentId| *id == taken.payment_intent;
+            let disputes = payment.disputes.iter().filter(|it| of_it(&it.payment_intent));
+            let lost = disputes.map(|dispute| dispute.lost().minor).sum::<i64>();
+            let settled = payment.refunds.iter().filter(|it| of_it(&it.payment_intent));
+            let settled = settled.filter_map(|refund| refund.charged_back);
+            assert!(settled.map(|part| part.minor).sum::<i64>() <= lost, "{payment:?}");
+        }
         let (due, accounted) = (self.due(), accounted_for(payment));
         assert!(accounted <= due, "given back twice, {accounted} of {due}: {payment:?}");
         let open = payment.links.iter().filter(|link| link.state == LinkState::Open);
@@ -484,7 +492,7 @@ impl World {
         let made = self.refund_that(made, is_made);
         let Some((made, failed)) = made.zip(self.refund_that(failed, is_owed)) else { return };
         self.want("it is in place of another", |payment| stand_in(payment, made, failed));
-        if self.stored.refunds.iter().any(|refund| refund.in_place_of.is_some()) {
+        if self.stored.refunds.iter().any(|refund| refund.in_place.is_some()) {
             self.seen.insert("seen: a refund made at Stripe in place of another".to_owned());
         }
     }
@@ -541,9 +549,17 @@ fn closes(world: &World) {
     let sums = [payment.captured, payment.owed, payment.waived, payment.written_off];
     let sum = sums.iter().map(|sum| sum.minor).sum::<i64>();
     assert_eq!(sum - surplus(payment), world.total.minor);
-    let is_accounted_for = accounted_for(payment) == world.due();
-    let nothing_left = payment.refundable().unwrap().is_zero();
-    assert!(is_accounted_for || nothing_left, "what is the driver's stays with us: {payment:?}");
+    // What is too much goes back as far as it is there.
+    let wished = payment.refunds.iter().map(super::Refund::surplus_less_again).sum::<i64>();
+    let unwished = surplus(payment) - wished;
+    assert!(unwished == 0 || payment.refundable().unwrap().is_zero(), "{payment:?}");
+    let accounted = accounted_for(payment) + unwished;
+    assert_eq!(accounted, world.due(), "what is the driver's is lost: {payment:?}");
+    for number in world.bank.refunded() {
+        let known = payment.refunds.iter().find(|refund| refund.number == number);
+        let stands = known.is_some_and(|refund| refund.state != RefundState::Failed);
+        assert!(stands, "refund {number} stands at Stripe: {payment:?}");
+    }
     assert_eq!(payment.captured.minor, world.bank.taken(), "{payment:?}");
     assert_eq!(world.bank.open_holds(), 0, "a hold is left open: {payment:?}");
     assert_eq!(world.bank.open_links(), 0, "a page is left open: {payment:?}");

@@ -308,6 +308,11 @@ impl Bank {
         Outcome::Refunded { id, state: RefundState::Pending }
     }
 
+    /// The numbers of refunds of ours that stand.
+    pub(super) fn refunded(&self) -> impl Iterator<Item = u32> + '_ {
+        self.refunds.iter().filter(|back| !back.failed).filter_map(|back| back.number)
+    }
+
     fn given_back(&self, intent: usize) -> i64 {
         let back = self.refunds.iter().filter(|back| back.intent == intent && !back.failed);
         back.map(|back| back.amount).sum()

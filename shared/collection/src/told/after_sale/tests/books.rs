@@ -10,7 +10,7 @@ use ledger::Account;
 use messages::Envelope;
 use payments::{
     Refusal,
-    money::{refund_again, request},
+    money::{Refund, credit_made, refund_again, request, stand_in},
 };
 use proptest::prelude::*;
 
@@ -25,6 +25,12 @@ enum Turn {
     /// A worker asks Stripe for the next refund.
     Ask,
     RefundFails(prop::sample::Index),
+    /// Somebody gives so much back at Stripe.
+    Elsewhere(i64),
+    /// That is credited.
+    Credit(prop::sample::Index),
+    /// It was made in the place of one that failed.
+    StandIn(prop::sample::Index, prop::sample::Index),
     Disputes,
     /// The dispute that stands is decided, or its verdict turns.
     Verdict {
@@ -42,6 +48,9 @@ fn turn() -> impl Strategy<Value = Turn> {
         2 => pick().prop_map(Turn::Again),
         3 => Just(Turn::Ask),
         1 => pick().prop_map(Turn::RefundFails),
+        1 => (1..=TAKEN).prop_map(Turn::Elsewhere),
+        1 => pick().prop_map(Turn::Credit),
+        1 => (pick(), pick()).prop_map(|(made, failed)| Turn::StandIn(made, failed)),
         2 => Just(Turn::Disputes),
         3 => any::<bool>().prop_map(|won| Turn::Verdict { won }),
         1 => Just(Turn::Charges),
@@ -55,8 +64,10 @@ struct World {
     entries: Vec<JournalEntry>,
     ids: BTreeSet<String>,
     credited: i64,
-    /// Refunds at Stripe that stand: number and amount.
-    refunds: Vec<(u32, i64)>,
+    /// Refunds at Stripe that stand: ours by number, those of others without, and how much.
+    refunds: Vec<(Option<u32>, String, i64)>,
+    /// How many others made.
+    theirs: u32,
     dispute: Option<Dispute>,
     news: Vec<News>,
     hour: i64,
@@ -68,7 +79,8 @@ impl World {
         let capture = JournalEntry::capture("capture".to_owned(), at(0), eur(TAKEN)).unwrap();
         let (entries, ids) = (vec![capture], BTreeSet::new());
         let (refunds, news) = (Vec::new(), Vec::new());
-        Self { payment, entries, ids, credited: 0, refunds, dispute: None, news, hour: 0 }
+        let (credited, theirs, dispute, hour) = (0, 0, None, 0);
+        Self { payment, entries, ids, credited, refunds, theirs, dispute, news, hour }
     }
 
     /// Stores, tells and books, each event once.
@@ -88,7 +100,7 @@ impl World {
     }
 
     fn given_back(&self) -> i64 {
-        self.refunds.iter().map(|(_, minor)| minor).sum()
+        self.refunds.iter().map(|(.., minor)| minor).sum()
     }
 
     fn happens(&mut self, turn: Turn) {
@@ -101,16 +113,39 @@ impl World {
                 }
             }
             Turn::Again(pick) => {
-                let number = u32::try_from(pick.index(self.payment.refunds.len() + 1)).unwrap();
-                if let Ok(next) = refund_again(self.payment.clone(), number) {
+                if let Ok(next) = refund_again(self.payment.clone(), self.number(pick)) {
                     self.store(next);
                 }
             }
             Turn::Ask => self.ask(),
             Turn::RefundFails(pick) => {
                 if !self.refunds.is_empty() {
-                    let (number, minor) = self.refunds.remove(pick.index(self.refunds.len()));
-                    self.news.push(told_of(number, minor, RefundState::Failed));
+                    let failed = self.refunds.remove(pick.index(self.refunds.len()));
+                    self.news.push(told_of(&failed, RefundState::Failed));
+                }
+            }
+            Turn::Elsewhere(minor) => {
+                if minor <= TAKEN - self.given_back() && self.with_the_bank() == 0 {
+                    self.theirs += 1;
+                    let made = (None, format!("re_theirs_{}", self.theirs), minor);
+                    self.news.push(told_of(&made, RefundState::Succeeded));
+                    self.refunds.push(made);
+                }
+            }
+            Turn::Credit(pick) => {
+                let number = self.number(pick);
+                let known = self.payment.refunds.iter().find(|refund| refund.number == number);
+                let is_new = known.is_some_and(|refund| !refund.credited);
+                if let (true, Ok(next)) = (is_new, credit_made(self.payment.clone(), number)) {
+                    let made = known.and_then(Refund::made_of_sale).unwrap();
+                    self.credited += made.minor;
+                    self.store(next);
+                }
+            }
+            Turn::StandIn(made, failed) => {
+                let (made, failed) = (self.number(made), self.number(failed));
+                if let Ok(next) = stand_in(self.payment.clone(), made, failed) {
+                    self.store(next);
                 }
             }
             Turn::Disputes => self.disputes(),
@@ -131,6 +166,16 @@ impl World {
         }
     }
 
+    fn number(&self, pick: prop::sample::Index) -> u32 {
+        u32::try_from(pick.index(self.payment.refunds.len() + 1)).unwrap()
+    }
+
+    /// What others gave back of the sale and nobody has credited.
+    fn uncredited(&self) -> i64 {
+        let theirs = self.payment.refunds.iter().filter(|refund| !refund.credited);
+        theirs.filter_map(Refund::made_of_sale).map(|part| part.minor).sum()
+    }
+
     fn hear(&mut self, news: News) {
         let next = learn(self.payment.clone(), news).unwrap();
         self.store(next);
@@ -145,8 +190,9 @@ impl World {
             let code = "charge_disputed".to_owned();
             Outcome::Refused { refusal: Refusal { code, decline_code: None } }
         } else {
-            self.refunds.push((number, minor));
-            Outcome::Refunded { id: format!("re_{number}"), state: RefundState::Pending }
+            let id = format!("re_{number}");
+            self.refunds.push((Some(number), id.clone(), minor));
+            Outcome::Refunded { id, state: RefundState::Pending }
         };
         self.store(asked.clone());
         self.store(apply(asked, &step, outcome, at(self.hour)).unwrap());
@@ -205,10 +251,9 @@ impl World {
     }
 }
 
-fn told_of(number: u32, minor: i64, state: RefundState) -> News {
-    let payment_intent = intent();
-    let id = format!("re_{number}");
-    News::Refund { number: Some(number), id, payment_intent, amount: eur(minor), state }
+fn told_of((number, id, minor): &(Option<u32>, String, i64), state: RefundState) -> News {
+    let (number, id, payment_intent) = (*number, id.clone(), intent());
+    News::Refund { number, id, payment_intent, amount: eur(*minor), state }
 }
 
 proptest! {
@@ -227,13 +272,14 @@ proptest! {
         let still_owed = world.payment.refunds.iter().map(|it| it.still_owed().minor).sum::<i64>();
         let fee = world.dispute.as_ref().and_then(Dispute::fee_left).map_or(0, |fee| fee.minor);
         // The credit notes are issued elsewhere.
-        prop_assert_eq!(world.credited - world.net(Account::RefundsPayable), still_owed);
+        let credited = world.credited + world.uncredited();
+        prop_assert_eq!(credited - world.net(Account::RefundsPayable), still_owed);
         prop_assert_eq!(world.net(Account::DisputedFunds), 0);
         prop_assert_eq!(world.net(Account::DisputeFees), fee);
         prop_assert_eq!(world.net(Account::StripeClearing), TAKEN - got - fee);
         let lost = world.net(Account::ChargebackLosses);
         prop_assert!(lost >= 0);
-        prop_assert_eq!(got + still_owed, world.credited + lost);
+        prop_assert_eq!(got + still_owed, credited + lost);
     }
 }
 
