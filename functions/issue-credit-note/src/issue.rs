@@ -29,6 +29,8 @@ struct Asked {
     key: String,
     /// The refund that was made at Stripe, if it is for one.
     made: Option<u32>,
+    /// Whether it is what that gives back beyond another, of which nobody has said what it is.
+    is_rest: bool,
     scope: Scope,
     amount: Amount,
     reason: String,
@@ -50,13 +52,18 @@ pub(crate) async fn on_event(
         let session = store.session(session_id).await?;
         let seller = Seller::of(session.jurisdiction.seller.as_ref());
         let issued = store.credit_notes_issued(&seller).await?;
+        let known = store.payment(session_id).await?;
         let file = store.session_file(session_id).await?;
+        // A file is read item by item: what was decided meanwhile may be in it in part.
+        if known != file.payment {
+            continue;
+        }
         let asked = asked(&event, at, &file)?;
         if file.credit_notes.iter().any(|(key, _)| *key == asked.key) {
             invocation.outcome("repeat");
             return Ok(());
         }
-        match verdict(&event, &asked, &file)? {
+        match verdict(&asked, &file)? {
             Verdict::Credit => {}
             Verdict::Nothing(outcome) => {
                 invocation.outcome(outcome);
@@ -80,7 +87,7 @@ pub(crate) async fn on_event(
 /// What the event says is to be credited.
 fn asked(event: &Event, at: DateTime<Utc>, file: &SessionFile) -> anyhow::Result<Asked> {
     match event {
-        Event::RefundDecided { decision, .. } => {
+        Event::RefundDecided { decision, amount: told, .. } => {
             let decided = file.decisions.iter().find(|known| known.id == *decision);
             let decided = decided.context("a refund that nobody decided")?;
             let (key, made, scope, amount) = match &decided.what {
@@ -92,24 +99,34 @@ fn asked(event: &Event, at: DateTime<Utc>, file: &SessionFile) -> anyhow::Result
                     let key = id_at_stripe(file, *refund)?;
                     (key, Some(*refund), Scope::Amount(*amount), *amount)
                 }
+                Decided::RefundInPlace { refund, .. } => {
+                    (decided.id.clone(), Some(*refund), Scope::Amount(*told), *told)
+                }
                 _ => bail!("decision {decision} is not to refund"),
             };
+            let is_rest = matches!(decided.what, Decided::RefundInPlace { .. });
             let account = match file.session.payer {
                 Payer::Account { .. } => Account::InvoicedReceivable,
                 _ => Account::RefundsPayable,
             };
             let reason = decided.reason.clone();
-            Ok(Asked { key, made, scope, amount, reason, account })
+            Ok(Asked { key, made, is_rest, scope, amount, reason, account })
         }
         Event::RefundMade { number, refund, amount, .. } => {
-            // A person may have said since that a part of it is in place of another.
+            // A person may have said since what it is, in part in place of another.
             let amount = refund_of(file, *number).and_then(Refund::takes_back).unwrap_or(*amount);
+            let is_its = |decision: &&Decision| match decision.what {
+                Decided::RefundMade { refund, .. } => refund == *number,
+                _ => false,
+            };
+            let said = file.decisions.iter().find(is_its);
             Ok(Asked {
                 key: refund.clone(),
                 made: Some(*number),
+                is_rest: false,
                 scope: Scope::Amount(amount),
                 amount,
-                reason: "given back".to_owned(),
+                reason: said.map_or("given back", |decision| &decision.reason).to_owned(),
                 account: Account::RefundsPayable,
             })
         }
@@ -118,6 +135,7 @@ fn asked(event: &Event, at: DateTime<Utc>, file: &SessionFile) -> anyhow::Result
             Ok(Asked {
                 key: "waiver".to_owned(),
                 made: None,
+                is_rest: false,
                 scope: Scope::Amount(*amount),
                 amount: *amount,
                 reason: waived.map_or("waived", |decision| &decision.reason).to_owned(),
@@ -163,39 +181,43 @@ enum Verdict {
 /// What to do about what is asked. A refund that was made at Stripe may be in place of another. What
 /// a person says can be wrong only in that less is left of the sale, for others credited some of it
 /// meanwhile.
-fn verdict(event: &Event, asked: &Asked, file: &SessionFile) -> anyhow::Result<Verdict> {
+fn verdict(asked: &Asked, file: &SessionFile) -> anyhow::Result<Verdict> {
+    let made = asked.made.and_then(|number| refund_of(file, number));
+    // What a person said is to be credited is, whatever else comes.
+    let open = made.filter(|made| !made.credited);
+    if let Some(made) = open
+        && let Some(verdict) = unsaid(asked, made, file)
+    {
+        return Ok(verdict);
+    }
+    if asked.is_rest {
+        return Ok(Verdict::Nothing("decided meanwhile"));
+    }
     let sold = Sold::of(&file.journal, asked.amount.currency)?.all().gross()?;
-    let mut left = sold;
-    if let Event::RefundMade { number, .. } = event {
-        let made = refund_of(file, *number).context("a refund that nobody made at Stripe")?;
-        // What a person said is to be credited is, whatever else comes.
-        if !made.credited {
-            if made.state == RefundState::Failed {
-                // Nothing went back, so nothing is to be taken back of the sale.
-                return Ok(Verdict::Nothing("failed meanwhile"));
-            }
-            if made.made_of_sale().is_none() {
-                return Ok(Verdict::Nothing("in place of another"));
-            }
-            if made.in_place.is_some() {
-                let why = format!("refund {number} is in place of another in part");
-                return Ok(Verdict::AskAPerson(why));
-            }
-            if let Some(why) = may_be_in_place(*number, file) {
-                return Ok(Verdict::AskAPerson(why));
-            }
-            left = file.to_be_credited(&asked.key).try_fold(sold, Amount::checked_sub)?;
-        }
-    }
-    if matches!(event, Event::PaymentWaived { .. }) {
-        return Ok(Verdict::Credit);
-    }
+    let left = if open.is_some() { file.left_to_credit(&asked.key, sold)? } else { sold };
     if asked.amount.minor <= left.minor {
         return Ok(Verdict::Credit);
     }
     let left = Amount::new(left.minor.max(0), left.currency);
     let what = asked.made.map_or("it".to_owned(), |number| format!("refund {number}"));
     Ok(Verdict::AskAPerson(format!("{what} is more than the {left} that are left of the sale")))
+}
+
+/// What to do about a refund that was made at Stripe, and of which no person has said that it is to
+/// be credited, if it is not to be credited by itself.
+fn unsaid(asked: &Asked, made: &Refund, file: &SessionFile) -> Option<Verdict> {
+    if made.state == RefundState::Failed {
+        // Nothing went back, so nothing is to be taken back of the sale.
+        return Some(Verdict::Nothing("failed meanwhile"));
+    }
+    if made.made_of_sale().is_none() {
+        return Some(Verdict::Nothing("in place of another"));
+    }
+    if asked.is_rest || made.in_place.is_some() {
+        let why = format!("refund {} is in place of another in part", made.number);
+        return Some(Verdict::AskAPerson(why));
+    }
+    may_be_in_place(made.number, file).map(Verdict::AskAPerson)
 }
 
 /// The payment, if it does not know yet, with the refund that was made at Stripe and is credited:
@@ -211,10 +233,10 @@ fn knowing(asked: &Asked, file: &SessionFile) -> anyhow::Result<Option<Payment>>
 /// credited already then, or was never of the sale, for it was surplus.
 fn may_be_in_place(number: u32, file: &SessionFile) -> Option<String> {
     let may_be_it = |other: &&Refund| {
-        let is_owed = !other.still_owed().is_zero();
+        let is_or_was_owed = !other.still_owed().is_zero() || other.again.is_some();
         let has_surplus = other.surplus.is_some_and(|surplus| !surplus.is_zero());
         let has_failed = other.state == RefundState::Failed;
-        other.number != number && has_failed && (is_owed || has_surplus)
+        other.number != number && has_failed && (is_or_was_owed || has_surplus)
     };
     let mut refunds = file.payment.iter().flat_map(|payment| &payment.refunds);
     let failed = refunds.find(may_be_it)?.number;

@@ -191,6 +191,11 @@ async fn give_back(
         let (payment, what) = refunded(file, &asked, &draft.reason, limits)?;
         let credits = match what {
             Decided::RefundMade { amount, .. } => Some(amount),
+            // What it gives back beyond the other is to be asked for.
+            Decided::RefundInPlace { refund, .. } => {
+                let refunds = payment.iter().flat_map(|payment| &payment.refunds);
+                refunds.filter(|it| it.number == refund).find_map(Refund::made_of_sale)
+            }
             ref other => other.credits(),
         };
         let event = credits.map(|amount| Event::RefundDecided {
@@ -581,8 +586,11 @@ fn made_at_stripe(
     number: u32,
 ) -> Result<(Option<Payment>, Decided), Problem> {
     let (made, amount) = undecided(file, payment, number)?;
-    let left = to_be_credited(file, made)?;
+    let sold = Sold::of(&file.journal, priced(file)?.currency).map_err(anyhow::Error::from)?;
+    let key = made.id.as_deref().unwrap_or_default();
+    let left = sum(file.left_to_credit(key, sum(sold.all().gross())?))?;
     if amount.minor > left.minor && !file.has_note_of(made) {
+        let left = Amount::new(left.minor.max(0), left.currency);
         return Err(conflict(&format!("{left} are left of the sale to be credited.")));
     }
     let payment = credit_made(payment.clone(), number).map_err(refused)?;
@@ -621,14 +629,6 @@ fn undecided<'a>(
     made.and_then(|made| Some((made, made.made_of_sale()?))).ok_or_else(|| {
         conflict("There is no such refund that was made at Stripe and is not decided.")
     })
-}
-
-/// What is left of the sale without what is credited of it, and what is to be beside `made`.
-fn to_be_credited(file: &SessionFile, made: &Refund) -> Result<Amount, Problem> {
-    let sold = Sold::of(&file.journal, priced(file)?.currency).map_err(anyhow::Error::from)?;
-    let mut to_come = file.to_be_credited(made.id.as_deref().unwrap_or_default());
-    let left = sum(to_come.try_fold(sum(sold.all().gross())?, Amount::checked_sub))?;
-    Ok(Amount::new(left.minor.max(0), left.currency))
 }
 
 /// The payment with these refunds wanted, and their numbers.

@@ -13,7 +13,7 @@ use messages::Envelope;
 use network::{Entitlement, Offers, Site};
 use ocpi::Cdr;
 use payments::{Payment, money::Refund};
-use quantities::{Amount, DriverId, IdTag, SessionId, SiteId, WattHours};
+use quantities::{Amount, DriverId, IdTag, MoneyError, SessionId, SiteId, WattHours};
 use rating::PricedSession;
 use receipts::{CreditNote, Decided, Decision, Mail};
 use session::{ExceptionRecord, Session, SessionState};
@@ -91,18 +91,27 @@ pub struct SessionFile {
 }
 
 impl SessionFile {
-    /// What is to be credited of the sale and has no credit note yet, but the one that is known by
-    /// `key`: as people decided it, and of what was made at Stripe.
-    pub fn to_be_credited<'a>(&'a self, key: &'a str) -> impl Iterator<Item = Amount> + 'a {
-        let has_none = move |known: &str| {
-            known != key && !self.credit_notes.iter().any(|(noted, _)| noted == known)
-        };
-        let decided = self.decisions.iter().filter(move |decision| has_none(&decision.id));
-        let refunds = self.payment.iter().flat_map(|payment| &payment.refunds);
-        let made = refunds.filter(|refund| refund.credited);
-        let made = made.filter(move |refund| refund.id.as_deref().is_some_and(has_none));
-        let decided = decided.filter_map(|decision| decision.what.credits());
-        decided.chain(made.filter_map(Refund::takes_back))
+    /// How much can be credited under `key` of `sold`, which is what is left of the sale: no more
+    /// than what others, decided and without a credit note yet, leave of it, and no more than what
+    /// was paid and nobody has been credited. Below zero when they leave less than nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`MoneyError`] when amounts do not add up.
+    pub fn left_to_credit(&self, key: &str, sold: Amount) -> Result<Amount, MoneyError> {
+        let decided = self.decisions.iter();
+        let decided = decided.filter_map(|it| Some((it.id.as_str(), it.what.credits()?)));
+        let made = self.payment.iter().flat_map(|payment| &payment.refunds);
+        let made = made.filter(|refund| refund.credited);
+        let made = made.filter_map(|it| Some((it.id.as_deref()?, it.takes_back()?)));
+        let (mut left, mut paid) = (sold, self.payment.as_ref().map_or(sold, Payment::paid));
+        for (id, amount) in decided.chain(made).filter(|(id, _)| *id != key) {
+            paid = paid.checked_sub(amount)?;
+            if !self.credit_notes.iter().any(|(noted, _)| noted == id) {
+                left = left.checked_sub(amount)?;
+            }
+        }
+        left.min(paid)
     }
 
     /// Whether a refund that was made at Stripe has its credit note.

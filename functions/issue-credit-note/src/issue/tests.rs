@@ -135,14 +135,14 @@ fn said(file: SessionFile, id: &str) -> SessionFile {
 /// What is done about the refund `number`, as Stripe tells of it.
 fn as_told(file: &SessionFile, number: u32) -> Verdict {
     let event = made_event(file, number);
-    verdict(&event, &asked(&event, noon(), file).unwrap(), file).unwrap()
+    verdict(&asked(&event, noon(), file).unwrap(), file).unwrap()
 }
 
 /// What is done about what was decided under `m`.
 fn as_decided(file: &SessionFile, minor: i64) -> Verdict {
     let (session_id, decision, amount) = (file.session.id, "m".to_owned(), eur(minor));
     let event = Event::RefundDecided { session_id, decision, amount };
-    verdict(&event, &asked(&event, noon(), file).unwrap(), file).unwrap()
+    verdict(&asked(&event, noon(), file).unwrap(), file).unwrap()
 }
 
 #[track_caller]
@@ -216,7 +216,12 @@ fn what_was_made_in_place_of_another_in_part_is_credited_for_the_rest_as_a_perso
     let mut file = told(failed, "re_2", 1_000, PAID);
     file.payment = file.payment.map(|payment| stand_in(payment, 2, 1).unwrap());
     is_a_persons(&as_told(&file, 2), "in place of another in part");
+    // So it is when a person says the one and not the other.
+    let what = Decided::RefundInPlace { refund: 2, failed: 1, amount: eur(400) };
+    file.decisions = vec![Decision { what, ..made(2, 400) }];
+    is_a_persons(&as_decided(&file, 600), "in place of another in part");
     let said = said(file, "re_2");
+    assert_eq!(as_decided(&said, 600), Verdict::Nothing("decided meanwhile"));
     assert_eq!(as_told(&said, 2), Verdict::Credit);
     assert_eq!(asked(&made_event(&said, 2), noon(), &said).unwrap().amount, eur(600));
 }
@@ -270,7 +275,7 @@ fn two_that_arrived_are_two_parts_of_the_sale() {
 
 #[test]
 fn what_a_person_has_credited_is_a_persons_again_if_less_is_left_of_the_sale() {
-    let both = told(sold(1_000), "re_1", 600, RefundState::Succeeded);
+    let both = said(told(sold(1_000), "re_1", 600, RefundState::Succeeded), "re_1");
     let decided = SessionFile { decisions: vec![made(1, 600)], ..both };
     assert_eq!(as_decided(&decided, 600), Verdict::Credit);
     // Another credit note was issued first, which was on its way when this was decided.
@@ -304,6 +309,22 @@ fn decided(reason: &str, what: Decided, hour: u32) -> Decision {
     let at = format!("2026-03-01T{hour:02}:00:00Z").parse().unwrap();
     let (id, by) = (reason.to_owned(), "somebody".to_owned());
     Decision { request: id.clone(), id, what, reason: reason.to_owned(), by, at }
+}
+
+#[test]
+fn what_is_waived_beyond_what_is_left_of_the_sale_is_a_persons() {
+    let file = credited(sold(1_000), "part", 600);
+    let event = Event::PaymentWaived { session_id: file.session.id, amount: eur(600) };
+    let waived = asked(&event, noon(), &file).unwrap();
+    is_a_persons(&verdict(&waived, &file).unwrap(), "4.00 EUR that are left");
+}
+
+#[test]
+fn a_refund_made_at_stripe_is_credited_in_the_words_of_the_person_who_said_so() {
+    let file = said(told(sold(1_000), "re_1", 100, PAID), "re_1");
+    let reason = |file: &SessionFile| asked(&made_event(file, 1), noon(), file).unwrap().reason;
+    assert_eq!(reason(&file), "given back");
+    assert_eq!(reason(&SessionFile { decisions: vec![made(1, 100)], ..file }), "slow");
 }
 
 #[test]

@@ -3,7 +3,10 @@
 use chrono::TimeDelta;
 use ledger::{JournalEntry, Sale};
 use network::{HoldRef, PaymentPolicy, StripePaymentIntentId};
-use payments::money::{Card, News, Outcome as Answer, apply, learn, request};
+use payments::{
+    Refusal,
+    money::{Card, News, Outcome as Answer, apply, learn, request},
+};
 use quantities::Currency;
 use serde_json::json;
 
@@ -238,6 +241,23 @@ fn what_is_decided_to_be_credited_is_no_more_left() {
     };
     assert!(asks(&said(both), &Asked::Made(2)).is_ok());
     conflicts(asks(&said(more), &Asked::Made(3)), "4.00 EUR are left");
+}
+
+#[test]
+fn no_more_is_credited_of_refunds_than_was_paid() {
+    // 10.00 of 16.00 were paid; 10.00 of them were to be given back, and somebody did 6.00 of it.
+    let file = sold(1_600);
+    let payment = file.payment.clone().map(|payment| {
+        let refused = Refusal { code: "card_declined".to_owned(), decline_code: None };
+        let page = Answer::Refused { refusal: refused };
+        forgive(answered(payment, page), Forgiven::WrittenOff).unwrap()
+    });
+    let file = SessionFile { payment, ..file };
+    let all = asks(&file, &Asked::New(Scope::All)).unwrap();
+    let file = booked(decided(file, "all", all), "all", 1_000);
+    let made = told(file, None, "re_2", 600, RefundState::Succeeded);
+    conflicts(asks(&made, &Asked::Made(2)), "0.00 EUR are left");
+    assert!(asks(&made, &Asked::InPlace { made: 2, failed: 1 }).is_ok());
 }
 
 #[test]
