@@ -23,6 +23,9 @@ use store::{Issued, Saved, SessionFile, Store};
 /// before its message has to come again.
 const ATTEMPTS_MAX: u32 = 8;
 
+/// What Stripe told of is in the payment.
+const UNKNOWN: &str = "a refund that nobody made at Stripe";
+
 /// What is credited, and why.
 struct Asked {
     /// What it is known by in its session.
@@ -100,7 +103,9 @@ fn asked(event: &Event, at: DateTime<Utc>, file: &SessionFile) -> anyhow::Result
                     (key, Some(*refund), Scope::Amount(*amount), *amount)
                 }
                 Decided::RefundInPlace { refund, .. } => {
-                    (decided.id.clone(), Some(*refund), Scope::Amount(*told), *told)
+                    let rest = refund_of(file, *refund).and_then(Refund::made_of_sale);
+                    let rest = rest.unwrap_or(*told);
+                    (decided.id.clone(), Some(*refund), Scope::Amount(rest), rest)
                 }
                 _ => bail!("decision {decision} is not to refund"),
             };
@@ -149,7 +154,7 @@ fn asked(event: &Event, at: DateTime<Utc>, file: &SessionFile) -> anyhow::Result
 /// Stripe's id of a refund that was made there.
 fn id_at_stripe(file: &SessionFile, number: u32) -> anyhow::Result<String> {
     let id = refund_of(file, number).and_then(|refund| refund.id.clone());
-    id.context("a refund that nobody made at Stripe")
+    id.context(UNKNOWN)
 }
 
 fn refund_of(file: &SessionFile, number: u32) -> Option<&Refund> {
@@ -182,7 +187,7 @@ enum Verdict {
 /// a person says can be wrong only in that less is left of the sale, for others credited some of it
 /// meanwhile.
 fn verdict(asked: &Asked, file: &SessionFile) -> anyhow::Result<Verdict> {
-    let made = asked.made.and_then(|number| refund_of(file, number));
+    let made = asked.made.map(|number| refund_of(file, number).context(UNKNOWN)).transpose()?;
     // What a person said is to be credited is, whatever else comes.
     let open = made.filter(|made| !made.credited);
     if let Some(made) = open
@@ -194,7 +199,8 @@ fn verdict(asked: &Asked, file: &SessionFile) -> anyhow::Result<Verdict> {
         return Ok(Verdict::Nothing("decided meanwhile"));
     }
     let sold = Sold::of(&file.journal, asked.amount.currency)?.all().gross()?;
-    let left = if open.is_some() { file.left_to_credit(&asked.key, sold)? } else { sold };
+    let paid = open.map(|_| file.uncredited(&asked.key)).transpose()?.flatten();
+    let left = sold.min(paid.unwrap_or(sold))?;
     if asked.amount.minor <= left.minor {
         return Ok(Verdict::Credit);
     }
@@ -230,17 +236,22 @@ fn knowing(asked: &Asked, file: &SessionFile) -> anyhow::Result<Option<Payment>>
 }
 
 /// Which refund that failed the refund `number` may be in place of, if there is one: the money is
-/// credited already then, or was never of the sale, for it was surplus.
+/// credited already then, or was never of the sale, for it was surplus. Who tried it again here may
+/// not have known that somebody did at Stripe.
 fn may_be_in_place(number: u32, file: &SessionFile) -> Option<String> {
-    let may_be_it = |other: &&Refund| {
-        let is_or_was_owed = !other.still_owed().is_zero() || other.again.is_some();
-        let has_surplus = other.surplus.is_some_and(|surplus| !surplus.is_zero());
-        let has_failed = other.state == RefundState::Failed;
-        other.number != number && has_failed && (is_or_was_owed || has_surplus)
+    let refunds = file.payment.iter().flat_map(|payment| &payment.refunds);
+    let failed = refunds.filter(|it| it.number != number && it.state == RefundState::Failed);
+    let is_owed = |it: &&Refund| !it.still_owed().is_zero();
+    let has_surplus = |it: &Refund| it.surplus.is_some_and(|surplus| !surplus.is_zero());
+    let is_tried_again = |it: &Refund| {
+        let tries = file.decisions.iter().map(|decision| &decision.what);
+        tries
+            .into_iter()
+            .any(|what| matches!(what, Decided::RefundAgain { failed, .. } if *failed == it.number))
     };
-    let mut refunds = file.payment.iter().flat_map(|payment| &payment.refunds);
-    let failed = refunds.find(may_be_it)?.number;
-    Some(format!("refund {number} may be in place of refund {failed}, which failed"))
+    let may_be_it = |it: &&Refund| has_surplus(it) || is_tried_again(it);
+    let failed = failed.clone().find(is_owed).or_else(|| failed.clone().find(may_be_it))?;
+    Some(format!("refund {number} may be in place of refund {}, which failed", failed.number))
 }
 
 async fn ask_a_person(

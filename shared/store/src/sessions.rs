@@ -91,27 +91,21 @@ pub struct SessionFile {
 }
 
 impl SessionFile {
-    /// How much can be credited under `key` of `sold`, which is what is left of the sale: no more
-    /// than what others, decided and without a credit note yet, leave of it, and no more than what
-    /// was paid and nobody has been credited. Below zero when they leave less than nothing.
+    /// How much of what was paid by card is credited to nobody, and is not to be: as people decided
+    /// here, and as is known of what was made at Stripe. What is known by `key` counts as not
+    /// credited. `None` when nothing is collected by card.
     ///
     /// # Errors
     ///
     /// [`MoneyError`] when amounts do not add up.
-    pub fn left_to_credit(&self, key: &str, sold: Amount) -> Result<Amount, MoneyError> {
+    pub fn uncredited(&self, key: &str) -> Result<Option<Amount>, MoneyError> {
+        let Some(payment) = &self.payment else { return Ok(None) };
         let decided = self.decisions.iter();
         let decided = decided.filter_map(|it| Some((it.id.as_str(), it.what.credits()?)));
-        let made = self.payment.iter().flat_map(|payment| &payment.refunds);
-        let made = made.filter(|refund| refund.credited);
+        let made = payment.refunds.iter().filter(|refund| refund.credited);
         let made = made.filter_map(|it| Some((it.id.as_deref()?, it.takes_back()?)));
-        let (mut left, mut paid) = (sold, self.payment.as_ref().map_or(sold, Payment::paid));
-        for (id, amount) in decided.chain(made).filter(|(id, _)| *id != key) {
-            paid = paid.checked_sub(amount)?;
-            if !self.credit_notes.iter().any(|(noted, _)| noted == id) {
-                left = left.checked_sub(amount)?;
-            }
-        }
-        left.min(paid)
+        let others = decided.chain(made).filter(|(id, _)| *id != key);
+        others.map(|(_, amount)| amount).try_fold(payment.paid(), Amount::checked_sub).map(Some)
     }
 
     /// Whether a refund that was made at Stripe has its credit note.

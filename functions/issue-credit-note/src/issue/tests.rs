@@ -247,6 +247,21 @@ fn surplus_that_failed_at_stripe_and_went_back_here_is_no_part_of_the_sale_there
 }
 
 #[test]
+fn what_was_tried_again_here_may_have_been_made_at_stripe_as_well() {
+    let given = credited(told(sold(6_200), "re_1", 400, PAID), "re_1", 400);
+    let failed = told(given, "re_1", 400, RefundState::Failed);
+    let payment = failed.payment.clone().map(|payment| refund_again(payment, 1).unwrap());
+    let what = Decided::RefundAgain { failed: 1, refunds: vec![2], amount: eur(400) };
+    let decisions = vec![Decision { what, ..made(1, 400) }];
+    let again = SessionFile { payment, decisions, ..failed.clone() };
+    is_a_persons(&as_told(&told(again, "re_3", 400, PAID), 3), "in place of refund 1");
+    // A person said that it was made there, once: another is another part of the sale.
+    let mut there = told(failed, "re_2", 400, PAID);
+    there.payment = there.payment.map(|payment| stand_in(payment, 2, 1).unwrap());
+    assert_eq!(as_told(&told(there, "re_3", 500, PAID), 3), Verdict::Credit);
+}
+
+#[test]
 fn what_was_decided_is_a_persons_if_less_is_left_of_the_sale() {
     let what =
         Decided::Refund { scope: Scope::Amount(eur(600)), amount: eur(600), refunds: vec![1] };
