@@ -199,12 +199,10 @@ fn verdict(asked: &Asked, file: &SessionFile) -> anyhow::Result<Verdict> {
         return Ok(Verdict::Nothing("decided meanwhile"));
     }
     let sold = Sold::of(&file.journal, asked.amount.currency)?.all().gross()?;
-    let paid = open.map(|_| file.uncredited(&asked.key)).transpose()?.flatten();
-    let left = sold.min(paid.unwrap_or(sold))?;
+    let left = if open.is_some() { file.left_to_credit(&asked.key, sold)? } else { sold };
     if asked.amount.minor <= left.minor {
         return Ok(Verdict::Credit);
     }
-    let left = Amount::new(left.minor.max(0), left.currency);
     let what = asked.made.map_or("it".to_owned(), |number| format!("refund {number}"));
     Ok(Verdict::AskAPerson(format!("{what} is more than the {left} that are left of the sale")))
 }
@@ -244,9 +242,8 @@ fn may_be_in_place(number: u32, file: &SessionFile) -> Option<String> {
     let is_owed = |it: &&Refund| !it.still_owed().is_zero();
     let has_surplus = |it: &Refund| it.surplus.is_some_and(|surplus| !surplus.is_zero());
     let is_tried_again = |it: &Refund| {
-        let tries = file.decisions.iter().map(|decision| &decision.what);
+        let mut tries = file.decisions.iter().map(|decision| &decision.what);
         tries
-            .into_iter()
             .any(|what| matches!(what, Decided::RefundAgain { failed, .. } if *failed == it.number))
     };
     let may_be_it = |it: &&Refund| has_surplus(it) || is_tried_again(it);

@@ -587,11 +587,9 @@ fn made_at_stripe(
 ) -> Result<(Option<Payment>, Decided), Problem> {
     let (made, amount) = undecided(file, payment, number)?;
     let sold = Sold::of(&file.journal, priced(file)?.currency).map_err(anyhow::Error::from)?;
-    let sold = sum(sold.all().gross())?;
-    let paid = sum(file.uncredited(made.id.as_deref().unwrap_or_default()))?;
-    let left = sum(sold.min(paid.unwrap_or(sold)))?;
+    let key = made.id.as_deref().unwrap_or_default();
+    let left = sum(file.left_to_credit(key, sum(sold.all().gross())?))?;
     if amount.minor > left.minor && !file.has_note_of(made) {
-        let left = Amount::new(left.minor.max(0), left.currency);
         return Err(conflict(&format!("{left} are left of the sale to be credited.")));
     }
     let payment = credit_made(payment.clone(), number).map_err(refused)?;

@@ -91,21 +91,22 @@ pub struct SessionFile {
 }
 
 impl SessionFile {
-    /// How much of what was paid by card is credited to nobody, and is not to be: as people decided
-    /// here, and as is known of what was made at Stripe. What is known by `key` counts as not
-    /// credited. `None` when nothing is collected by card.
+    /// How much can be credited under `key` for what was given back, of `sold`, which is what is left
+    /// of the sale: no more than what was paid by card and is credited to nobody, nor to be, as
+    /// people decided here and as is known of what was made at Stripe. Never below zero.
     ///
     /// # Errors
     ///
     /// [`MoneyError`] when amounts do not add up.
-    pub fn uncredited(&self, key: &str) -> Result<Option<Amount>, MoneyError> {
-        let Some(payment) = &self.payment else { return Ok(None) };
+    pub fn left_to_credit(&self, key: &str, sold: Amount) -> Result<Amount, MoneyError> {
+        let Some(payment) = &self.payment else { return Ok(sold) };
         let decided = self.decisions.iter();
         let decided = decided.filter_map(|it| Some((it.id.as_str(), it.what.credits()?)));
         let made = payment.refunds.iter().filter(|refund| refund.credited);
         let made = made.filter_map(|it| Some((it.id.as_deref()?, it.takes_back()?)));
-        let others = decided.chain(made).filter(|(id, _)| *id != key);
-        others.map(|(_, amount)| amount).try_fold(payment.paid(), Amount::checked_sub).map(Some)
+        let mut others = decided.chain(made).filter(|(id, _)| *id != key).map(|(_, amount)| amount);
+        let left = others.try_fold(payment.paid(), Amount::checked_sub)?.min(sold)?;
+        Ok(Amount::new(left.minor.max(0), left.currency))
     }
 
     /// Whether a refund that was made at Stripe has its credit note.

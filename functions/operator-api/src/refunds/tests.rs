@@ -213,6 +213,15 @@ fn what_was_made_at_stripe_in_place_of_what_failed_is_not_credited_once_more() {
 }
 
 #[test]
+fn only_what_was_made_at_stripe_is_in_place_of_another() {
+    let asked = |body| Asked::of(&serde_json::from_value(body).unwrap());
+    let in_place = asked(json!({ "made": 3, "in_place_of": 2, "reason": "slow" })).unwrap();
+    assert_eq!(in_place, Asked::InPlace { made: 3, failed: 2 });
+    assert!(asked(json!({ "full": true, "in_place_of": 2, "reason": "slow" })).is_err());
+    assert!(asked(json!({ "in_place_of": 2, "reason": "slow" })).is_err());
+}
+
+#[test]
 fn what_was_made_at_stripe_beyond_what_failed_is_credited_by_itself() {
     // 6.00 were decided, and somebody gave all 10.00 back at Stripe.
     let file = sold(1_000);

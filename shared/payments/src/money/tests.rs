@@ -600,6 +600,9 @@ fn of_surplus_and_sale_that_failed_at_stripe_each_goes_back_once() {
     assert_eq!(disputed.refunds[0].charged_back, Some(eur(500)));
     let more = learn(disputed, taken("pi_2", 1000, "")).unwrap();
     assert_eq!(newest(&more), (1000, Some(eur(1000))));
+    let purpose = format!("refund/{}", more.refunds.last().unwrap().number);
+    let refused = after(more, at(3), &purpose, refused("expired_or_canceled_card"));
+    assert_eq!(refused.surplus_left(), Some(eur(1000)));
 }
 
 #[test]
